@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MlpPolicy: (observation, belief) to action; a safetensors file that carries its own card.
+
+The file's header holds the card as JSON: task, robot, site, prior, seeds, steps, wall-clock, success with n and interval.
+Loading reads tensors and text, and executes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from stope.base.errors import FileError
+from stope.base.files import write_atomic
+
+__all__ = ["MlpPolicy"]
+
+
+class MlpPolicy:
+    """Fully connected policy with ELU units and clipped mean actions."""
+
+    family = "mlp-elu-1"
+
+    def __init__(self, weights: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
+        """Take weights "0.weight", "0.bias", "1.weight", ... in float32, and a card."""
+        self.weights = {k: v.detach().to(torch.float32).contiguous().clone() for k, v in sorted(weights.items())}
+        self.card = card
+        self.num_layers = len(weights) // 2
+
+    @property
+    def num_observations(self) -> int:
+        """Length of an observation."""
+        return int(self.weights["0.weight"].shape[1])
+
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights."""
+        h = hashlib.sha256()
+        for name, tensor in self.weights.items():
+            h.update(name.encode())
+            h.update(tensor.numpy().tobytes())
+        return h.hexdigest()[:16]
+
+    def act(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Actions in [-1, 1] for a batch of observations, (worlds, num_observations) to (worlds, num_actions)."""
+        with torch.inference_mode():
+            x = torch.from_numpy(observation)
+            for k in range(self.num_layers):
+                x = torch.nn.functional.linear(x, self.weights[f"{k}.weight"], self.weights[f"{k}.bias"])
+                if k < self.num_layers - 1:
+                    x = torch.nn.functional.elu(x)
+            return x.clamp(-1.0, 1.0).numpy()
+
+    def save(self, path: Path) -> None:
+        """Write weights and card to one file, atomically."""
+        header = {"format": "stope-policy-1", "family": self.family, "card": json.dumps(self.card, sort_keys=True)}
+        write_atomic(path, save(self.weights, metadata=header))
+
+    @classmethod
+    def load(cls, path: Path) -> MlpPolicy:
+        """Read a policy file.
+
+        Raises:
+            FileError: missing, truncated, not a policy, of another family, or with weights that do not fit together.
+        """
+        if not path.is_file():
+            raise FileError(f"{path}: no such policy file. Train one: `stope train dock --out {path}`.")
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                header = file.metadata() or {}
+                weights = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 -- not a mapping
+        except (SafetensorError, OSError, ValueError) as error:
+            raise FileError(f"{path}: not a whole safetensors file ({error}). Copy or train it again.") from None
+        if header.get("format") != "stope-policy-1" or header.get("family") != cls.family:
+            raise FileError(f"{path}: format {header.get('format')!r}: expected a 'stope-policy-1' of {cls.family!r}.")
+        layers = len(weights) // 2
+        sizes = [tuple(weights[f"{k}.weight"].shape) for k in range(layers) if f"{k}.weight" in weights]
+        if len(sizes) != layers or any(a[0] != b[1] for a, b in zip(sizes, sizes[1:], strict=False)):
+            raise FileError(f"{path}: layers {sizes} do not fit together.")
+        if not all(torch.isfinite(w).all() for w in weights.values()):
+            raise FileError(f"{path}: weights are not finite.")
+        return cls(weights, json.loads(header["card"]))

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rsl-rl's view of a batch: TensorDict observations in two groups, `policy` (what a robot may see) and `privileged`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from rsl_rl.env import VecEnv
+from tensordict import TensorDict
+
+from stope.world.env import DockBatch
+
+__all__ = ["RslEnv"]
+
+
+class RslEnv(VecEnv):
+    """A `DockBatch` as rsl-rl's vectorized environment, on the host."""
+
+    def __init__(self, batch: DockBatch, device: str) -> None:
+        """Wrap a batch and start it at random times within the episode, so that resets do not come all at once."""
+        self.batch = batch
+        self.num_envs, self.num_actions = batch.num_worlds, 6
+        self.max_episode_length = batch.max_episode_steps
+        self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long)
+        self.device, self.cfg = device, {}
+        batch.reset()
+
+    def get_observations(self) -> TensorDict:
+        """Observations now."""
+        groups = {
+            "policy": torch.from_numpy(self.batch.observation),
+            "privileged": torch.from_numpy(self.batch.privileged.copy()),
+        }
+        return TensorDict(groups, batch_size=[self.num_envs])  # type: ignore[arg-type]
+
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Step all worlds; actions beyond the limits are clipped by the thrusters."""
+        _, rewards, terminated, truncated = self.batch.step(actions.numpy())
+        extras = {"time_outs": torch.from_numpy(truncated.astype(np.float32))}
+        dones = torch.from_numpy(terminated | truncated)
+        return self.get_observations(), torch.from_numpy(rewards), dones, extras

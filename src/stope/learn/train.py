@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: PPO of rsl-rl on a batch of worlds; resumable to the bit, best weights kept by success.
+
+The learner is rsl-rl's PPO; the loop around it is ours because a run must survive a kill: each checkpoint holds weights,
+optimiser, random streams and every world, in a safetensors file that is written aside and renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from stope.base.config import as_dict, check_positive, content_hash
+from stope.base.device import HOST, set_learner_threads
+from stope.base.errors import FileError
+from stope.base.files import write_atomic
+from stope.learn.evaluate import conditions, fly
+from stope.learn.policies import MlpPolicy
+from stope.world.body import load_body
+from stope.world.env import DockBatch
+from stope.world.robots import load_robot
+from stope.world.site import Site, make_site
+from stope.world.tasks import DockConfig
+
+__all__ = ["SiteConfig", "TrainConfig", "Training", "train"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SiteConfig:
+    """Where: a body, a direction from its centre, and a height above its surface."""
+
+    body: str
+    """A name listed by `stope world bodies`, or a file."""
+    latitude_deg: float = 0.0
+    """Planetocentric latitude [deg]."""
+    longitude_deg: float = 0.0
+    """East longitude [deg]."""
+    height: float = 6.0
+    """Of the local frame's origin above the surface [m]."""
+
+    def site(self) -> Site:
+        """Make the site."""
+        body = load_body(self.body)
+        return make_site(body, latitude_deg=self.latitude_deg, longitude_deg=self.longitude_deg, height=self.height)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One training of `dock`."""
+
+    site: SiteConfig = field(default_factory=lambda: SiteConfig(body="ryugu", latitude_deg=30.0))
+    robot: str = "bee-gas"
+    """A name listed by `stope world robots`, or a file."""
+    task: DockConfig = field(default_factory=DockConfig)
+    seed: int = 1
+    """Root seed of worlds, noise and weights."""
+    num_worlds: int = 256
+    steps_per_iteration: int = 32
+    num_iterations: int = 600
+    """Upper bound; training ends earlier when `goal` is met."""
+    goal: float = 0.995
+    """Success over the prior on the fixed evaluation worlds that ends training, twice in a row [1]."""
+    evaluate_every: int = 25
+    """Iterations between evaluations."""
+    num_evaluation: int = 512
+    """Episodes of the fixed evaluation set."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of each hidden layer, actor and critic."""
+    num_epochs: int = 2
+    num_minibatches: int = 4
+    discount: float = 0.99
+    trace: float = 0.95
+    """Lambda of generalised advantage estimation [1]."""
+    learning_rate: float = 1e-3
+    desired_kl: float = 0.015
+    initial_std: float = 0.6
+    """Of each action at the start [1]."""
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        check_positive(self, "num_worlds", "steps_per_iteration", "num_iterations", "evaluate_every", "num_evaluation",
+                       "num_epochs", "num_minibatches", "learning_rate", "desired_kl", "initial_std")  # fmt: skip
+
+
+@dataclass
+class Training:
+    """A training that can be stopped anywhere and taken up again."""
+
+    config: TrainConfig
+    num_threads: int = 1
+    checkpoint: Path | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+    iteration: int = 0
+    seconds: float = 0.0
+    """Wall-clock of the learning itself, without compilation and evaluation."""
+    streak: int = 0
+
+    def __post_init__(self) -> None:
+        """Build worlds, networks and optimiser."""
+        from rsl_rl.algorithms import PPO  # noqa: PLC0415 -- two seconds of import, only when training
+
+        from stope.learn.rsl import RslEnv  # noqa: PLC0415 -- as above
+
+        c = self.config
+        set_learner_threads()
+        torch.manual_seed(c.seed)
+        self.device = HOST
+        self.batch = DockBatch(load_robot(c.robot), c.site.site(), num_worlds=c.num_worlds, seed=c.seed, task=c.task,
+                               num_threads=self.num_threads)  # fmt: skip
+        self.env = RslEnv(self.batch, self.device)
+        rng = np.random.default_rng(c.seed)
+        self.batch.record[:, 0] = rng.integers(0, self.batch.max_episode_steps, c.num_worlds)
+        network = {"class_name": "MLPModel", "hidden_dims": list(c.hidden), "activation": "elu"}
+        settings = {
+            "num_steps_per_env": c.steps_per_iteration,
+            "multi_gpu": None,
+            "obs_groups": {"actor": ["policy"], "critic": ["policy", "privileged"]},
+            "algorithm": {"class_name": "PPO", "num_learning_epochs": c.num_epochs,
+                          "num_mini_batches": c.num_minibatches, "gamma": c.discount, "lam": c.trace,
+                          "entropy_coef": 0.0, "learning_rate": c.learning_rate, "desired_kl": c.desired_kl},
+            "actor": {**network, "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": c.initial_std}},
+            "critic": network,
+        }  # fmt: skip
+        # construct_algorithm pops keys from what it is given, and prints its networks.
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.ppo = PPO.construct_algorithm(self.env.get_observations(), self.env, copy.deepcopy(settings), self.device)
+        self.ppo.train_mode()
+        self.judge = DockBatch(self.batch.robot, self.batch.site, num_worlds=c.num_evaluation, seed=c.seed + 7919,
+                               task=c.task, num_threads=self.num_threads)  # fmt: skip
+        self.judge_set = conditions(c.num_evaluation, c.seed + 7919)["prior"]
+        self.best: MlpPolicy | None = None
+        self.best_score = (-1.0, 0.0)
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self._restore(self.checkpoint)
+
+    @property
+    def num_steps(self) -> int:
+        """Control steps taken so far, over all worlds."""
+        return self.iteration * self.config.num_worlds * self.config.steps_per_iteration
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the goal was met twice in a row or the iterations are spent."""
+        return self.streak >= 2 or self.iteration >= self.config.num_iterations
+
+    def actor(self) -> MlpPolicy:
+        """The actor as it is now, as a policy."""
+        state = {k: v for k, v in self.ppo.actor.state_dict().items() if k.startswith("mlp.")}
+        names = sorted({int(k.split(".")[1]) for k in state})
+        weights = {f"{i}.{part}": state[f"mlp.{n}.{part}"] for i, n in enumerate(names) for part in ("weight", "bias")}
+        return MlpPolicy(weights, {})
+
+    def advance(self) -> None:
+        """One iteration: a rollout, an update, and an evaluation when it is due."""
+        start = time.perf_counter()
+        observations = self.env.get_observations()
+        with torch.inference_mode():
+            for _ in range(self.config.steps_per_iteration):
+                actions = self.ppo.act(observations)
+                observations, rewards, dones, extras = self.env.step(actions)
+                self.ppo.process_env_step(observations, rewards, dones, extras)
+            self.ppo.compute_returns(observations)
+        self.ppo.update()
+        self.iteration += 1
+        self.seconds += time.perf_counter() - start
+        if self.iteration % self.config.evaluate_every == 0 or self.iteration == self.config.num_iterations:
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        policy = self.actor()
+        self.judge.episodes[:] = 0
+        flown = fly(policy, self.judge, *self.judge_set)
+        score = (flown.rate.success, -float(flown.tail_error.mean()))
+        self.streak = self.streak + 1 if score[0] >= self.config.goal else 0
+        if score > self.best_score:
+            self.best, self.best_score = policy, score
+        self.history.append({"iteration": self.iteration, "steps": self.num_steps, "success": flown.rate.success,
+                             "low": flown.rate.low, "high": flown.rate.high, "final_error_m": -score[1],
+                             "seconds": self.seconds})  # fmt: skip
+        if self.checkpoint is not None and not self.is_done:
+            self._save(self.checkpoint)
+
+    def _save(self, path: Path) -> None:
+        arrays = {f"env.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in self.batch.snapshot().items()}
+        for part, network in (("actor", self.ppo.actor), ("critic", self.ppo.critic)):
+            arrays |= {f"{part}.{k}": v.contiguous() for k, v in network.state_dict().items()}
+        for index, state in self.ppo.optimizer.state_dict()["state"].items():
+            arrays |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in state.items()}
+        arrays["torch_rng"] = torch.get_rng_state()
+        if self.best is not None:
+            arrays |= {f"best.{k}": v for k, v in self.best.weights.items()}
+        header = {"config": content_hash(self.config), "history": self.history, "iteration": self.iteration,
+                  "seconds": self.seconds, "streak": self.streak, "best_score": self.best_score,
+                  "learning_rate": self.ppo.learning_rate}  # fmt: skip
+        write_atomic(path, save(arrays, metadata={"run": json.dumps(header)}))
+
+    def _restore(self, path: Path) -> None:
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                header = json.loads((file.metadata() or {})["run"])
+                arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 -- not a mapping
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise FileError(f"{path}: not a whole checkpoint ({error}). Delete it to train from the start.") from None
+        if header["config"] != content_hash(self.config):
+            raise FileError(f"{path}: belongs to another configuration. Delete it or choose another run directory.")
+
+        def part(name: str) -> dict[str, torch.Tensor]:
+            return {k[len(name) + 1 :]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
+
+        self.ppo.actor.load_state_dict(part("actor"))
+        self.ppo.critic.load_state_dict(part("critic"))
+        groups = self.ppo.optimizer.state_dict()
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in part("optimizer").items():
+            index, name = key.split(".", 1)
+            moments.setdefault(int(index), {})[name] = tensor
+        self.ppo.optimizer.load_state_dict({"state": moments, "param_groups": groups["param_groups"]})
+        self.ppo.learning_rate = header["learning_rate"]
+        for group in self.ppo.optimizer.param_groups:
+            group["lr"] = header["learning_rate"]
+        self.batch.restore({k: v.numpy() for k, v in part("env").items()})
+        torch.set_rng_state(arrays["torch_rng"])
+        self.history, self.iteration, self.seconds = header["history"], header["iteration"], header["seconds"]
+        self.streak, self.best_score = header["streak"], tuple(header["best_score"])
+        best = part("best")
+        self.best = MlpPolicy(best, {}) if best else None
+
+    def card(self) -> dict[str, Any]:
+        """What the policy file says of itself; success is on the evaluation set that chose the weights."""
+        at_best = max(self.history, key=lambda h: (h["success"], -h["final_error_m"]))
+        return {
+            "task": "dock", "config": as_dict(self.config), "config_hash": content_hash(self.config),
+            "steps": self.num_steps, "selection": {k: v for k, v in at_best.items() if k != "seconds"},
+            "num_evaluation": self.config.num_evaluation,
+        }  # fmt: skip
+
+
+def train(
+    config: TrainConfig,
+    *,
+    num_threads: int = 1,
+    checkpoint: Path | None = None,
+    on_iteration: Callable[[Training], None] | None = None,
+) -> tuple[MlpPolicy, Training]:
+    """Train a policy, taking up `checkpoint` where it stands.
+
+    Args:
+        config: What and how.
+        num_threads: Threads for the physics; the learner has one, so that bits do not depend on the machine.
+        checkpoint: File to keep the run in; None keeps nothing.
+        on_iteration: Called after each iteration.
+
+    Returns:
+        The best policy by success on the fixed evaluation set, and the finished training.
+    """
+    run = Training(config, num_threads=num_threads, checkpoint=checkpoint)
+    while not run.is_done:
+        run.advance()
+        if on_iteration is not None:
+            on_iteration(run)
+    assert run.best is not None
+    run.best.card = run.card()
+    return run.best, run

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""World: N copies of a robot at its site, stepping together.
+
+A pure function of (robot, site, theta, seed, actions): the same bits whatever the number of threads. For one body
+without contact the fused kernel steps; with anything to touch, MuJoCo does, with the same native forces.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numba as nb
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stope.base.counter_rng import normal
+from stope.base.errors import ConfigError, RangeError
+from stope.base.seeding import stream_key
+from stope.world import plant as p
+from stope.world.free_flight import advance_all
+from stope.world.physics import NUM_PARAMETERS
+from stope.world.robots import Robot
+from stope.world.scene import SceneConfig, compile_scene
+from stope.world.site import Site
+
+__all__ = ["CONTROL_PERIOD", "World"]
+
+CONTROL_PERIOD = 0.2
+"""Time between two actions [s]."""
+
+Floats = NDArray[np.float64]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _draw_jitter(keys, counts, plant, out):
+    for i in range(keys.shape[0]):
+        for k in range(3):
+            out[i, k] = plant[i, p.JITTER] * normal(keys[i], np.uint64(3 * counts[i] + k))
+        counts[i] += 1
+
+
+class World:
+    """N worlds of one robot.
+
+    Args:
+        robot: The robot.
+        sites: One site, or several with `site_index` telling which world stands where.
+        theta: Physics of each world, (worlds, num_parameters).
+        seed: Root seed of the jitter.
+        scene: What is around the robot, and the physics step.
+        engine: "auto" takes the fused kernel when nothing can touch; "mujoco" forces the other path.
+        num_threads: Threads that step; results do not depend on it.
+        site_index: Site of each world, (worlds,).
+
+    Raises:
+        ConfigError: unknown engine, a fused kernel asked for a scene with contact, a step that does not divide the
+            control period, or a robot that needs air where there is none.
+        RangeError: theta that is not finite or has the wrong shape.
+    """
+
+    def __init__(  # noqa: PLR0913 -- each names one independent choice, all but three keyword-only
+        self,
+        robot: Robot,
+        sites: Site | tuple[Site, ...],
+        theta: ArrayLike,
+        *,
+        seed: int,
+        scene: SceneConfig | None = None,
+        engine: Literal["auto", "fused", "mujoco"] = "auto",
+        num_threads: int = 1,
+        site_index: ArrayLike = 0,
+    ) -> None:
+        self.robot = robot
+        self.scene = scene or SceneConfig()
+        self.table = p.GravityTable(sites if isinstance(sites, tuple) else (sites,))
+        theta = _checked(theta)
+        self.num_worlds = len(theta)
+        self.site_index = np.broadcast_to(np.asarray(site_index, dtype=np.int64), (self.num_worlds,)).copy()
+        self.num_steps = round(CONTROL_PERIOD / self.scene.physics_step)
+        if abs(self.num_steps * self.scene.physics_step - CONTROL_PERIOD) > 1e-12:
+            raise ConfigError(
+                f"SceneConfig.physics_step = {self.scene.physics_step} s does not divide the control period "
+                f"of {CONTROL_PERIOD} s."
+            )
+        touches = self.scene.has_ground or self.scene.num_boulders > 0
+        if engine not in ("auto", "fused", "mujoco"):
+            raise ConfigError(f"engine {engine!r}: expected 'auto', 'fused' or 'mujoco'.")
+        if engine == "fused" and touches:
+            raise ConfigError("engine 'fused' is for one body without contact: expected a scene with nothing to touch.")
+        self.is_fused = engine == "fused" or (engine == "auto" and not touches)
+        self.num_threads = num_threads
+        self.plant = np.zeros((self.num_worlds, p.NUM_PLANT))
+        self.state = p.initial_state(self.num_worlds, robot=robot)
+        self.jitter = np.zeros((self.num_worlds, 3))
+        self._keys = np.array([stream_key(seed, "jitter", i) for i in range(self.num_worlds)], dtype=np.uint64)
+        self._counts = np.zeros(self.num_worlds, dtype=np.int64)
+        self._mujoco = None
+        if not self.is_fused:
+            from stope.world.mujoco_flight import MujocoBatch  # noqa: PLC0415 -- compiles a callback: only when used
+
+            model = compile_scene(robot, self.scene)
+            self._mujoco = MujocoBatch(model, self.num_worlds, num_threads=num_threads, nodes=self.table.nodes)
+        self.set_theta(theta)
+
+    @property
+    def model(self) -> object:
+        """The MuJoCo model of the scene (compiled on demand when the fused kernel steps)."""
+        return self._mujoco.model if self._mujoco else compile_scene(self.robot, self.scene)
+
+    def set_theta(self, theta: ArrayLike, worlds: ArrayLike | None = None) -> None:
+        """Give all worlds, or the listed ones, new physics; the state stays."""
+        theta = _checked(theta)
+        ids = np.arange(self.num_worlds) if worlds is None else np.asarray(worlds, dtype=np.intp)
+        rows = p.compile_plant(
+            theta, robot=self.robot, table=self.table, dt=self.scene.physics_step, site_index=self.site_index[ids]
+        )
+        self.set_plant(rows, ids)
+
+    def set_plant(self, rows: Floats, worlds: NDArray[np.intp]) -> None:
+        """Give the listed worlds compiled plant rows."""
+        self.plant[worlds] = rows
+        if self._mujoco is not None and len(worlds):
+            self._mujoco.set_mass_properties(self.plant[worlds], worlds)
+
+    def push_state(self, worlds: NDArray[np.intp] | slice = slice(None)) -> None:
+        """Tell MuJoCo that the state rows of the listed worlds were written; nothing to do for the fused kernel."""
+        if self._mujoco is not None:
+            self._mujoco.qpos[worlds, :7] = self.state[worlds, :7]
+            self._mujoco.qvel[worlds, :6] = self.state[worlds, 7:13]
+
+    def step(self, action: ArrayLike) -> None:
+        """Advance every world by one control period.
+
+        Args:
+            action: Share of the thrusters' limits in [-1, 1] (force then torque, b), (worlds, 6).
+        """
+        action = np.ascontiguousarray(action, dtype=np.float64)
+        if action.shape != (self.num_worlds, 6):
+            raise RangeError(f"action has shape {action.shape}: expected ({self.num_worlds}, 6).")
+        _draw_jitter(self._keys, self._counts, self.plant, self.jitter)
+        if self._mujoco is None:
+            nb.set_num_threads(self.num_threads)
+            advance_all(self.table.nodes, self.plant, self.state, action, self.jitter, self.num_steps)
+        else:
+            self._mujoco.step(self.plant, self.state, action=action, jitter=self.jitter, num_steps=self.num_steps)
+
+    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+        """Everything that decides the future of the worlds, as arrays; `restore` takes it back exactly."""
+        out: dict[str, NDArray[np.generic]] = {
+            "state": self.state.copy(), "plant": self.plant.copy(), "counts": self._counts.copy()
+        }  # fmt: skip
+        if self._mujoco is not None:
+            out["rows"] = self._mujoco.rows.copy()
+        return out
+
+    def restore(self, snapshot: dict[str, NDArray[np.generic]]) -> None:
+        """Go back to a snapshot of a world of the same shape."""
+        self.state[:], self._counts[:] = snapshot["state"], snapshot["counts"]
+        self.set_plant(np.asarray(snapshot["plant"], dtype=np.float64), np.arange(self.num_worlds))
+        if self._mujoco is not None:
+            self._mujoco.rows[:] = snapshot["rows"]
+
+    @property
+    def position_l(self) -> Floats:
+        """Base origin [m], a live view (worlds, 3)."""
+        return self.state[:, p.POSITION : p.POSITION + 3]
+
+    @property
+    def q_lb(self) -> Floats:
+        """Attitude, a live view (worlds, 4)."""
+        return self.state[:, p.ATTITUDE : p.ATTITUDE + 4]
+
+    @property
+    def velocity_l(self) -> Floats:
+        """Velocity of the base origin relative to l [m/s], a live view (worlds, 3)."""
+        return self.state[:, p.VELOCITY : p.VELOCITY + 3]
+
+    @property
+    def rate_b(self) -> Floats:
+        """Angular rate relative to l [rad/s], in b, a live view (worlds, 3)."""
+        return self.state[:, p.RATE : p.RATE + 3]
+
+
+def _checked(theta: ArrayLike) -> Floats:
+    theta = np.atleast_2d(np.asarray(theta, dtype=np.float64))
+    if theta.ndim != 2 or theta.shape[1] != NUM_PARAMETERS:
+        raise RangeError(f"theta has shape {theta.shape}: expected (worlds, {NUM_PARAMETERS}).")
+    if not np.all(np.isfinite(theta)):
+        raise RangeError("theta is not finite in every world: expected finite parameters.")
+    return theta

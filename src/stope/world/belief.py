@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Belief: a distribution over Physics, and how far it can be trusted.
+
+A belief is a normal distribution over the whitened coordinates z of one robot's prior, with the particles it came from
+when there are any. Policies see its mean and the logarithm of its standard deviations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stope.base.errors import FileError
+from stope.base.files import read_json, write_json
+from stope.world.physics import NUM_PARAMETERS, PARAMETERS
+
+__all__ = ["Belief", "draw_beliefs"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Belief:
+    """What is thought of theta, in whitened coordinates."""
+
+    robot: str
+    """Whose prior whitens it."""
+    mean: Floats
+    """Mean of z, (num_parameters,)."""
+    covariance: Floats
+    """Covariance of z, (num_parameters, num_parameters)."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """How it was obtained: flights, method, temperature, checks."""
+    particles: Floats | None = None
+    """Equally weighted draws of z, (draws, num_parameters), where the method made them."""
+
+    @classmethod
+    def prior(cls, robot: str) -> Belief:
+        """What is known before any flight."""
+        return cls(robot=robot, mean=np.zeros(NUM_PARAMETERS), covariance=np.eye(NUM_PARAMETERS),
+                   provenance={"method": "prior"})  # fmt: skip
+
+    @property
+    def std(self) -> Floats:
+        """Standard deviations of z, (num_parameters,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def summary(self) -> Floats:
+        """What a policy sees: mean and log standard deviation of z, (2 num_parameters,)."""
+        return np.concatenate([self.mean, np.log(np.maximum(self.std, 1e-6))])
+
+    def interval(self, level: float) -> tuple[Floats, Floats]:
+        """Central interval of each z from the particles, or from the normal when there are none."""
+        tail = 0.5 * (1.0 - level)
+        if self.particles is not None:
+            low, high = np.quantile(self.particles, [tail, 1.0 - tail], axis=0)
+            return low, high
+        from scipy.special import ndtri  # noqa: PLC0415 -- one use, kept off the import path
+
+        half = -float(ndtri(tail)) * self.std
+        return self.mean - half, self.mean + half
+
+    def save(self, path: Path) -> None:
+        """Write to a JSON file, atomically."""
+        write_json(
+            path,
+            {
+                "format": "stope-belief-1",
+                "robot": self.robot,
+                "parameters": [q.name for q in PARAMETERS],
+                "mean": self.mean.tolist(),
+                "covariance": self.covariance.tolist(),
+                "provenance": self.provenance,
+                "particles": None if self.particles is None else self.particles.tolist(),
+            },
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Belief:
+        """Read a belief file.
+
+        Raises:
+            FileError: not a belief file, of other parameters, or with numbers that cannot be.
+        """
+        data = read_json(path, what="belief")
+        if data.get("format") != "stope-belief-1":
+            raise FileError(f"{path}: format {data.get('format')!r}: expected 'stope-belief-1'.")
+        if data.get("parameters") != [q.name for q in PARAMETERS]:
+            raise FileError(f"{path}: parameters differ from this version's theta. Fit the flight again.")
+        mean, cov = np.asarray(data["mean"], dtype=float), np.asarray(data["covariance"], dtype=float)
+        n = NUM_PARAMETERS
+        if mean.shape != (n,) or cov.shape != (n, n) or not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+            raise FileError(f"{path}: mean or covariance: expected finite arrays of {n} and {n} x {n}.")
+        if np.linalg.eigvalsh(0.5 * (cov + cov.T)).min() <= 0:
+            raise FileError(f"{path}: covariance is not positive definite.")
+        particles = None if data.get("particles") is None else np.asarray(data["particles"], dtype=float)
+        return cls(robot=data["robot"], mean=mean, covariance=cov, provenance=data["provenance"], particles=particles)
+
+
+def draw_beliefs(rng: np.random.Generator, num: int) -> tuple[Floats, Floats]:
+    """Truths from the prior, each with a belief of random sharpness about it.
+
+    A truth z ~ N(0, I) is pseudo-measured as y = z + e, e ~ N(0, R) with R random and correlated; the belief is the
+    exact posterior given y: covariance C = (I + R^-1)^-1 and mean C R^-1 y. It is never centred on the truth, and the
+    truth's rank in it is uniform by construction. R = Q^T diag(r) Q, with Q two random Householder reflections and
+    log10 r_k = base + own part, so that some beliefs are sharp in all, some in a few directions, some know nothing.
+
+    Args:
+        rng: Random numbers.
+        num: Number of pairs.
+
+    Returns:
+        Truths z (num, num_parameters) and belief summaries (num, 2 num_parameters).
+    """
+    n = NUM_PARAMETERS
+    z = rng.standard_normal((num, n))
+    base = rng.uniform(-2.0, 2.0, (num, 1))
+    r = 10.0 ** (base + rng.uniform(-1.5, 1.5, (num, n)))
+    u = rng.standard_normal((2, num, n))
+    u /= np.linalg.norm(u, axis=-1, keepdims=True)
+    correlated = rng.random((num, 1)) < 0.5
+
+    def from_eigenbasis(x: Floats) -> Floats:
+        for k in (0, 1):
+            x = x - 2.0 * np.sum(x * u[k], axis=-1, keepdims=True) * u[k]
+        return x
+
+    def to_eigenbasis(x: Floats) -> Floats:
+        for k in (1, 0):
+            x = x - 2.0 * np.sum(x * u[k], axis=-1, keepdims=True) * u[k]
+        return x
+
+    # In the eigenbasis of R everything is diagonal: y' = z' + sqrt(r) e, mean' = y' / (1 + r), var' = r / (1 + r).
+    zq = np.where(correlated, to_eigenbasis(z), z)
+    y = zq + np.sqrt(r) * rng.standard_normal((num, n))
+    mean_q, var_q = y / (1.0 + r), r / (1.0 + r)
+    mean = np.where(correlated, from_eigenbasis(mean_q), mean_q)
+    # The diagonal of Q^T D Q, with Q = H0 H1 made column by column.
+    var = var_q.copy()
+    rows = np.flatnonzero(correlated[:, 0])
+    for start in range(0, len(rows), 1024):
+        ids = rows[start : start + 1024]
+        eye = np.broadcast_to(np.eye(n), (len(ids), n, n)).copy()
+        for k in (1, 0):
+            v = u[k][ids]
+            eye = eye - 2.0 * v[:, :, None] * np.einsum("ij,ijk->ik", v, eye)[:, None, :]
+        var[ids] = np.einsum("ikj,ik->ij", eye**2, var_q[ids])
+    return z, np.concatenate([mean, 0.5 * np.log(var)], axis=1)

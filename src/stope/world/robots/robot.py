@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Robot: a free-flyer's masses, thrusters, sensors and prior, each number with its source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stope.base.config import read_toml
+from stope.base.errors import ConfigError, UnknownName
+from stope.world.physics import PARAMETERS, PhysicsPrior
+
+__all__ = ["Robot", "Sensors", "load_robot", "robot_names"]
+
+_FOLDER = Path(__file__).parent
+_UNITS = {
+    "body": {"mass": "kg", "com_b": "m", "inertia_b": "kg m2", "side": "m"},
+    "thrusters": {
+        "force_limit_b": "N", "torque_limit_b": "N m", "force_quantum": "N", "torque_quantum": "N m",
+        "specific_impulse": "s", "propellant_capacity": "kg", "torque_arm": "m", "power_idle": "W",
+        "power_per_newton": "W/N",
+    },
+    "payload": {"mount_b": "m", "radius": "m"},
+    "sensors": {
+        "position_noise": "m", "attitude_noise": "rad", "velocity_noise": "m/s", "rate_noise": "rad/s", "period": "s",
+        "delay": "s", "drop_out": "1",
+    },
+}  # fmt: skip
+_VECTORS = {"com_b", "inertia_b", "force_limit_b", "torque_limit_b", "mount_b"}
+_PRIOR = {
+    "mass": "kg", "com_x": "m", "com_y": "m", "com_z": "m", "inertia_spread": "1", "inertia_skew": "m", "gain": "1",
+    "lag": "s", "latency": "s", "drag": "kg/s", "payload": "kg", "residual": "m/s2",
+}  # fmt: skip
+_MAY_BE_ZERO = {"specific_impulse", "propellant_capacity", "power_idle", "power_per_newton", "delay", "drop_out",
+                "force_quantum", "torque_quantum", "position_noise", "attitude_noise", "velocity_noise",
+                "rate_noise"}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sensors:
+    """What the robot measures of its own pose and rates, and how badly."""
+
+    position_noise: float
+    """Per axis, one sigma [m]."""
+    attitude_noise: float
+    """Per body axis, one sigma [rad]."""
+    velocity_noise: float
+    """Per axis, one sigma [m/s]."""
+    rate_noise: float
+    """Per axis, one sigma [rad/s]."""
+    period: float
+    """Time between samples [s]."""
+    delay: float
+    """Age of a sample when it is used [s]."""
+    drop_out: float
+    """Share of samples lost [1]; the last one is held."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Robot:
+    """One free-flying robot."""
+
+    name: str
+    summary: str
+    needs_air: bool
+    mass: float
+    """Without payload [kg]."""
+    com_b: NDArray[np.float64]
+    """Centre of mass from the base origin [m], (3,)."""
+    inertia_b: NDArray[np.float64]
+    """Diagonal inertia about the centre of mass [kg m2], (3,)."""
+    side: float
+    """Edge of the collision cube [m]."""
+    limit_b: NDArray[np.float64]
+    """Largest commanded force [N] and torque [N m] per base axis, (6,)."""
+    quantum_b: NDArray[np.float64]
+    """Smallest step of the command [N, N m], (6,); 0 for none."""
+    specific_impulse: float
+    """[s]; 0 when no propellant is used."""
+    propellant_capacity: float
+    """[kg]."""
+    torque_arm: float
+    """Lever of the torque thrusters [m]: force used per torque."""
+    power_idle: float
+    """[W]."""
+    power_per_newton: float
+    """Electrical power per commanded newton [W/N]."""
+    payload_mount_b: NDArray[np.float64]
+    """Centre of the payload sphere [m], (3,)."""
+    payload_radius: float
+    """[m]."""
+    sensors: Sensors
+    prior: PhysicsPrior
+    sources: dict[str, str]
+    """Where each number comes from, by "section.key"."""
+
+
+def robot_names() -> tuple[str, ...]:
+    """Names of the shipped robots."""
+    return tuple(sorted(p.stem for p in _FOLDER.glob("*.toml")))
+
+
+def load_robot(name: str) -> Robot:
+    """Read a shipped robot by name, or a user's file by path.
+
+    Raises:
+        UnknownName: no such shipped robot.
+        FileError: the file cannot be read.
+        ConfigError: a key is unknown or missing, a unit is wrong, or a value is impossible.
+    """
+    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    if not name.endswith(".toml") and not path.exists():
+        raise UnknownName.of("robot", name, robot_names(), listing="stope world robots")
+    return _build(read_toml(path), str(path.name))
+
+
+def _build(data: dict[str, Any], where: str) -> Robot:
+    allowed = {"name", "summary", "needs_air", "prior", *_UNITS}
+    for key in data:
+        if key not in allowed:
+            raise ConfigError(f"{where}: unknown key {key!r}: expected one of {', '.join(sorted(allowed))}.")
+    for key in allowed:
+        if key not in data:
+            raise ConfigError(f"{where}: missing key {key!r}.")
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for section, units in _UNITS.items():
+        for key, unit in units.items():
+            values[key], sources[f"{section}.{key}"] = _quantity(data[section], key, unit, f"{where}: {section}")
+        _no_more(data[section], set(units), f"{where}: {section}")
+    prior = _prior(data["prior"], values, f"{where}: prior", sources)
+    sensors = Sensors(**{k: values.pop(k) for k in _UNITS["sensors"]})
+    limit = np.concatenate([values.pop("force_limit_b"), values.pop("torque_limit_b")])
+    quantum = np.repeat([values.pop("force_quantum"), values.pop("torque_quantum")], 3)
+    return Robot(
+        name=data["name"], summary=data["summary"], needs_air=bool(data["needs_air"]), limit_b=limit, quantum_b=quantum,
+        payload_mount_b=values.pop("mount_b"), payload_radius=values.pop("radius"), sensors=sensors, prior=prior,
+        sources=sources, **values,
+    )  # fmt: skip
+
+
+def _no_more(table: dict[str, Any], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}: expected one of {', '.join(sorted(known))}.")
+
+
+def _quantity(table: dict[str, Any], key: str, unit: str, where: str) -> tuple[Any, str]:
+    if key not in table:
+        raise ConfigError(f"{where}: missing key {key!r}.")
+    row = table[key]
+    if not isinstance(row, dict) or "value" not in row:
+        raise ConfigError(f"{where}.{key} = {row!r}: expected {{ value = ..., unit = {unit!r}, source = ... }}.")
+    _no_more(row, {"value", "unit", "source"}, f"{where}.{key}")
+    if row.get("unit") != unit:
+        raise ConfigError(f"{where}.{key}: unit {row.get('unit')!r}: expected {unit!r}.")
+    if not row.get("source"):
+        raise ConfigError(f"{where}.{key}: no source: expected where the number comes from.")
+    try:
+        value = np.asarray(row["value"], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected numbers [{unit}].") from None
+    if value.shape != ((3,) if key in _VECTORS else ()):
+        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected {'three numbers' if key in _VECTORS else 'one'}.")
+    if not np.all(np.isfinite(value)):
+        raise ConfigError(f"{where}.{key} = {row['value']!r} {unit}: expected finite numbers.")
+    signed = key in {"com_b", "mount_b"}
+    if not signed and np.any(value < 0 if key in _MAY_BE_ZERO else value <= 0):
+        rule = "0 or more" if key in _MAY_BE_ZERO else "more than 0"
+        raise ConfigError(f"{where}.{key} = {row['value']!r} {unit}: expected {rule}.")
+    return (value if key in _VECTORS else float(value)), str(row["source"])
+
+
+def _prior(table: dict[str, Any], values: dict[str, Any], where: str, sources: dict[str, str]) -> PhysicsPrior:
+    _no_more(table, set(_PRIOR), where)
+    rows: dict[str, tuple[float, float]] = {}
+    for key, unit in _PRIOR.items():
+        row = table.get(key)
+        if not isinstance(row, dict):
+            raise ConfigError(f"{where}: missing key {key!r}.")
+        _no_more(row, {"centre", "spread", "unit", "source"}, f"{where}.{key}")
+        if row.get("unit") != unit:
+            raise ConfigError(f"{where}.{key}: unit {row.get('unit')!r}: expected {unit!r}.")
+        for part in ("centre", "spread"):
+            if not isinstance(row.get(part), (int, float)) or not math.isfinite(row[part]):
+                raise ConfigError(f"{where}.{key}.{part} = {row.get(part)!r}: expected a finite number [{unit}].")
+        rows[key] = (float(row["centre"]), float(row["spread"]))
+        sources[f"prior.{key}"] = str(row.get("source", ""))
+    inertia = values["inertia_b"]
+    second = 0.5 * np.sum(inertia) - inertia
+    if np.any(second <= 0):
+        raise ConfigError(f"{where[:-7]}: body.inertia_b = {inertia.tolist()}: violates the triangle inequality.")
+    log_diagonal = 0.5 * np.log(second / values["mass"])
+    centre, spread = [], []
+    for p in PARAMETERS:
+        if p.name.startswith("inertia_d"):
+            c, s = log_diagonal[int(p.name[-1]) - 1] + rows["inertia_spread"][0], rows["inertia_spread"][1]
+        elif p.name.startswith("inertia_s"):
+            c, s = rows["inertia_skew"]
+        else:
+            c, s = rows.get(p.name) or rows[p.name.split("_")[0]]
+        centre.append(c)
+        spread.append(s)
+    return PhysicsPrior(centre=np.array(centre), spread=np.array(spread))
