@@ -10,6 +10,8 @@ import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
+from stope.learn.policies import allocate, network_input
+from stope.world.allocation import Allocation
 from stope.world.env import DockBatch
 
 __all__ = ["RslEnv"]
@@ -21,6 +23,7 @@ class RslEnv(VecEnv):
     def __init__(self, batch: DockBatch, device: str) -> None:
         """Wrap a batch and start it at random times within the episode, so that resets do not come all at once."""
         self.batch = batch
+        self.allocation = Allocation.of(batch.robot)
         self.num_envs, self.num_actions = batch.num_worlds, 6
         self.max_episode_length = batch.max_episode_steps
         self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long)
@@ -30,14 +33,15 @@ class RslEnv(VecEnv):
     def get_observations(self) -> TensorDict:
         """Observations now."""
         groups = {
-            "policy": torch.from_numpy(self.batch.observation),
+            "policy": torch.from_numpy(network_input(self.batch.observation)),
             "privileged": torch.from_numpy(self.batch.privileged.copy()),
         }
         return TensorDict(groups, batch_size=[self.num_envs])  # type: ignore[arg-type]
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
-        """Step all worlds; actions beyond the limits are clipped by the thrusters."""
-        _, rewards, terminated, truncated = self.batch.step(actions.numpy())
+        """Step all worlds; an action is a wanted acceleration, as in `MlpPolicy`."""
+        shares = allocate(self.allocation, actions.numpy(), self.batch.observation)
+        _, rewards, terminated, truncated = self.batch.step(shares)
         extras = {"time_outs": torch.from_numpy(truncated.astype(np.float32))}
         dones = torch.from_numpy(terminated | truncated)
         return self.get_observations(), torch.from_numpy(rewards), dones, extras

@@ -160,7 +160,7 @@ class Training:
         state = {k: v for k, v in self.ppo.actor.state_dict().items() if k.startswith("mlp.")}
         names = sorted({int(k.split(".")[1]) for k in state})
         weights = {f"{i}.{part}": state[f"mlp.{n}.{part}"] for i, n in enumerate(names) for part in ("weight", "bias")}
-        return MlpPolicy(weights, {})
+        return MlpPolicy(weights, self.env.allocation, {})
 
     def advance(self) -> None:
         """One iteration: a rollout, an update, and an evaluation when it is due."""
@@ -235,7 +235,7 @@ class Training:
         self.history, self.iteration, self.seconds = header["history"], header["iteration"], header["seconds"]
         self.streak, self.best_score = header["streak"], tuple(header["best_score"])
         best = part("best")
-        self.best = MlpPolicy(best, {}) if best else None
+        self.best = MlpPolicy(best, self.env.allocation, {}) if best else None
 
     def card(self) -> dict[str, Any]:
         """What the policy file says of itself; success is on the evaluation set that chose the weights."""

@@ -214,15 +214,19 @@ def _surface(body: Body) -> Surface:
         return MeshSurface(_shape(body))
     if body.kind == "ellipsoid":
         return EllipsoidSurface(body.semi_axes)
-    return EllipsoidSurface((body.mean_radius,) * 3) if body.kind == "point" else FlatSurface()
+    return (
+        EllipsoidSurface((body.mean_radius, body.mean_radius, body.mean_radius))
+        if body.kind == "point"
+        else FlatSurface()
+    )
 
 
 def _volume(body: Body) -> float:
     """Volume [m3] of a body's shape, 0 for a uniform place."""
     if body.kind == "mesh":
         return _shape(body).volume
-    axes = body.semi_axes if body.kind == "ellipsoid" else (body.mean_radius,) * 3
-    return 4.0 / 3.0 * math.pi * math.prod(axes)
+    volume = math.prod(body.semi_axes) if body.kind == "ellipsoid" else body.mean_radius**3
+    return 4.0 / 3.0 * math.pi * volume
 
 
 def _read_body(path: Path) -> Body:
@@ -255,7 +259,7 @@ def _check_keys(data: dict[str, Any], where: str) -> None:
     """Refuse a wrong format or kind, unknown and missing keys, and words of the wrong type."""
     if data.get("format") != FORMAT:
         raise ConfigError(f'{where}: format = {data.get("format")!r}: must be "{FORMAT}". Write it on the first line.')
-    kind = data.get("kind")
+    kind = data.get("kind", "")
     if kind not in get_args(Kind):
         raise ConfigError(f"{where}: kind = {kind!r}: must be one of {', '.join(get_args(Kind))}.")
     for key in data:
@@ -269,12 +273,14 @@ def _check_keys(data: dict[str, Any], where: str) -> None:
     for key in WORDS:
         wanted = bool if key == "has_air" else str
         if not isinstance(data[key], wanted) or data[key] == "":
-            raise ConfigError(f"{where}: {key} = {data[key]!r}: must be {'true or false' if wanted is bool else 'text'}.")
+            rule = "true or false" if wanted is bool else "text"
+            raise ConfigError(f"{where}: {key} = {data[key]!r}: must be {rule}. Correct it.")
 
 
 def _quantity(table: Any, key: str, where: str) -> tuple[Any, str, float | None]:  # noqa: ANN401 raw TOML
     """Return value, source and error of one number table, checked for unit, finiteness and sign."""
-    if not isinstance(table, dict) or not {"value", "unit", "source"} <= set(table) <= {"value", "unit", "source", "error"}:
+    needed = {"value", "unit", "source"}
+    if not isinstance(table, dict) or not needed <= set(table) <= needed | {"error"}:
         raise ConfigError(
             f"{where}: {key} = {table!r}: must be a table {{value, unit, source}} with an optional error. "
             f'Write {key} = {{ value = ..., unit = "{UNITS[key]}", source = "..." }}.'

@@ -91,8 +91,8 @@ def _step_all(nodes, plant, state, actions, jitter, num_steps, fused, keys, epis
               draws_index, privileged, belief, record, measured, task, sensor, autoreset, observation,
               rewards, terminated, truncated, last_record):  # fmt: skip
     for i in nb.prange(plant.shape[0]):
-        scratch = np.empty(130)
-        action, command, draws, terms = scratch[84:90], scratch[90:96], scratch[96:112], scratch[112:130]
+        scratch = np.empty(142)
+        action, command, draws, terms = scratch[96:102], scratch[102:108], scratch[108:124], scratch[124:142]
         for k in range(6):
             action[k] = actions[i, k]
         if fused:
@@ -100,7 +100,7 @@ def _step_all(nodes, plant, state, actions, jitter, num_steps, fused, keys, epis
             base = (np.uint64(episodes[i]) << np.uint64(32)) + np.uint64(record[i, dock.STEPS]) * np.uint64(64)
             for k in range(3):
                 jitter[i, k] = plant[i, p.JITTER] * normal(keys[i], base + np.uint64(48 + k))
-            advance(nodes, plant[i], state[i], command, jitter[i], num_steps, scratch[:84])
+            advance(nodes, plant[i], state[i], command, jitter[i], num_steps, scratch[:96])
         r, done, late = _after_one(state[i], record[i], measured[i], action, belief[i], sensor, task, keys[i],
                                    episodes[i], terms, observation[i])  # fmt: skip
         rewards[i], terminated[i], truncated[i] = r, done, late

@@ -7,7 +7,7 @@ on MuJoCo in `mujoco_flight`; a standing test holds the two together.
 
 Forces: gravity of the site's grid, the spin of the local frame (centrifugal, Coriolis, and their torques), thrusters
 with latency, lag, gain and quantisation, linear drag, a constant residual acceleration, jitter, wheels (a gyrostat).
-The thrust is the average over a physics step of the lagged command, exact for a command held over the step.
+A physics step in which the latency ends is split there, so that the thrust is smooth within every stretch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from stope.world import plant as p
 
-__all__ = ["advance", "advance_all", "apply_command", "gravity_at", "site_acceleration", "thrust_over_step"]
+__all__ = ["advance", "advance_all", "apply_command", "gravity_at", "segment_end", "site_acceleration", "thrust_over"]
 
 inline = nb.njit(inline="never", fastmath=False, error_model="numpy")
 F8 = np.float64
@@ -109,23 +109,36 @@ def apply_command(state, row, command, action):
 
 
 @inline
-def thrust_over_step(state, row, command, start, wrench):
-    """Average wrench over one physics step that begins `start` seconds after the command, into `wrench` (6,).
+def segment_end(row, start, step):
+    """End of the stretch that begins `start` seconds after the command: the step's own end, or that of the latency."""
+    end = (step + 1) * row[p.DT]
+    latency = row[p.LATENCY]
+    return latency if start < latency - 1e-9 and latency < end - 1e-9 else end
 
-    Advances the lag filter, the impulse counters and the propellant. In the one step in which the latency ends, the
-    held and the new command are mixed by time.
+
+@inline
+def thrust_over(state, row, command, start, h, wrench):
+    """Lagged wrench over a stretch of h seconds that begins `start` seconds after the command.
+
+    Writes the wrench at the beginning, the middle and the end into `wrench` (18,); the middle is set so that the
+    Runge-Kutta weights give the exact impulse of the exponential. Advances the lag filter, the impulse counters and the
+    propellant. Within the latency the command before is still in force.
     """
-    dt, decay = row[p.DT], row[p.DECAY]
-    share = min(1.0, max(0.0, (start + dt - row[p.LATENCY]) / dt))
-    mean = (1.0 - decay) * row[p.LAG] / dt
+    lag = row[p.LAG]
+    decay = math.exp(-h / lag)
+    mean = (1.0 - decay) * lag / h
+    held = start < row[p.LATENCY] - 1e-9
     used = 0.0
     for k in range(6):
-        u = share * command[k] + (1.0 - share) * state[p.COMMAND + k]
-        target, f = row[p.GAIN + k] * u, state[p.THRUST + k]
-        wrench[k] = target + (f - target) * mean
-        state[p.THRUST + k] = target + (f - target) * decay
-        state[p.IMPULSE + k // 3] += abs(u) * dt
-        used += abs(u) * dt * (1.0 if k < 3 else row[p.PER_ARM])
+        u = state[p.COMMAND + k] if held else command[k]
+        target = row[p.GAIN + k] * u
+        first = state[p.THRUST + k]
+        last = target + (first - target) * decay
+        wrench[k], wrench[12 + k] = first, last
+        wrench[6 + k] = 1.5 * (target + (first - target) * mean) - 0.25 * (first + last)
+        state[p.THRUST + k] = last
+        state[p.IMPULSE + k // 3] += abs(u) * h
+        used += abs(u) * h * (1.0 if k < 3 else row[p.PER_ARM])
     if row[p.PER_IMPULSE] > 0.0:
         state[p.PROPELLANT] = max(0.0, state[p.PROPELLANT] - used * row[p.PER_IMPULSE])
 
@@ -207,37 +220,42 @@ def advance(nodes, row, state, command, jitter, num_steps, scratch):
         command: New command [N, N m] (6,), in force after the latency.
         jitter: Acceleration over these steps [m/s2, l], (3,).
         num_steps: Physics steps.
-        scratch: Work space (84,).
+        scratch: Work space (96,).
     """
-    y, z, wrench = scratch[0:13], scratch[13:26], scratch[78:84]
+    y, z, wrench = scratch[0:13], scratch[13:26], scratch[78:96]
     k1, k2, k3, k4 = scratch[26:39], scratch[39:52], scratch[52:65], scratch[65:78]
-    dt = row[p.DT]
     ax, ay, az = row[p.RESIDUAL] + jitter[0], row[p.RESIDUAL + 1] + jitter[1], row[p.RESIDUAL + 2] + jitter[2]
     gx, gy, gz = state[p.WHEEL_TORQUE], state[p.WHEEL_TORQUE + 1], state[p.WHEEL_TORQUE + 2]
     hx, hy, hz = state[p.WHEEL], state[p.WHEEL + 1], state[p.WHEEL + 2]
     _to_com(state, row, y)
-    for s in range(num_steps):
-        thrust_over_step(state, row, command, s * dt, wrench)
+    step, start = 0, 0.0
+    while step < num_steps:
+        end = segment_end(row, start, step)
+        dt = end - start
+        thrust_over(state, row, command, start, dt, wrench)
         h = 0.5 * dt
-        _rates(nodes, row, y, wrench, ax, ay, az, hx, hy, hz, gx, gy, gz, k1)
+        _rates(nodes, row, y, wrench[0:6], ax, ay, az, hx, hy, hz, gx, gy, gz, k1)
         for k in range(13):
             z[k] = y[k] + h * k1[k]
         mx, my, mz = hx + h * gx, hy + h * gy, hz + h * gz
-        _rates(nodes, row, z, wrench, ax, ay, az, mx, my, mz, gx, gy, gz, k2)
+        _rates(nodes, row, z, wrench[6:12], ax, ay, az, mx, my, mz, gx, gy, gz, k2)
         for k in range(13):
             z[k] = y[k] + h * k2[k]
-        _rates(nodes, row, z, wrench, ax, ay, az, mx, my, mz, gx, gy, gz, k3)
+        _rates(nodes, row, z, wrench[6:12], ax, ay, az, mx, my, mz, gx, gy, gz, k3)
         for k in range(13):
             z[k] = y[k] + dt * k3[k]
         hx, hy, hz = hx + dt * gx, hy + dt * gy, hz + dt * gz
-        _rates(nodes, row, z, wrench, ax, ay, az, hx, hy, hz, gx, gy, gz, k4)
+        _rates(nodes, row, z, wrench[12:18], ax, ay, az, hx, hy, hz, gx, gy, gz, k4)
         for k in range(13):
             y[k] += dt / 6.0 * (k1[k] + 2.0 * k2[k] + 2.0 * k3[k] + k4[k])
         n = 1.0 / math.sqrt(y[3] * y[3] + y[4] * y[4] + y[5] * y[5] + y[6] * y[6])
         for k in range(3, 7):
             y[k] *= n
+        start = end
+        if end > (step + 1) * row[p.DT] - 1e-9:
+            step += 1
     state[p.WHEEL], state[p.WHEEL + 1], state[p.WHEEL + 2] = hx, hy, hz
-    state[p.TIME] += num_steps * dt
+    state[p.TIME] += num_steps * row[p.DT]
     _shift(row, y, -1.0)
     for k in range(13):
         state[k] = y[k]
@@ -249,7 +267,7 @@ def advance(nodes, row, state, command, jitter, num_steps, scratch):
 def advance_all(nodes, rows, states, actions, jitters, num_steps):
     """One control period of every world: actions (worlds, 6) in [-1, 1], jitters (worlds, 3) [m/s2, l]."""
     for i in nb.prange(rows.shape[0]):
-        scratch = np.empty(90)
-        command = scratch[84:90]
+        scratch = np.empty(102)
+        command = scratch[96:102]
         apply_command(states[i], rows[i], command, actions[i])
-        advance(nodes, rows[i], states[i], command, jitters[i], num_steps, scratch[:84])
+        advance(nodes, rows[i], states[i], command, jitters[i], num_steps, scratch[:96])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stope.base.errors import StopeError
 from stope.world import native
 from stope.world import plant as p
-from stope.world.free_flight import apply_command, rotate, site_acceleration, spin_torque, thrust_over_step
+from stope.world.free_flight import apply_command, segment_end, site_acceleration, spin_torque, thrust_over
 
 __all__ = ["MujocoBatch"]
 
@@ -33,14 +33,14 @@ def _numbers(array: NDArray[Any]) -> Any:  # noqa: ANN401 -- numba reads a froze
 
 
 def build_step(model: mujoco.MjModel) -> Any:  # noqa: ANN401 -- a numba dispatcher
-    """Compile `step(mp, dp, nodes, row, state, wrench, jitter, work)`: one RK4 step of `model` with stope's forces.
+    """Compile `step(mp, dp, nodes, row, state, wrench, jitter, work, dt)`: one RK4 step of `model` with stope's forces.
 
     Body 1 is the robot's base: it feels thrust, drag, wheels and the residual; every other body feels only the site.
     """
     nq, nv, nbody, njnt = model.nq, model.nv, model.nbody, model.njnt
     kind, qadr, vadr = _numbers(model.jnt_type), _numbers(model.jnt_qposadr), _numbers(model.jnt_dofadr)
     root = _numbers(model.body_rootid)
-    mass, dt = _numbers(model.body_mass), float(model.opt.timestep)
+    mass = _numbers(model.body_mass)
     free, ball = int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL)
     o_qpos, o_qvel, o_qacc, o_warm = (native.data_offset(f) for f in ("qpos", "qvel", "qacc", "qacc_warmstart"))
     o_xfrc, o_xipos, o_xmat, o_cvel, o_com = (
@@ -124,7 +124,7 @@ def build_step(model: mujoco.MjModel) -> Any:  # noqa: ANN401 -- a numba dispatc
         constraint(mp, dp)
 
     @nb.njit(error_model="numpy")
-    def step(mp, dp, nodes, row, state, wrench, jitter, work):
+    def step(mp, dp, nodes, row, state, wrench, jitter, work, dt):
         qpos = nb.carray(floats(load(dp, o_qpos)), (nq,))
         qvel = nb.carray(floats(load(dp, o_qvel)), (nv,))
         qacc = nb.carray(floats(load(dp, o_qacc)), (nv,))
@@ -138,7 +138,8 @@ def build_step(model: mujoco.MjModel) -> Any:  # noqa: ANN401 -- a numba dispatc
             ahead = 0.0 if stage == 0 else (dt if stage == 3 else 0.5 * dt)
             vs[:] = qvel
             configuration_rate(qpos, vs, dq)
-            evaluate(mp, dp, nodes, row, state, wrench, jitter, ahead)
+            at = 0 if stage == 0 else (12 if stage == 3 else 6)
+            evaluate(mp, dp, nodes, row, state, wrench[at : at + 6], jitter, ahead)
             if stage == 0:
                 warm[:] = qacc
             weight = dt / 6.0 if stage == 0 or stage == 3 else dt / 3.0
@@ -162,7 +163,7 @@ def build_step(model: mujoco.MjModel) -> Any:  # noqa: ANN401 -- a numba dispatc
 def build_callback(model: mujoco.MjModel) -> Any:  # noqa: ANN401 -- a numba cfunc
     """Compile the function `mjb_apply` runs: one control period of one world."""
     step, nq, nv = build_step(model), model.nq, model.nv
-    size, dt = 3 * (nq + nv) + 16, float(model.opt.timestep)
+    size = 3 * (nq + nv) + 24
     o_qpos, o_qvel = native.data_offset("qpos"), native.data_offset("qvel")
     floats, load = native.address_to_floats, native.load_address
     ns, npl = p.NUM_STATE, p.NUM_PLANT
@@ -178,14 +179,19 @@ def build_callback(model: mujoco.MjModel) -> Any:  # noqa: ANN401 -- a numba cfu
         work = nb.carray(floats(load(block, 56) + 8 * size * sim), (size,))
         qpos = nb.carray(floats(load(dp, o_qpos)), (nq,))
         qvel = nb.carray(floats(load(dp, o_qvel)), (nv,))
-        command, wrench = work[size - 12 : size - 6], work[size - 6 : size]
+        command, wrench = work[size - 24 : size - 18], work[size - 18 : size]
         apply_command(state, row, command, action)
-        for s in range(steps):
-            thrust_over_step(state, row, command, s * dt, wrench)
-            step(mp, dp, nodes, row, state, wrench, jitter, work)
+        done, start = 0, 0.0
+        while done < steps:
+            end = segment_end(row, start, done)
+            thrust_over(state, row, command, start, end - start, wrench)
+            step(mp, dp, nodes, row, state, wrench, jitter, work, end - start)
             for k in range(3):
-                state[p.WHEEL + k] += dt * state[p.WHEEL_TORQUE + k]
-        state[p.TIME] += steps * dt
+                state[p.WHEEL + k] += (end - start) * state[p.WHEEL_TORQUE + k]
+            start = end
+            if end > (done + 1) * row[p.DT] - 1e-9:
+                done += 1
+        state[p.TIME] += steps * row[p.DT]
         for k in range(6):
             state[p.COMMAND + k] = command[k]
             state[p.VELOCITY + k] = qvel[k]

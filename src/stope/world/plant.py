@@ -58,8 +58,7 @@ GRID_SHAPE = 50  # nodes along x, y, z
 GRID_ORIGIN = 53  # [m], l
 GRID_INVERSE = 56  # 1 / spacing [1/m]
 DT = 59  # physics step [s]
-DECAY = 60  # exp(-dt / lag)
-NUM_PLANT = 61
+NUM_PLANT = 60
 
 
 class GravityTable:
@@ -125,7 +124,7 @@ def compile_plant(
     sites = table.rows[index]
     out[:, SPIN : SPIN + 3], out[:, CENTRE : CENTRE + 3], out[:, GRID_OFFSET] = sites[:, 0:3], sites[:, 3:6], sites[:, 6]
     out[:, GRID_SHAPE : GRID_SHAPE + 9], out[:, JITTER] = sites[:, 7:16], sites[:, 16]
-    out[:, DT], out[:, DECAY] = dt, np.exp(-dt / out[:, LAG])
+    out[:, DT] = dt
     return out
 
 

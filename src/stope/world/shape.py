@@ -81,7 +81,7 @@ def read_obj(path: Path, *, scale: float, num_vertices: int, num_faces: int) -> 
     for what, found, declared in (("vertices", len(vertices), num_vertices), ("faces", len(faces), num_faces)):
         if found != declared:
             raise FileError(
-                f"{path.name} = {found} {what}: the body's TOML says {declared}, so the mesh is truncated or another one. "
+                f"{path.name} = {found} {what}: the body's TOML says {declared}, so it is truncated or another mesh. "
                 "Copy it again, or correct the counts."
             )
     _check_indices(path, faces, face_lines, len(vertices))
@@ -111,7 +111,9 @@ def ellipsoid_mesh(semi_axes: tuple[float, float, float], *, halvings: int) -> T
     points = np.concatenate([points, np.roll(points, 1, axis=1), np.roll(points, 2, axis=1)])
     apart = np.linalg.norm(points[:, None] - points[None, :], axis=2)
     near = apart < 2.1
-    faces = [(i, j, k) for i in range(12) for j in range(i) for k in range(j) if near[i, j] and near[j, k] and near[k, i]]
+    faces = [
+        (i, j, k) for i in range(12) for j in range(i) for k in range(j) if near[i, j] and near[j, k] and near[k, i]
+    ]
     turned = [(i, j, k) if points[i] @ np.cross(points[j], points[k]) > 0.0 else (i, k, j) for i, j, k in faces]
     triangles = np.array(turned, dtype=np.int64)
     for _ in range(halvings):
@@ -130,7 +132,9 @@ def check_closed(mesh: TriangleMesh, *, where: str) -> None:
     areas = 0.5 * np.linalg.norm(_doubled_areas(mesh.corners), axis=1)
     flat = np.flatnonzero(areas <= 1e-14 * areas.max())
     if flat.size:
-        raise FileError(f"{where} = {flat.size} faces without area, first face {flat[0] + 1}: remove them from the mesh.")
+        raise FileError(
+            f"{where} = {flat.size} faces without area, first face {flat[0] + 1}: remove them from the mesh."
+        )
     directed = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
     _, count = np.unique(np.sort(directed, axis=1), axis=0, return_counts=True)
     unpaired = int((count != 2).sum())
@@ -175,8 +179,8 @@ def _parse_obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
             continue
         if len(words) != 4:
             raise FileError(
-                f"{path.name}, line {number} = {line.strip()!r}: {len(words) - 1} of 3 numbers, so the file is truncated or "
-                "not a triangle mesh. Copy it again, or triangulate it."
+                f"{path.name}, line {number} = {line.strip()!r}: {len(words) - 1} of 3 numbers, so the file is "
+                "truncated or not a triangle mesh. Copy it again, or triangulate it."
             )
         try:
             if words[0] == "v":
@@ -185,7 +189,9 @@ def _parse_obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
                 faces.append([int(word.split("/")[0]) for word in words[1:]])
                 face_lines.append(number)
         except ValueError:
-            raise FileError(f"{path.name}, line {number} = {line.strip()!r}: not numbers. Copy the file again.") from None
+            raise FileError(
+                f"{path.name}, line {number} = {line.strip()!r}: not numbers. Copy the file again."
+            ) from None
         if words[0] == "v" and not np.isfinite(vertices[-1]).all():
             raise FileError(f"{path.name}, line {number} = {line.strip()!r}: a vertex must be finite. Repair the mesh.")
     return np.array(vertices).reshape(-1, 3), np.array(faces, dtype=np.int64).reshape(-1, 3), face_lines
@@ -202,8 +208,8 @@ def _check_indices(path: Path, faces: np.ndarray, face_lines: list[int], num_ver
     high = np.flatnonzero((faces > num_vertices).any(axis=1))
     if high.size:
         raise FileError(
-            f"{path.name}, line {face_lines[high[0]]} = index {faces[high[0]].max()}: the file has {num_vertices} vertices. "
-            "It is truncated, or its indices belong to another file."
+            f"{path.name}, line {face_lines[high[0]]} = index {faces[high[0]].max()}: the file has {num_vertices} "
+            "vertices. It is truncated, or its indices belong to another file."
         )
 
 

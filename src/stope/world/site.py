@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A site: one point of a body, its level frame, its effective gravity, and the gravity grid around it.
 
-Frame l turns with the body. Its origin is on the ground (or `height` above it), z_l points against the effective gravity,
-that is attraction plus centrifugal acceleration, x_l towards local east. Latitude and longitude are those of the ray from
-the centre of mass, in frame a.
+Frame l turns with the body. Its origin is on the ground (or `height` above it), z_l points against the effective
+gravity, that is attraction plus centrifugal acceleration, x_l towards local east. Latitude and longitude are those of
+the ray from the centre of mass, in frame a.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from stope.world.gravity.grid import build_grid, check_grid_size, uniform_grid
 GRID_HALF_WIDTH = 12.0
 """From the site's origin to the sides of its gravity grid [m] (chosen for hops and landings)."""
 GRID_NODES = 9
-"""Nodes of the grid along each axis (chosen: 3 m apart, measured errors in docs/results)."""
+"""Nodes of the grid along each axis (chosen: 3 m apart).
+
+Measured on Ryugu: median error 7e-6 to 3e-5, largest 5e-3 in the cells that the ground cuts, 1e-4 above them."""
 NEAR_POLE = 1e-6
 """Cosine of latitude under which local east is not used and x_l points along x of frame a instead (chosen)."""
 
@@ -144,7 +146,7 @@ class Site:
         return np.asarray(position_l, dtype=np.float64) @ self.rotation_al.T + self.position_a
 
 
-def make_site(
+def make_site(  # noqa: PLR0913 keyword-only, each with one meaning
     body: Body | str,
     *,
     latitude_deg: float = 0.0,
@@ -210,11 +212,11 @@ def _check_place(body: Body, *, latitude_deg: float, longitude_deg: float, heigh
     if not -360.0 <= longitude_deg <= 360.0:
         raise RangeError(f"make_site.longitude_deg = {longitude_deg} deg: must be -360 to 360. East is positive.")
     if not (math.isfinite(height) and height >= 0.0):
-        raise RangeError(f"make_site.height = {height} m: must be zero or more. The origin is on the ground or above it.")
+        raise RangeError(f"make_site.height = {height} m: must be zero or more. The ground is at 0 m.")
     if body.kind == "uniform" and (latitude_deg != 0.0 or longitude_deg != 0.0):
         raise RangeError(
-            f"make_site.latitude_deg, longitude_deg = {latitude_deg}, {longitude_deg} deg: {body.name!r} is a uniform place "
-            "without latitude. Leave them out."
+            f"make_site.latitude_deg, longitude_deg = {latitude_deg}, {longitude_deg} deg: {body.name!r} is a uniform "
+            "place without latitude. Leave them out."
         )
 
 
@@ -231,7 +233,7 @@ def _level_axes(gravity: np.ndarray, ray: np.ndarray, normal: np.ndarray, *, poi
 
 
 @lru_cache(maxsize=64)
-def _grid(  # noqa: PLR0913 the arguments are the key of the cache
+def _grid(  # noqa: PLR0913, PLR0917 the arguments are the key of the cache
     body: Body, latitude_deg: float, longitude_deg: float, height: float, half_width: float, num_nodes: int
 ) -> GravityGrid:
     site = make_site(body, latitude_deg=latitude_deg, longitude_deg=longitude_deg, height=height)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the ground of a body is: surface point, normal and height, exact for each kind of shape.
 
-Heights are measured along the radius from the body's centre. They are exact in sign and zero on the ground; the distance
-to the nearest ground is at most the height, and smaller by the cosine of the angle between radius and facet normal.
+Heights are measured along the radius from the body's centre. They are exact in sign and zero on the ground; the
+distance to the nearest ground is at most the height, and smaller by the cosine of the angle between radius and normal.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class EllipsoidSurface:
     """
 
     def __init__(self, semi_axes: tuple[float, float, float]) -> None:
+        """Keep the axes."""
         self._axes = np.asarray(semi_axes, dtype=np.float64)
 
     def height(self, position_a: np.ndarray) -> np.ndarray:
@@ -56,11 +57,11 @@ class FlatSurface:
         """Height (...) [m] above the floor, at positions (..., 3) [m]."""
         return np.asarray(position_a, dtype=np.float64)[..., 2].copy()
 
-    def point(self, direction_a: np.ndarray) -> np.ndarray:  # noqa: ARG002 the same for every direction
+    def point(self, direction_a: np.ndarray) -> np.ndarray:
         """Origin (3,) [m], whatever the direction."""
         return np.zeros(3)
 
-    def normal(self, direction_a: np.ndarray) -> np.ndarray:  # noqa: ARG002 the same for every direction
+    def normal(self, direction_a: np.ndarray) -> np.ndarray:
         """Up, (3,)."""
         return np.array([0.0, 0.0, 1.0])
 
@@ -82,6 +83,7 @@ class MeshSurface:
     """
 
     def __init__(self, mesh: TriangleMesh) -> None:
+        """Build the table of directions."""
         corners = mesh.corners
         normals = mesh.face_normals
         self._planes = np.column_stack([normals, np.einsum("fi,fi->f", normals, corners[:, 0])])
@@ -92,7 +94,7 @@ class MeshSurface:
         probe = np.concatenate([np.eye(3), -np.eye(3)])
         if np.isnan(self._meet(probe)[0]).any():
             raise RangeError(
-                "MeshSurface origin = outside the mesh: latitude and longitude need a centre inside. Centre the mesh first."
+                "MeshSurface origin = outside the mesh: latitude and longitude need a centre inside. Centre the mesh."
             )
 
     def height(self, position_a: np.ndarray) -> np.ndarray:
@@ -130,7 +132,7 @@ def _direction_table(corners: np.ndarray, cells: int) -> tuple[np.ndarray, np.nd
         met = (depth > 0.0).any(axis=1)
         for coordinate in across:
             met &= (coordinate <= depth).any(axis=1) & (coordinate >= -depth).any(axis=1)
-        ahead = (depth > 0.0).all(axis=1)
+        ahead = np.all(depth > 0.0, axis=1)
         for face in np.flatnonzero(met):
             spans = [_cell_span(c[face] / depth[face], cells) if ahead[face] else (0, cells) for c in across]
             for i in range(*spans[0]):
@@ -143,7 +145,7 @@ def _direction_table(corners: np.ndarray, cells: int) -> tuple[np.ndarray, np.nd
 def _cell_span(slope: np.ndarray, cells: int) -> tuple[int, int]:
     """Return the half-open range of cells that slopes between -1 and 1 touch, one thousandth of a cell wider."""
     low, high = (0.5 * (slope.min() + 1.0) * cells, 0.5 * (slope.max() + 1.0) * cells)
-    return max(int(math.floor(low - 1e-3)), 0), min(int(math.floor(high + 1e-3)) + 1, cells)
+    return max(math.floor(low - 1e-3), 0), min(math.floor(high + 1e-3) + 1, cells)
 
 
 @njit(cache=True, error_model="numpy")
@@ -162,7 +164,7 @@ def _cell_of(x: float, y: float, z: float, cells: int) -> int:
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _meet_surface(  # noqa: PLR0913 a numba kernel takes plain arrays
+def _meet_surface(  # noqa: PLR0913, PLR0917 a numba kernel takes plain arrays
     points: np.ndarray,
     planes: np.ndarray,
     sides: np.ndarray,

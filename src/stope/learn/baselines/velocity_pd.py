@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.world.physics import NUM_PARAMETERS, index_of, mass_properties
+from stope.world.allocation import Allocation
+from stope.world.physics import NUM_PARAMETERS
 from stope.world.robots import Robot
+from stope.world.tasks import dock
 
 __all__ = ["VelocityPd"]
 
@@ -44,27 +46,20 @@ class VelocityPd:
         obs = observation.astype(np.float64)
         position, velocity = obs[:, 0:3], obs[:, 6:9] / 5.0
         turn, rate = 2.0 * obs[:, 9:12], obs[:, 15:18] / 2.0
-        z = obs[:, 27 : 27 + NUM_PARAMETERS] if self.uses_belief else np.zeros((len(obs), NUM_PARAMETERS))
-        theta = self.robot.prior.theta(z)
-        mass, com, inertia = mass_properties(
-            theta, payload_mount_b=self.robot.payload_mount_b, payload_radius=self.robot.payload_radius
-        )
-        gain = theta[:, index_of("gain_fx") : index_of("gain_fx") + 6]
-        limit = self.robot.limit_b
-        push = self.share * float(limit[:3].min()) / mass
-        accel = self.damping * (self._profile(position, push, self.top_speed) - velocity)
+        z = np.zeros((len(obs), NUM_PARAMETERS))
         if self.uses_belief:
-            at = index_of("residual_x")
-            accel -= obs[:, 24:27] * self.robot.prior.spread[at]
+            z = obs[:, dock.BELIEF_AT : dock.BELIEF_AT + NUM_PARAMETERS] / dock.MEAN_SCALE
+        allocation = Allocation.of(self.robot)
+        push = self.share * float(allocation.authority[:3].min())
+        spin = self.share * float(allocation.authority[3:].min())
+        accel = self.damping * (self._profile(position, push, self.top_speed) - velocity)
         # The error quaternion's vector part is sin(half angle): turn is the rotation vector to first order.
-        spin = self.share * float(limit[3:].min()) / inertia[:, [0, 1, 2], [0, 1, 2]].max(axis=1)
         alpha = 2.0 * self.damping * (self._profile(turn, spin, self.top_rate) - rate)
-        force = np.clip(mass[:, None] * accel / gain[:, :3], -limit[:3], limit[:3])
-        applied = force * gain[:, :3]
-        torque = np.einsum("ijk,ik->ij", inertia, alpha) + np.cross(com, applied)
-        return np.concatenate([force, torque / gain[:, 3:]], axis=1).astype(np.float32) / limit.astype(np.float32)
+        wanted = (np.concatenate([accel, alpha], axis=1) / allocation.authority).astype(np.float32)
+        residual = obs[:, dock.NUM_MOTION : dock.NUM_MOTION + dock.RESIDUAL] * float(self.uses_belief)
+        return allocation.shares(wanted, z, residual)
 
-    def _profile(self, offset: Floats, braking: Floats, top: float) -> Floats:
+    def _profile(self, offset: Floats, braking: float, top: float) -> Floats:
         distance = np.linalg.norm(offset, axis=1) + 1e-12
         speed = np.minimum(np.minimum(self.stiffness * distance, np.sqrt(2.0 * braking * distance)), top)
         return -offset * (speed / distance)[:, None]

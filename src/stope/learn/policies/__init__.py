@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from stope.learn.policies.mlp import MlpPolicy
+from stope.learn.policies.mlp import MlpPolicy, allocate, network_input
 
-__all__ = ["MlpPolicy"]
+__all__ = ["MlpPolicy", "allocate", "network_input"]

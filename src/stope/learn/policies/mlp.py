@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """MlpPolicy: (observation, belief) to action; a safetensors file that carries its own card.
 
+The belief enters twice. Its spread goes into the network beside the motion: how much is unknown decides how boldly to
+fly. Its mean goes into `Allocation`, which turns the accelerations the network asks for into thruster shares. (A network
+fed the mean as well learned spurious answers to it: docs/explanation/policy.md has the figures.) The file holds both
+parts, so a policy needs no robot file to fly.
+
 The file's header holds the card as JSON: task, robot, site, prior, seeds, steps, wall-clock, success with n and interval.
 Loading reads tensors and text, and executes nothing.
 """
@@ -9,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +26,47 @@ from safetensors.torch import save
 
 from stope.base.errors import FileError
 from stope.base.files import write_atomic
+from stope.world.allocation import Allocation
+from stope.world.physics import NUM_PARAMETERS
+from stope.world.tasks import dock
 
-__all__ = ["MlpPolicy"]
+__all__ = ["MlpPolicy", "allocate", "network_input"]
+
+# Blocks of theta whose mean log spread the network sees: mass properties, gains, timing, payload, residual.
+_BLOCK_SIZES = (10, 6, 3, 1, 3)
+_BLOCKS = np.repeat(np.eye(5, dtype=np.float32) / np.array(_BLOCK_SIZES, dtype=np.float32)[:, None], _BLOCK_SIZES, axis=0)
+_ALLOCATION = tuple(f.name for f in fields(Allocation))
+
+
+def network_input(observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the network sees of an observation: the motion and the spread of the belief by block, (worlds, 29)."""
+    spread = observation[:, dock.BELIEF_AT + NUM_PARAMETERS :] @ _BLOCKS
+    return np.concatenate([observation[:, : dock.NUM_MOTION], spread], axis=1)
+
+
+def allocate(
+    allocation: Allocation, wanted: NDArray[np.float32], observation: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Thruster shares (worlds, 6) from wanted accelerations, under the belief that the observation carries."""
+    z = observation[:, dock.BELIEF_AT : dock.BELIEF_AT + NUM_PARAMETERS] / dock.MEAN_SCALE
+    return allocation.shares(wanted, z, observation[:, dock.NUM_MOTION : dock.NUM_MOTION + dock.RESIDUAL])
 
 
 class MlpPolicy:
-    """Fully connected policy with ELU units and clipped mean actions."""
+    """Fully connected policy with ELU units, mean actions, and belief-aware allocation."""
 
-    family = "mlp-elu-1"
+    family = "mlp-elu-allocated-1"
 
-    def __init__(self, weights: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
-        """Take weights "0.weight", "0.bias", "1.weight", ... in float32, and a card."""
+    def __init__(self, weights: dict[str, torch.Tensor], allocation: Allocation, card: dict[str, Any]) -> None:
+        """Take weights "0.weight", "0.bias", "1.weight", ... in float32, an allocation and a card."""
         self.weights = {k: v.detach().to(torch.float32).contiguous().clone() for k, v in sorted(weights.items())}
+        self.allocation = allocation
         self.card = card
         self.num_layers = len(weights) // 2
 
     @property
-    def num_observations(self) -> int:
-        """Length of an observation."""
+    def num_inputs(self) -> int:
+        """Length of what the network sees."""
         return int(self.weights["0.weight"].shape[1])
 
     @property
@@ -47,22 +76,25 @@ class MlpPolicy:
         for name, tensor in self.weights.items():
             h.update(name.encode())
             h.update(tensor.numpy().tobytes())
+        for name in _ALLOCATION:
+            h.update(getattr(self.allocation, name).tobytes())
         return h.hexdigest()[:16]
 
     def act(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Actions in [-1, 1] for a batch of observations, (worlds, num_observations) to (worlds, num_actions)."""
         with torch.inference_mode():
-            x = torch.from_numpy(observation)
+            x = torch.from_numpy(network_input(observation))
             for k in range(self.num_layers):
                 x = torch.nn.functional.linear(x, self.weights[f"{k}.weight"], self.weights[f"{k}.bias"])
                 if k < self.num_layers - 1:
                     x = torch.nn.functional.elu(x)
-            return x.clamp(-1.0, 1.0).numpy()
+            return allocate(self.allocation, x.numpy(), observation)
 
     def save(self, path: Path) -> None:
         """Write weights and card to one file, atomically."""
         header = {"format": "stope-policy-1", "family": self.family, "card": json.dumps(self.card, sort_keys=True)}
-        write_atomic(path, save(self.weights, metadata=header))
+        arrays = {f"allocation.{k}": torch.from_numpy(getattr(self.allocation, k)) for k in _ALLOCATION}
+        write_atomic(path, save({**self.weights, **arrays}, metadata=header))
 
     @classmethod
     def load(cls, path: Path) -> MlpPolicy:
@@ -81,10 +113,14 @@ class MlpPolicy:
             raise FileError(f"{path}: not a whole safetensors file ({error}). Copy or train it again.") from None
         if header.get("format") != "stope-policy-1" or header.get("family") != cls.family:
             raise FileError(f"{path}: format {header.get('format')!r}: expected a 'stope-policy-1' of {cls.family!r}.")
+        missing = [k for k in _ALLOCATION if f"allocation.{k}" not in weights]
+        if missing:
+            raise FileError(f"{path}: no allocation.{missing[0]}: expected {', '.join(_ALLOCATION)}.")
+        allocation = Allocation(*(weights.pop(f"allocation.{k}").numpy() for k in _ALLOCATION))
         layers = len(weights) // 2
         sizes = [tuple(weights[f"{k}.weight"].shape) for k in range(layers) if f"{k}.weight" in weights]
         if len(sizes) != layers or any(a[0] != b[1] for a, b in zip(sizes, sizes[1:], strict=False)):
             raise FileError(f"{path}: layers {sizes} do not fit together.")
         if not all(torch.isfinite(w).all() for w in weights.values()):
             raise FileError(f"{path}: weights are not finite.")
-        return cls(weights, json.loads(header["card"]))
+        return cls(weights, allocation, json.loads(header["card"]))

@@ -29,6 +29,7 @@ class EllipsoidField:
     """
 
     def __init__(self, semi_axes: tuple[float, float, float], *, gm: float) -> None:
+        """Keep the axes and the gravitational parameter."""
         self.semi_axes = np.asarray(semi_axes, dtype=np.float64)
         self.gm = float(gm)
 

@@ -28,6 +28,7 @@ class FarField:
     """A field that is exact within `switch_radius` and a point mass beyond; made by `far_field`."""
 
     def __init__(self, near: GravityField, *, gm: float, switch_radius: float, max_relative_error: float) -> None:
+        """Join `near` and a point mass at `switch_radius` [m]; the error is the one `far_field` measured."""
         self.near = near
         self.far = PointMassField(gm=gm)
         self.switch_radius = switch_radius

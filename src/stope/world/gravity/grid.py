@@ -57,9 +57,9 @@ class GravityGrid:
         position_l = np.asarray(position_l, dtype=np.float64)
         slack = 1e-9 * self.spacing  # a node computed in another order of operations is still a node
         if (position_l < self.origin_l - slack).any() or (position_l > self.upper_l + slack).any():
-            reach = np.abs(position_l).max()
+            reach, end = np.abs(position_l).max(), self.upper_l.min()
             raise RangeError(
-                f"GravityGrid.acceleration position_l = up to {reach:.6g} m: the grid ends at {self.upper_l.min():.6g} m. "
+                f"GravityGrid.acceleration position_l = up to {reach:.6g} m: the grid ends at {end:.6g} m. "
                 "Make the site with a larger grid_half_width."
             )
         return interpolate(self.nodes, (position_l - self.origin_l) / self.spacing)

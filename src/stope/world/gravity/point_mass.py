@@ -20,6 +20,7 @@ class PointMassField:
     """
 
     def __init__(self, *, gm: float) -> None:
+        """Keep the gravitational parameter."""
         self.gm = float(gm)
 
     def acceleration(self, position_a: np.ndarray) -> np.ndarray:
@@ -49,6 +50,7 @@ class UniformField:
     """
 
     def __init__(self, *, gravity_level: float) -> None:
+        """Keep the size of the gravity."""
         self.gravity_level = float(gravity_level)
 
     def acceleration(self, position_a: np.ndarray) -> np.ndarray:

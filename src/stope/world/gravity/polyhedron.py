@@ -36,6 +36,7 @@ class PolyhedronField:
     """
 
     def __init__(self, mesh: TriangleMesh, *, gm: float) -> None:
+        """Precompute normals, edges and edge dyads."""
         self.gm = float(gm)
         self._density_constant = self.gm / mesh.volume
         self._origin = mesh.vertices.mean(axis=0)
@@ -157,7 +158,7 @@ def _solid_angle(seen: np.ndarray, i: int, j: int, k: int, triple: float) -> flo
 
 
 @njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract"})
-def _evaluate(  # noqa: PLR0913 a numba kernel takes plain arrays
+def _evaluate(  # noqa: PLR0913, PLR0917 a numba kernel takes plain arrays
     points: np.ndarray,
     vertices: np.ndarray,
     faces: np.ndarray,

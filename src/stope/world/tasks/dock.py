@@ -42,9 +42,13 @@ NUM_RECORD = 14
 
 NUM_MOTION = 24  # position 3 + near 3, velocity 3, attitude 3 + near 3, rate 3, last action 6
 RESIDUAL = 3  # believed residual acceleration, turned to b
+BELIEF_AT = NUM_MOTION + RESIDUAL
 NUM_OBSERVATION = NUM_MOTION + RESIDUAL + 2 * NUM_PARAMETERS
 NUM_PRIVILEGED = NUM_PARAMETERS
 _RESIDUAL_AT = index_of("residual_x")
+# A new network should not be thrown by 46 numbers that rarely matter: they enter small.
+MEAN_SCALE = 0.1
+SPREAD_SCALE = 0.05
 
 TERMS = ("far", "near", "close", "facing", "aligned", "square", "calm", "still", "steady", "frugal", "docked")
 WEIGHTS = (0.30, 0.16, 0.16, 0.20, 0.10, 0.10, 0.20, 0.10, 0.10, 0.04, 0.40)
@@ -151,8 +155,8 @@ def observe(measured, last_action, belief, out):
         out[18 + k] = min(1.0, max(-1.0, last_action[k]))
     out[24], out[25], out[26] = rx, ry, rz
     for k in range(NUM_PARAMETERS):
-        out[27 + k] = 0.3 * belief[k]
-        out[27 + NUM_PARAMETERS + k] = 0.15 * belief[NUM_PARAMETERS + k]
+        out[BELIEF_AT + k] = MEAN_SCALE * belief[k]
+        out[BELIEF_AT + NUM_PARAMETERS + k] = SPREAD_SCALE * belief[NUM_PARAMETERS + k]
 
 
 @inline

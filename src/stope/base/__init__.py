@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Floor 0: no word of the domain; imports nothing of stope above it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "config",
+    "counter_rng",
+    "device",
+    "errors",
+    "files",
+    "intervals",
+    "progress",
+    "registry",
+    "rotation",
+    "runs",
+    "seeding",
+    "units",
+]

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only module that names an accelerator."""
+
+from __future__ import annotations
+
+from stope.base.errors import ConfigError, MissingExtra
+
+__all__ = ["HOST", "pick_device", "set_learner_threads"]
+
+HOST = "cpu"
+"""Where the physics runs, and the learner too unless told otherwise."""
+_ACCELERATORS = ("cuda", "npu")
+
+
+def pick_device(name: str = "auto") -> str:
+    """Device for torch: "auto" takes the first accelerator that is there, else the host.
+
+    Raises:
+        ConfigError: for a name we do not know.
+        MissingExtra: when the device asked for is not there.
+    """
+    import torch  # noqa: PLC0415 -- one second of import
+
+    def is_there(kind: str) -> bool:
+        module = getattr(torch, kind, None)
+        return module is not None and bool(module.is_available())
+
+    if name == "auto":
+        return next((kind for kind in _ACCELERATORS if is_there(kind)), HOST)
+    if name not in (HOST, *_ACCELERATORS):
+        raise ConfigError(f"device {name!r}: expected auto, {HOST}, {' or '.join(_ACCELERATORS)}.")
+    if name != HOST and not is_there(name):
+        raise MissingExtra(f"device {name!r} is not on this machine. Use {HOST!r}, or install its torch build.")
+    return name
+
+
+def set_learner_threads() -> None:
+    """Give torch one thread: sums then have one order, and bits do not depend on the machine's cores."""
+    import torch  # noqa: PLC0415 -- one second of import
+
+    torch.set_num_threads(1)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are whole or not there: written aside and renamed; read with one clear line when they are broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from stope.base.errors import FileError
+
+__all__ = ["read_json", "write_atomic", "write_json"]
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write a file so that a kill at any moment leaves the old one or the new one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON with sorted keys, atomically.
+
+    Raises:
+        FileError: if a number is not finite or something is no JSON.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise FileError(f"{path}: cannot be written as JSON ({error}).") from None
+    write_atomic(path, text + "\n")
+
+
+def read_json(path: Path, *, what: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        FileError: missing, truncated, not JSON, or not an object; the text names the file and `what` was expected.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"{path}: no such {what} file.")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise FileError(f"{path}: not a whole {what} file ({error}).") from None
+    if not isinstance(value, dict):
+        raise FileError(f"{path}: found a {type(value).__name__}: expected a {what} (a JSON object).")
+    return value

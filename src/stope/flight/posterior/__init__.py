@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Posteriors: one file per method from flights and a prior to a belief."""
+
+from __future__ import annotations
+
+from stope.flight.posterior.coordinates import RatioCoordinates
+from stope.flight.posterior.laplace import laplace
+from stope.flight.posterior.smc import SmcConfig, SmcResult, tempered_smc
+
+__all__ = ["RatioCoordinates", "SmcConfig", "SmcResult", "laplace", "tempered_smc"]
