@@ -2,8 +2,9 @@
 """Where compiled kernels are kept: one folder per state of the sources.
 
 numba's own cache looks only at the file a kernel is written in, so a kernel would go on using an old version of a
-function it calls from another file. Here the folder's name is a hash of every source file, so a changed source compiles
-anew. `STOPE_CACHE_DIR` moves it; numba's own NUMBA_CACHE_DIR, where set, wins.
+function it calls from another file. Here the folder's name is a hash of every source file of the packages that hold
+kernels, so a changed source compiles anew and an edited command line does not. `STOPE_CACHE_DIR` moves it; numba's own
+NUMBA_CACHE_DIR, where set, wins.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["use_kernel_cache"]
+__all__ = ["KERNEL_PACKAGES", "use_kernel_cache"]
+
+KERNEL_PACKAGES = ("base", "world", "flight")
+"""Packages whose sources are compiled into kernels; a test checks that numba is imported nowhere else."""
 
 
 def use_kernel_cache() -> None:
@@ -23,7 +27,7 @@ def use_kernel_cache() -> None:
         return
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(p for package in KERNEL_PACKAGES for p in (root / package).rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     home = os.environ.get("STOPE_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
