@@ -17,7 +17,7 @@ from stope.base.counter_rng import normal, uniform
 from stope.base.errors import ConfigError
 from stope.world.robots import Sensors
 
-__all__ = ["MAX_DELAY", "NUM_MEASURED", "measure", "sensor_row"]
+__all__ = ["MAX_DELAY", "NUM_MEASURED", "measure", "measure_all", "sensor_row"]
 
 MAX_DELAY = 2
 """Longest delay, in samples."""
@@ -85,3 +85,10 @@ def measure(state, measured, sensor, key, counter, is_first):
     at = POSE * (1 + MAX_DELAY - delay)
     for k in range(POSE):
         measured[k] = measured[at + k]
+
+
+@nb.njit(cache=True, parallel=True, error_model="numpy")
+def measure_all(states, measured, sensor, keys, step, is_first):
+    """Take a sample in every world: states (worlds, NUM_STATE), measured (worlds, NUM_MEASURED), keys (worlds,)."""
+    for i in nb.prange(states.shape[0]):
+        measure(states[i], measured[i], sensor, keys[i], np.uint64(step) * np.uint64(64), is_first)
