@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stope.base.device import set_learner_threads
 from stope.base.intervals import Rate, clopper_pearson
 from stope.base.seeding import generator
 from stope.world import plant as p
@@ -18,7 +19,7 @@ from stope.world.env import DockBatch
 from stope.world.physics import NUM_PARAMETERS
 from stope.world.tasks import dock
 
-__all__ = ["Episodes", "Policy", "conditions", "fly"]
+__all__ = ["Episodes", "Policy", "conditions", "draw_truths", "fly"]
 
 
 class Policy(Protocol):
@@ -92,6 +93,7 @@ def fly(
     Returns:
         The outcomes. An episode that leaves the keep-in sphere goes on to the time limit but has failed.
     """
+    set_learner_threads()
     batch.assign(z, belief)
     observation = batch.reset()
     lost = np.zeros(batch.num_worlds, dtype=bool)
@@ -133,3 +135,10 @@ def conditions(num: int, seed: int) -> dict[str, tuple[NDArray[np.float64], NDAr
         "prior": (z, beliefs),
         "ignorant": (z, flat.copy()),
     }
+
+
+def draw_truths(belief: Belief, num: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Whitened truths (num, num_parameters) drawn from a belief: from its particles, or from its normal without them."""
+    if belief.particles is not None:
+        return belief.particles[rng.integers(0, len(belief.particles), num)]
+    return rng.multivariate_normal(belief.mean, belief.covariance, num, method="cholesky")

@@ -22,9 +22,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from stope.base.config import as_dict, check_positive, content_hash
+from stope.base.config import as_dict, check_fraction, check_not_negative, check_positive, content_hash
 from stope.base.device import HOST, set_learner_threads
-from stope.base.errors import FileError
+from stope.base.errors import ConfigError, FileError
 from stope.base.files import write_atomic
 from stope.learn.evaluate import conditions, fly
 from stope.learn.policies import MlpPolicy
@@ -89,9 +89,18 @@ class TrainConfig:
     """Of each action at the start [1]."""
 
     def __post_init__(self) -> None:
-        """Check the counts."""
+        """Check counts and shares, and that there is something to learn from."""
         check_positive(self, "num_worlds", "steps_per_iteration", "num_iterations", "evaluate_every", "num_evaluation",
-                       "num_epochs", "num_minibatches", "learning_rate", "desired_kl", "initial_std")  # fmt: skip
+                       "num_epochs", "num_minibatches", "learning_rate", "desired_kl", "initial_std", "goal")  # fmt: skip
+        check_not_negative(self, "seed")
+        check_fraction(self, "discount", "trace")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ConfigError(f"TrainConfig.hidden = {list(self.hidden)}: expected layers of 1 or more units.")
+        if self.num_worlds * self.steps_per_iteration < self.num_minibatches:
+            raise ConfigError(
+                f"TrainConfig.num_minibatches = {self.num_minibatches}: expected at most num_worlds x "
+                f"steps_per_iteration = {self.num_worlds * self.steps_per_iteration}."
+            )
 
 
 @dataclass

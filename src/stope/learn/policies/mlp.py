@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ __all__ = ["MlpPolicy", "allocate", "network_input"]
 # Blocks of theta whose mean log spread the network sees: mass properties, gains, timing, payload, residual.
 _BLOCK_SIZES = (10, 6, 3, 1, 3)
 _BLOCKS = np.repeat(np.eye(5, dtype=np.float32) / np.array(_BLOCK_SIZES, dtype=np.float32)[:, None], _BLOCK_SIZES, axis=0)
+_NUM_INPUTS = dock.NUM_MOTION + len(_BLOCK_SIZES)
 _ALLOCATION = tuple(f.name for f in fields(Allocation))
+_ALLOCATION_SHAPES = ((NUM_PARAMETERS,), (NUM_PARAMETERS,), (6,), (4,), (6,))
 
 
 def network_input(observation: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -117,10 +120,22 @@ class MlpPolicy:
         if missing:
             raise FileError(f"{path}: no allocation.{missing[0]}: expected {', '.join(_ALLOCATION)}.")
         allocation = Allocation(*(weights.pop(f"allocation.{k}").numpy() for k in _ALLOCATION))
+        shapes = [getattr(allocation, k).shape for k in _ALLOCATION]
+        if shapes != list(_ALLOCATION_SHAPES):
+            raise FileError(f"{path}: allocation of shapes {shapes}: expected {list(_ALLOCATION_SHAPES)}.")
         layers = len(weights) // 2
-        sizes = [tuple(weights[f"{k}.weight"].shape) for k in range(layers) if f"{k}.weight" in weights]
-        if len(sizes) != layers or any(a[0] != b[1] for a, b in zip(sizes, sizes[1:], strict=False)):
-            raise FileError(f"{path}: layers {sizes} do not fit together.")
+        wanted = {f"{k}.{part}" for k in range(layers) for part in ("weight", "bias")}
+        if set(weights) != wanted or not wanted:
+            raise FileError(f"{path}: tensors {', '.join(sorted(weights))}: expected 0.weight, 0.bias, 1.weight, ...")
+        sizes = [tuple(weights[f"{k}.weight"].shape) for k in range(layers)]
+        units = [_NUM_INPUTS, *(size[0] for size in sizes)]
+        biases = [tuple(weights[f"{k}.bias"].shape) for k in range(layers)]
+        if sizes != [(b, a) for a, b in pairwise(units)] or biases != [(b,) for b in units[1:]] or units[-1] != 6:
+            raise FileError(f"{path}: layers {sizes} do not fit together: expected {_NUM_INPUTS} inputs and 6 outputs.")
         if not all(torch.isfinite(w).all() for w in weights.values()):
             raise FileError(f"{path}: weights are not finite.")
-        return cls(weights, allocation, json.loads(header["card"]))
+        try:
+            card = json.loads(header.get("card", ""))
+        except ValueError as error:
+            raise FileError(f"{path}: its card is not JSON ({error}). Copy or train it again.") from None
+        return cls(weights, allocation, card)

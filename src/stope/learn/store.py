@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trained policies on disk: one folder per configuration, trained when it is not there, resumed when it is half there.
+
+A folder is named by a hash of the configuration and of the numbers of its robot and site, so a changed number trains
+anew and never finds a stale policy. It holds `config.json`, `history.json`, `checkpoint.safetensors` while training runs
+and, written last, `policy.safetensors`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stope import __version__
+from stope.base.config import as_dict, content_hash
+from stope.base.errors import FileError
+from stope.base.files import write_json
+from stope.base.progress import Progress, silent
+from stope.learn.assess import NUM_EPISODES, fly_conditions, fresh_seed
+from stope.learn.evaluate import conditions
+from stope.learn.policies import MlpPolicy
+from stope.learn.train import TrainConfig, Training, train
+from stope.world.robots import Robot, load_robot
+from stope.world.site import Site
+
+__all__ = ["git_commit", "physics_hash", "run_folder", "trained_dock"]
+
+
+def trained_dock(
+    config: TrainConfig,
+    root: Path,
+    *,
+    num_threads: int = 1,
+    progress: Progress = silent,
+) -> tuple[MlpPolicy, Path]:
+    """The docking policy of a configuration: loaded when it is there, else trained; a killed training is taken up.
+
+    Args:
+        config: What and how.
+        root: Folder of all runs.
+        num_threads: Threads of the physics; the weights do not depend on it.
+        progress: Told of the stages "train dock" and "measure dock".
+
+    Returns:
+        The policy, and its file. Its card says how it was made and how it does in fresh worlds.
+
+    Raises:
+        FileError: a policy or checkpoint that is not whole, or belongs to another configuration.
+    """
+    robot, site = load_robot(config.robot), config.site.site()
+    folder = run_folder(config, root, robot=robot, site=site)
+    path = folder / "policy.safetensors"
+    if path.exists():
+        policy = MlpPolicy.load(path)
+        if policy.card.get("config_hash") != content_hash(config):
+            raise FileError(f"{path}: trained from configuration {policy.card.get('config_hash')}: expected "
+                            f"{content_hash(config)}. Delete the folder to train again.")  # fmt: skip
+        return policy, path
+    write_json(folder / "config.json", as_dict(config))
+    checkpoint = folder / "checkpoint.safetensors"
+    policy, run = train(config, num_threads=num_threads, checkpoint=checkpoint,
+                        on_iteration=lambda run: progress("train dock", run.iteration / config.num_iterations))  # fmt: skip
+    progress("train dock", 1.0)
+    policy.card = _card(policy, run, robot, site, num_threads=num_threads, progress=progress)
+    write_json(folder / "history.json", run.history)
+    policy.save(path)
+    checkpoint.unlink(missing_ok=True)
+    return policy, path
+
+
+def run_folder(config: TrainConfig, root: Path, *, robot: Robot, site: Site) -> Path:
+    """Where the policy of a configuration lives."""
+    return Path(root) / f"train-dock-{content_hash([content_hash(config), physics_hash(robot, site)])}"
+
+
+def physics_hash(robot: Robot, site: Site) -> str:
+    """Hash of every number of a robot, its prior and its site that enters the physics; sources and words are left out."""
+    place = {
+        "gravity_l": site.gravity_l, "attraction_l": site.attraction_l, "spin_l": site.spin_l,
+        "position_l0": site.position_l0, "has_air": site.has_air, "jitter_rms": site.jitter_rms,
+    }  # fmt: skip
+    return content_hash({"robot": _plain(robot), "site": _plain(place)})
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- numbers at any depth
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in ("sources", "summary")}
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return f"{value:.12g}" if isinstance(value, float) else value  # the last bits may differ between machines
+
+
+def _card(  # noqa: PLR0913 -- what a card tells of
+    policy: MlpPolicy, run: Training, robot: Robot, site: Site, *, num_threads: int, progress: Progress
+) -> dict[str, Any]:
+    """The card of a finished training, with its success in fresh worlds."""
+    config = run.config
+    questions = conditions(NUM_EPISODES, fresh_seed(config.seed))
+    flown = fly_conditions(
+        {"policy": lambda: policy}, {name: questions[name] for name in ("default", "prior")}, robot, site,
+        task=config.task, seed=config.seed, num_threads=num_threads,
+        progress=lambda share: progress("measure dock", share),
+    )  # fmt: skip
+    return run.card() | {
+        "robot": robot.name,
+        "site": site.name,
+        "physics_hash": physics_hash(robot, site),
+        "prior": content_hash({"centre": robot.prior.centre.tolist(), "spread": robot.prior.spread.tolist()}),
+        "seed": config.seed,
+        "assessment_seed": config.seed,
+        "success": {name: row["policy"].summary() for name, row in flown.items()},
+        "learning_s": run.seconds,
+        "physics_threads": num_threads,
+        "digest": policy.digest,
+        "version": __version__,
+        "git_commit": git_commit(),
+    }
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout this package runs from, with "-dirty" where files differ from it; None without one."""
+    folder = Path(__file__).parent
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        for command in (["ls-files", "--error-unmatch", Path(__file__).name],  # an installed copy is in no checkout
+                        ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]):  # fmt: skip
+            done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+    return None
