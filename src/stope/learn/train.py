@@ -101,6 +101,12 @@ class TrainConfig:
                 f"TrainConfig.num_minibatches = {self.num_minibatches}: expected at most num_worlds x "
                 f"steps_per_iteration = {self.num_worlds * self.steps_per_iteration}."
             )
+        if self.task.time_limit < 5.0:
+            raise ConfigError(f"task.time_limit = {self.task.time_limit} s: expected 5 s or more, the hold of a success.")
+        if self.task.keep_in <= self.task.distance:
+            raise ConfigError(
+                f"task.keep_in = {self.task.keep_in} m: expected more than task.distance = {self.task.distance} m."
+            )
 
 
 @dataclass
