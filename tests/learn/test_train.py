@@ -22,7 +22,7 @@ TINY = TrainConfig(num_worlds=16, steps_per_iteration=8, num_iterations=4, evalu
 """Learns nothing, but runs every part of a training in a second."""
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill in the middle of a training."""
 
 
@@ -31,7 +31,7 @@ def kill_after(iterations: int) -> Any:  # noqa: ANN401 -- a callback
 
     def on_iteration(run: Training) -> None:
         if run.iteration == iterations:
-            raise Killed
+            raise KilledError
 
     return on_iteration
 
@@ -69,7 +69,7 @@ def test_killed_training_ends_as_if_it_had_never_been_killed(
 ) -> None:
     """Networks, moments, learning rate, worlds and history are the same bits after a kill and a resume."""
     checkpoint = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(TINY, checkpoint=checkpoint, on_iteration=kill_after(iterations))
     seen: list[int] = []
     policy, run = train(TINY, checkpoint=checkpoint, on_iteration=lambda r: seen.append(r.iteration))
@@ -88,7 +88,7 @@ def test_another_seed_gives_other_weights(unbroken: Training) -> None:
 def test_truncated_checkpoint_is_refused_with_one_line(tmp_path: Path) -> None:
     """A checkpoint cut short is named, and what to do is said."""
     checkpoint = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(TINY, checkpoint=checkpoint, on_iteration=kill_after(2))
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     with pytest.raises(FileError, match=r"checkpoint\.safetensors: not a whole checkpoint .* Delete it"):
@@ -98,7 +98,7 @@ def test_truncated_checkpoint_is_refused_with_one_line(tmp_path: Path) -> None:
 def test_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     """A run directory serves one configuration."""
     checkpoint = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(TINY, checkpoint=checkpoint, on_iteration=kill_after(2))
     with pytest.raises(FileError, match="belongs to another configuration"):
         train(replace(TINY, seed=2), checkpoint=checkpoint)
@@ -147,9 +147,9 @@ def test_store_resumes_a_killed_training(unbroken: Training, tmp_path: Path, mon
 
     def killing(stage: str, share: float) -> None:
         if share >= 3 / 4:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trained_dock(TINY, tmp_path, progress=killing)
     folder = next(tmp_path.iterdir())
     assert sorted(f.name for f in folder.iterdir()) == ["checkpoint.safetensors", "config.json"]

@@ -133,7 +133,7 @@ def fly_conditions(  # noqa: PLR0913 -- keyword-only settings, each independent
     task: DockConfig,
     seed: int,
     num_threads: int = 1,
-    progress: Callable[[float], None] = lambda share: None,  # noqa: ARG005 -- shows nothing
+    progress: Callable[[float], None] = lambda share: None,
 ) -> dict[str, dict[str, Episodes]]:
     """Fly every flyer through the same episodes, condition by condition.
 
@@ -151,7 +151,9 @@ def fly_conditions(  # noqa: PLR0913 -- keyword-only settings, each independent
         Outcomes by condition and flyer. World i had the same truth, start and noise for each of them.
     """
     num = len(next(iter(questions.values()))[0])
-    batch = DockBatch(robot, site, num_worlds=num, seed=fresh_seed(seed), task=task, pool_size=1, num_threads=num_threads)
+    batch = DockBatch(
+        robot, site, num_worlds=num, seed=fresh_seed(seed), task=task, pool_size=1, num_threads=num_threads
+    )
     total, done = len(flyers) * len(questions) * batch.max_episode_steps, 0
     out: dict[str, dict[str, Episodes]] = {}
     for condition, (z, summary) in questions.items():
@@ -165,26 +167,33 @@ def fly_conditions(  # noqa: PLR0913 -- keyword-only settings, each independent
     return out
 
 
-def paired(one: Episodes, other: Episodes, *, rng: np.random.Generator) -> dict[str, Any]:
+def paired(
+    one: Episodes, other: Episodes, *, rng: np.random.Generator, names: tuple[str, str] = ("policy", "other")
+) -> dict[str, Any]:
     """Compare two flyers that had the same worlds, starts and noise.
 
     Args:
-        one: The policy's outcomes.
+        one: The first one's outcomes.
         other: The other's outcomes in the same worlds.
         rng: Random numbers of the bootstrap.
+        names: What the two are called in the answer.
 
     Returns:
         Counts of worlds in which only one of them docked (an exact sign test tells them apart), and mean differences
-        of time (where both docked) and of final error with 95 % bootstrap intervals; `better` is "policy", "other" or
-        "neither shown" at the 95 % level.
+        (one minus other) of time, where both docked, and of final error, with 95 % bootstrap intervals. Each `better`
+        is one of the names, or "neither shown" at the 95 % level.
     """
     only_one = int((one.is_success & ~other.is_success).sum())
     only_other = int((other.is_success & ~one.is_success).sum())
     both = one.is_success & other.is_success
     sign = clopper_pearson(only_one, only_one + only_other) if only_one + only_other else None
+
+    def better(low: float, high: float) -> str:
+        return names[0] if low > 0 else names[1] if high < 0 else "neither shown"
+
     out: dict[str, Any] = {
-        "n": len(both), "both": int(both.sum()), "only_policy": only_one, "only_other": only_other,
-        "better_success": _better(sign.low - 0.5, sign.high - 0.5) if sign else _better(0.0, 0.0),
+        "n": len(both), "both": int(both.sum()), f"only_{names[0]}": only_one, f"only_{names[1]}": only_other,
+        "better_success": better(sign.low - 0.5, sign.high - 0.5) if sign else better(0.0, 0.0),
     }  # fmt: skip
     pairs = {
         "time_s": (one.duration - other.duration)[both],
@@ -194,7 +203,7 @@ def paired(one: Episodes, other: Episodes, *, rng: np.random.Generator) -> dict[
         row = None
         if len(difference):
             mean, low, high = mean_interval(difference, rng=rng)
-            row = {"mean": mean, "low": low, "high": high, "better": _better(-high, -low)}  # less is better
+            row = {"mean": mean, "low": low, "high": high, "better": better(-high, -low)}  # less is better
         out[f"difference_{name}"] = row
     return out
 
@@ -205,11 +214,6 @@ def uniform_place(level: float, *, has_air: bool) -> Site:
     body = Body(name=name, kind="uniform", summary="the same gravity everywhere", licence="none needed",
                 has_air=has_air, gm=0.0, gravity_level=level)  # fmt: skip
     return make_site(body)
-
-
-def _better(low: float, high: float) -> str:
-    """Whom an interval of the policy's advantage favours."""
-    return "policy" if low > 0 else "other" if high < 0 else "neither shown"
 
 
 def _flyers(policy: Policy, robot: Robot, seed: int) -> dict[str, Callable[[], Policy]]:
@@ -224,5 +228,7 @@ def _flyers(policy: Policy, robot: Robot, seed: int) -> dict[str, Callable[[], P
 
 def _believed(belief: Belief, robot: Robot, *, num: int, seed: int) -> Question:
     if belief.robot != robot.name:
-        raise ConfigError(f"the belief is about robot {belief.robot!r}: expected {robot.name!r}. Fit one of its flights.")
+        raise ConfigError(
+            f"the belief is about robot {belief.robot!r}: expected {robot.name!r}. Fit one of its flights."
+        )
     return draw_truths(belief, num, rng=generator(seed, "assess-belief")), np.tile(belief.summary(), (num, 1))

@@ -138,7 +138,7 @@ def conditions(num: int, seed: int) -> dict[str, tuple[NDArray[np.float64], NDAr
 
 
 def draw_truths(belief: Belief, num: int, *, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Whitened truths (num, num_parameters) drawn from a belief: from its particles, or from its normal without them."""
+    """Whitened truths (num, num_parameters) drawn from a belief: its particles, or its normal without them."""
     if belief.particles is not None:
         return belief.particles[rng.integers(0, len(belief.particles), num)]
     return rng.multivariate_normal(belief.mean, belief.covariance, num, method="cholesky")

@@ -2,8 +2,8 @@
 """Trained policies on disk: one folder per configuration, trained when it is not there, resumed when it is half there.
 
 A folder is named by a hash of the configuration and of the numbers of its robot and site, so a changed number trains
-anew and never finds a stale policy. It holds `config.json`, `history.json`, `checkpoint.safetensors` while training runs
-and, written last, `policy.safetensors`.
+anew and never finds a stale policy. It holds `config.json`, `history.json`, `checkpoint.safetensors` while training
+runs and, written last, `policy.safetensors`.
 """
 
 from __future__ import annotations
@@ -61,10 +61,15 @@ def trained_dock(
             raise FileError(f"{path}: trained from configuration {policy.card.get('config_hash')}: expected "
                             f"{content_hash(config)}. Delete the folder to train again.")  # fmt: skip
         return policy, path
-    write_json(folder / "config.json", as_dict(config))
     checkpoint = folder / "checkpoint.safetensors"
-    policy, run = train(config, num_threads=num_threads, checkpoint=checkpoint,
-                        on_iteration=lambda run: progress("train dock", run.iteration / config.num_iterations))  # fmt: skip
+
+    def on_iteration(run: Training) -> None:
+        if run.iteration == 1:
+            write_json(folder / "config.json", as_dict(config))
+        progress("train dock", run.iteration / config.num_iterations)
+
+    progress("train dock", 0.0)
+    policy, run = train(config, num_threads=num_threads, checkpoint=checkpoint, on_iteration=on_iteration)
     progress("train dock", 1.0)
     policy.card = _card(policy, run, robot, site, num_threads=num_threads, progress=progress)
     write_json(folder / "history.json", run.history)
@@ -79,7 +84,7 @@ def run_folder(config: TrainConfig, root: Path, *, robot: Robot, site: Site) -> 
 
 
 def physics_hash(robot: Robot, site: Site) -> str:
-    """Hash of every number of a robot, its prior and its site that enters the physics; sources and words are left out."""
+    """Hash of every number of a robot, its prior and its site that enters the physics; words are left out."""
     place = {
         "gravity_l": site.gravity_l, "attraction_l": site.attraction_l, "spin_l": site.spin_l,
         "position_l0": site.position_l0, "has_air": site.has_air, "jitter_rms": site.jitter_rms,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: PPO of rsl-rl on a batch of worlds; resumable to the bit, best weights kept by success.
 
-The learner is rsl-rl's PPO; the loop around it is ours because a run must survive a kill: each checkpoint holds weights,
-optimiser, random streams and every world, in a safetensors file that is written aside and renamed.
+The learner is rsl-rl's PPO; the loop around it is ours because a run must survive a kill: each checkpoint holds
+weights, optimiser, random streams and every world, in a safetensors file that is written aside and renamed.
 """
 
 from __future__ import annotations
@@ -91,8 +91,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check counts and shares, and that there is something to learn from."""
         check_positive(self, "num_worlds", "steps_per_iteration", "num_iterations", "evaluate_every", "num_evaluation",
-                       "num_epochs", "num_minibatches", "learning_rate", "desired_kl", "initial_std", "goal")  # fmt: skip
+                       "num_epochs", "num_minibatches", "learning_rate", "desired_kl", "initial_std",
+                       "goal")  # fmt: skip
         check_not_negative(self, "seed")
+        if self.seed >= 2**63:
+            raise ConfigError(f"TrainConfig.seed = {self.seed}: expected less than 2^63.")
         check_fraction(self, "discount", "trace")
         if not self.hidden or min(self.hidden) < 1:
             raise ConfigError(f"TrainConfig.hidden = {list(self.hidden)}: expected layers of 1 or more units.")
@@ -102,7 +105,9 @@ class TrainConfig:
                 f"steps_per_iteration = {self.num_worlds * self.steps_per_iteration}."
             )
         if self.task.time_limit < 5.0:
-            raise ConfigError(f"task.time_limit = {self.task.time_limit} s: expected 5 s or more, the hold of a success.")
+            raise ConfigError(
+                f"task.time_limit = {self.task.time_limit} s: expected 5 s or more, the hold of a success."
+            )
         if self.task.keep_in <= self.task.distance:
             raise ConfigError(
                 f"task.keep_in = {self.task.keep_in} m: expected more than task.distance = {self.task.distance} m."
@@ -150,7 +155,9 @@ class Training:
         }  # fmt: skip
         # construct_algorithm pops keys from what it is given, and prints its networks.
         with contextlib.redirect_stdout(io.StringIO()):
-            self.ppo = PPO.construct_algorithm(self.env.get_observations(), self.env, copy.deepcopy(settings), self.device)
+            self.ppo = PPO.construct_algorithm(
+                self.env.get_observations(), self.env, copy.deepcopy(settings), self.device
+            )
         self.ppo.train_mode()
         self.judge = DockBatch(self.batch.robot, self.batch.site, num_worlds=c.num_evaluation, seed=c.seed + 7919,
                                task=c.task, num_threads=self.num_threads)  # fmt: skip

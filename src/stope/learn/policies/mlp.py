@@ -2,12 +2,12 @@
 """MlpPolicy: (observation, belief) to action; a safetensors file that carries its own card.
 
 The belief enters twice. Its spread goes into the network beside the motion: how much is unknown decides how boldly to
-fly. Its mean goes into `Allocation`, which turns the accelerations the network asks for into thruster shares. (A network
-fed the mean as well learned spurious answers to it: docs/explanation/policy.md has the figures.) The file holds both
-parts, so a policy needs no robot file to fly.
+fly. Its mean goes into `Allocation`, which turns the accelerations the network asks for into thruster shares. (A
+network fed the mean as well learned spurious answers to it: docs/explanation/policy.md has the figures.) The file holds
+both parts, so a policy needs no robot file to fly.
 
-The file's header holds the card as JSON: task, robot, site, prior, seeds, steps, wall-clock, success with n and interval.
-Loading reads tensors and text, and executes nothing.
+The file's header holds the card as JSON: task, robot, site, prior, seeds, steps, wall-clock, success with n and its
+interval. Loading reads tensors and text, and executes nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ __all__ = ["MlpPolicy", "allocate", "network_input"]
 
 # Blocks of theta whose mean log spread the network sees: mass properties, gains, timing, payload, residual.
 _BLOCK_SIZES = (10, 6, 3, 1, 3)
-_BLOCKS = np.repeat(np.eye(5, dtype=np.float32) / np.array(_BLOCK_SIZES, dtype=np.float32)[:, None], _BLOCK_SIZES, axis=0)
+_BLOCKS = np.repeat(
+    np.eye(5, dtype=np.float32) / np.array(_BLOCK_SIZES, dtype=np.float32)[:, None], _BLOCK_SIZES, axis=0
+)
 _NUM_INPUTS = dock.NUM_MOTION + len(_BLOCK_SIZES)
 _ALLOCATION = tuple(f.name for f in fields(Allocation))
 _ALLOCATION_SHAPES = ((NUM_PARAMETERS,), (NUM_PARAMETERS,), (6,), (4,), (6,))
