@@ -80,12 +80,12 @@ class TrainConfig:
     """Units of each hidden layer, actor and critic."""
     num_epochs: int = 2
     num_minibatches: int = 4
-    discount: float = 0.99
+    discount: float = 0.98
     trace: float = 0.95
     """Lambda of generalised advantage estimation [1]."""
     learning_rate: float = 1e-3
     desired_kl: float = 0.015
-    initial_std: float = 0.6
+    initial_std: float = 1.0
     """Of each action at the start [1]."""
 
     def __post_init__(self) -> None:
