@@ -7,6 +7,7 @@ field uses SB3. `BatchVecEnv` gives SB3 stope's whole batch as one vector enviro
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -96,8 +97,11 @@ class BatchVecEnv(VecEnv):
         self.actions = actions
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        """Step all worlds; a time limit is told to SB3 so that it bootstraps (with the value of the next episode's
-        first observation, because the batch resets by itself; stope's own learner bootstraps as rsl-rl does)."""
+        """Step all worlds.
+
+        A time limit is told to SB3 so that it bootstraps, with the value of the next episode's first observation,
+        because the batch resets by itself.
+        """
         shares = allocate(self.allocation, self.actions, self.batch.observation)
         observation, rewards, terminated, truncated = self.batch.step(shares)
         seen = network_input(observation)
@@ -192,7 +196,7 @@ def seconds_to_success(
         "MlpPolicy", env, n_steps=settings.steps, batch_size=settings.batch_size, n_epochs=settings.epochs,
         learning_rate=settings.learning_rate, gamma=config.discount, gae_lambda=config.trace, ent_coef=0.0,
         target_kl=settings.target_kl, seed=config.seed, device="cpu", verbose=0,
-        policy_kwargs={"net_arch": net, "activation_fn": torch.nn.ELU, "log_std_init": float(np.log(config.initial_std))},
+        policy_kwargs={"net_arch": net, "activation_fn": torch.nn.ELU, "log_std_init": math.log(config.initial_std)},
     )  # fmt: skip
     judge = _Judge(config, goal=goal, limit=limit, every=every)
     model.learn(10**9, callback=judge)

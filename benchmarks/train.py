@@ -44,7 +44,7 @@ SEARCHED = [
         ]
     ),
     *(
-        Sb3Settings(env="batch", num_envs=256, steps=32, batch_size=2048, epochs=epochs, learning_rate=rate, target_kl=kl)
+        Sb3Settings(env="batch", num_envs=256, steps=32, epochs=epochs, learning_rate=rate, target_kl=kl)
         for epochs, rate, kl in [(2, 1e-3, 0.03), (5, 1e-3, 0.03), (5, 5e-4, None)]
     ),
 ]

@@ -33,6 +33,7 @@ class Run:
     """
 
     def __init__(self, folder: Path, config: Any) -> None:  # noqa: ANN401 -- any plain data or dataclass
+        """Open the folder."""
         self.folder, self.config_hash = Path(folder), content_hash(config)
         head = self.folder / "run.json"
         if head.exists():
