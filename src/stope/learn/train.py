@@ -67,7 +67,9 @@ class TrainConfig:
     seed: int = 1
     """Root seed of worlds, noise and weights."""
     num_worlds: int = 256
+    """Worlds that step together."""
     steps_per_iteration: int = 32
+    """Control steps of each world between two updates."""
     num_iterations: int = 600
     """Upper bound; training ends earlier when `goal` is met."""
     goal: float = 0.995
@@ -79,12 +81,17 @@ class TrainConfig:
     hidden: tuple[int, ...] = (64, 64)
     """Units of each hidden layer, actor and critic."""
     num_epochs: int = 2
+    """Passes over the steps of an iteration."""
     num_minibatches: int = 4
+    """Parts of the steps, each with an update of its own."""
     discount: float = 0.98
+    """Of the reward, per control step [1]."""
     trace: float = 0.95
     """Lambda of generalised advantage estimation [1]."""
     learning_rate: float = 1e-3
+    """At the start; then adapted so that updates keep to `desired_kl` [1]."""
     desired_kl: float = 0.015
+    """Kullback-Leibler divergence of an update [nat]."""
     initial_std: float = 1.0
     """Of each action at the start [1]."""
 

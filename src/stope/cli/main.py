@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`stope`: puts the command groups together, and turns every error into one line and an exit code.
+
+Exit codes: 0 yes, 1 the answer is no, 2 misuse, 3 missing device or extra, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from stope import __version__
+from stope.base.errors import StopeError
+from stope.cli import evaluate, fleet, flight, mine, train, world
+from stope.cli.console import line
+from stope.cli.options import example
+
+__all__ = ["app", "main", "run"]
+
+INTERRUPTED = 130
+WORK, LOOK = "Work", "Look and check"
+
+app = typer.Typer(
+    name="stope",
+    rich_markup_mode="rich",
+    no_args_is_help=False,
+    add_completion=False,
+    epilog=example(
+        "stope mine                       # a month at Ryugu, ends in a report",
+        "stope train dock --body bennu    # teach a robot to dock",
+        "stope flight fit flights/0007    # what one flight log is worth",
+    ),
+)
+app.command("mine", rich_help_panel=WORK, epilog=mine.EXAMPLE)(mine.mine)
+app.command("train", rich_help_panel=WORK, epilog=train.EXAMPLE)(train.train)
+app.command("evaluate", rich_help_panel=WORK, epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.add_typer(flight.app, name="flight", rich_help_panel=WORK)
+app.add_typer(world.app, name="world", rich_help_panel=LOOK)
+app.add_typer(fleet.app, name="fleet", rich_help_panel=LOOK)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 -- the signature of a callback
+    if value:
+        line(f"stope {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    help="Teach robots to mine asteroids: train a skill, fit it to a flight, fly a month, read the report. "
+    f"Version {__version__}."
+)
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")] = False,
+) -> None:
+    """Options of the executable itself; `run` takes care of --debug."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line and return its exit code; nothing but an interrupt of the interpreter gets out."""
+    given = list(arguments) or ["--help"]
+    has_debug = "--debug" in given
+    try:
+        code = app([a for a in given if a != "--debug"], prog_name="stope", standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: typer has printed its help
+            return 2
+        command = context.command_path if context is not None else "stope"
+        return _fail(f"{error.format_message().rstrip('.')}. See `{command} --help`.", error.exit_code)
+    except (StopeError, OSError, MemoryError) as error:
+        if has_debug:
+            raise
+        return _fail(_text(error), error.exit_code if isinstance(error, StopeError) else 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        return _fail("interrupted. The same command goes on from the last checkpoint.", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and not isinstance(error, StopeError):
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}."
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}). Use fewer worlds or episodes."
+    return str(error)
+
+
+def _fail(text: str, code: int) -> int:
+    sys.stderr.write("stope: " + " ".join(text.split()) + "\n")
+    return code
+
+
+def main() -> None:
+    """Entry point of the executable."""
+    sys.exit(run(sys.argv[1:]))
