@@ -177,6 +177,19 @@ def test_a_leg_that_leaves_the_gravity_grid_is_refused() -> None:
         flown(worlds(1), routes=[replace(place()[1][0], site=site)])
 
 
+def test_a_leg_that_asks_for_too_much_thrust_is_refused() -> None:
+    route = place()[1][0]
+    fast = replace(route, arc=replace(route.arc, speed=np.array([2.0]), acceleration=np.array([0.05])))
+    with pytest.raises(RangeError, match=r"asks for .* N of robot 'bee-gas', which may plan with 0\.3 N"):
+        flown(worlds(1), routes=[fast])
+
+
+def test_a_strong_gravity_starts_an_arc_at_45_deg_at_most() -> None:
+    site = make_site("eros", height=6.0)  # 2.2e-3 m/s2: the ballistic arc at cruise speed is 29 m high
+    route = plan_route(site, pose_at(site, 0.0, 0.0), pose_at(site, 80.0, 0.0), CONFIG)
+    assert float(route.arc.rise[0]) == pytest.approx(0.25 * float(route.arc.length[0]), abs=0.5)
+
+
 def test_robots_stay_inside_the_gravity_grid() -> None:
     site, seen = place()[0], []
     flown(worlds(6, payload=5.0), on_step=lambda world, _: seen.append(world.position_l.copy()))

@@ -27,6 +27,7 @@ from stope.base.seeding import generator, stream_key
 from stope.learn.baselines.transit import Arcs, KnownGravity, Transit, TransitConfig
 from stope.world import plant as p
 from stope.world.batch import CONTROL_PERIOD, World
+from stope.world.physics import index_of
 from stope.world.robots import Robot
 from stope.world.scene import SceneConfig
 from stope.world.sensors import NUM_MEASURED, measure_all, sensor_row
@@ -39,6 +40,8 @@ __all__ = ["FAILURES", "Flown", "LegConfig", "Pose", "Route", "fly_legs", "grid_
 Floats = NDArray[np.float64]
 FAILURES = ("", "touched the ground", "out of propellant", "left its corridor", "out of time", "arrived too fast")
 """Why a leg failed, by code; 0 for success."""
+THRUST_SHARE = 0.6
+"""Share of the weakest axis that an arc may ask for [1] (chosen: gains err by a tenth, corrections need the rest)."""
 TOUCH = 2.0
 """Height over the ground, in half diagonals of the robot, that counts as a touch: exact on slopes up to 60 deg."""
 DOCKED = (0.05, math.radians(5.0), 0.02, math.radians(1.0))
@@ -153,6 +156,11 @@ class Route:
     clearance: float
     """Least height of the arc over the ground [m]."""
 
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"leg of {self.arc.length[0]:.0f} m from {self.start.site.name} to {self.goal.site.name}"
+
     def points(self, num: int) -> Floats:
         """Points along the arc [m], l, (num, 3)."""
         return self.arc.shape(np.linspace(0.0, 1.0, num)[:, None])[:, 0]
@@ -169,11 +177,12 @@ class Route:
 def plan_route(site: Site, start: Pose, goal: Pose, config: LegConfig) -> Route:
     """Lay the lowest arc that clears the ground between two poses.
 
-    The rise is at least the ballistic one, for which gravity itself bends the path at cruise speed; a lower arc would
-    spend thrust to push the robot down, or to hold it up.
+    The rise is at least the ballistic one, for which gravity itself bends the path at cruise speed: a lower arc would
+    spend thrust to hold the robot up. Where gravity is too strong for that, it is a quarter of the length, which starts
+    at 45 deg as the ballistic path of least speed does.
 
     Raises:
-        RangeError: if no arc up to half as high as the leg is long clears the ground.
+        RangeError: if no arc up to half as high again as the leg is long clears the ground.
     """
     end = goal.position_l + config.hand_over_height * goal.up_l
     line = end - start.position_l
@@ -186,7 +195,7 @@ def plan_route(site: Site, start: Pose, goal: Pose, config: LegConfig) -> Route:
                 acceleration=np.array([config.law.acceleration]))  # fmt: skip
     middle, velocity = start.position_l + 0.5 * line, line / length * flat.top_speed
     pull = -float(KnownGravity.of(site).acceleration(middle, velocity) @ up)
-    lowest = max(0.0, pull * length**2 / (8.0 * float(flat.top_speed[0]) ** 2))
+    lowest = min(max(0.0, pull * length**2 / (8.0 * float(flat.top_speed[0]) ** 2)), 0.25 * length)
     rises = lowest + np.arange(0.0, max(10.0, 0.5 * length), 0.5)
     shares = np.linspace(0.0, 1.0, math.ceil(length) + 50)[:, None]
     heights = site.height_above_surface(replace(flat, rise=rises).shape(shares)).min(axis=0)
@@ -272,10 +281,13 @@ def fly_legs(  # noqa: PLR0913 -- keyword-only, each independent
         on_step: Called after every control step with the worlds and the actions.
 
     Raises:
-        RangeError: if the gravity grid does not hold a route's corridor, or a state is not finite.
+        RangeError: if the gravity grid does not hold a route's corridor, a route asks for more thrust than there is,
+            or a state is not finite.
     """
     site, n = routes[0].site, len(theta)
-    _check_grid(site, routes, config)
+    for route in routes:
+        _check_grid(route, config)
+        _check_thrust(route, robot, theta)
     world = World(robot, site, theta, seed=seed, num_threads=num_threads,
                   scene=SceneConfig(physics_step=config.physics_step))  # fmt: skip
     arcs = Arcs(**{name: np.concatenate([getattr(routes[k].arc, name) for k in route_index])
@@ -301,16 +313,30 @@ def fly_legs(  # noqa: PLR0913 -- keyword-only, each independent
     return flight.flown
 
 
-def _check_grid(site: Site, routes: list[Route], config: LegConfig) -> None:
+def _check_grid(route: Route, config: LegConfig) -> None:
     """The kernel uses the edge value outside its grid; this makes sure that no counted world gets there."""
-    low, high = site.grid.origin_l + config.corridor, site.grid.upper_l - config.corridor
-    for route in routes:
-        points = route.points(201)
-        if (points < low).any() or (points > high).any():
-            raise RangeError(
-                f"leg from {route.start.site.name} to {route.goal.site.name}: its corridor leaves the gravity grid of "
-                f"{site.grid_half_width:g} m half width. Make the site with `with_grid`."
-            )
+    grid, points = route.site.grid, route.points(201)
+    if (points < grid.origin_l + config.corridor).any() or (points > grid.upper_l - config.corridor).any():
+        raise RangeError(
+            f"{route.name}: its corridor leaves the gravity grid of {route.site.grid_half_width:g} m half width. "
+            "Make the site with `with_grid`."
+        )
+
+
+def _check_thrust(route: Route, robot: Robot, theta: Floats) -> None:
+    """Following the arc must leave thrust for corrections, whichever way the robot faces."""
+    mass = float((theta[:, index_of("mass")] + theta[:, index_of("payload")]).max())
+    gravity = KnownGravity.of(route.site)
+    needed = 0.0
+    for time in np.linspace(0.0, float(route.arc.duration[0]), 101):
+        position, velocity, acceleration = route.arc.at(float(time))
+        needed = max(needed, mass * float(np.linalg.norm(acceleration - gravity.acceleration(position, velocity))))
+    limit = THRUST_SHARE * float(robot.limit_b[:3].min())
+    if needed > limit:
+        raise RangeError(
+            f"{route.name}: asks for {needed:.2g} N of robot {robot.name!r}, which may plan with {limit:.2g} N. "
+            "Fly more slowly or choose a stronger robot."
+        )
 
 
 def _starts(routes: list[Route], index: NDArray[np.int64], rng: np.random.Generator) -> Floats:
