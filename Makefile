@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything starts from nothing: the first target that needs it makes .venv and installs pinned dependencies.
+# command -v finds the interpreter; `make PYTHON=... setup` names another.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: mine test test-all setup docs bench check format results clean
+
+mine: setup  ## from a clone to a month of mining: ends in runs/ryugu-ferry/report.html
+	$(BIN)/stope mine
+
+test: setup  ## the tests, without the long ones
+	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network" tests
+
+test-all: setup  ## all tests, the long ones included
+	$(BIN)/python -m pytest -q -m "not gpu and not network" tests
+
+setup: $(STAMP)  ## .venv with pinned dependencies, torch first
+
+$(STAMP): pyproject.toml constraints.txt
+	command -v $(PYTHON) >/dev/null || { echo "stope needs Python 3.11 or newer: make PYTHON=/path/to/python3 setup"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+check: setup  ## lint, format, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: setup  ## format, and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup  ## the documentation, warnings as errors, into site/
+	$(BIN)/mkdocs build --strict
+
+bench: setup  ## every claim of speed, JSON into runs/bench
+	mkdir -p runs/bench
+	$(BIN)/python benchmarks/world.py --json > runs/bench/world.json
+	$(BIN)/python benchmarks/train.py --json > runs/bench/train.json
+	$(BIN)/python benchmarks/flight.py --json > runs/bench/flight.json
+
+results: setup  ## figures and pictures of README and docs, made anew
+	$(BIN)/python benchmarks/results.py
+
+clean:  ## what was installed and built, not your runs
+	rm -rf .venv site build dist .pytest_cache .ruff_cache .hypothesis
