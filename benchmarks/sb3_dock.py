@@ -113,18 +113,18 @@ class BatchVecEnv(VecEnv):
     def close(self) -> None:
         """Nothing to free."""
 
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:  # noqa: ANN401 -- SB3's interface
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """One value for all."""
         return [getattr(self, attr_name, None)] * self.num_envs
 
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:  # noqa: ANN401 -- SB3's interface
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Not needed."""
 
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:  # noqa: ANN401
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
         """Not needed."""
         return []
 
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:  # noqa: ANN401 -- SB3's interface
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         """Never."""
         return [False] * self.num_envs
 

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one flight log is worth: ten stand-in flights, each fitted and scored against its hidden truth.
+
+For each log: does the 90 % interval of each parameter hold the hidden truth, how long did the fit take, and how well
+does the same policy dock in the true world when it is told the prior and when it is told the belief (paired starts and
+noise)? Stand-in flights come from `proving_ground`, an independent engine in its own process; it and stope meet in
+files. Each log's row is kept in the work folder, so a killed run goes on.
+
+    python benchmarks/flight.py --json
+    python benchmarks/flight.py --logs 40 --no-docking
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta
+
+from stope.base.files import read_json, write_json
+from stope.base.intervals import binomial_band, mean_interval
+from stope.base.seeding import generator
+from stope.flight import load_flight
+from stope.flight.effect import before_and_after, coverage, load_truth
+from stope.flight.fit import fit_flight
+from stope.learn.policies import MlpPolicy
+from stope.learn.store import trained_dock
+from stope.learn.train import SiteConfig, TrainConfig
+from stope.world.robots import load_robot
+
+ROOT = Path(__file__).parents[1]
+LEVEL = 0.9
+
+
+def stand_in(seed: int, minutes: float, folder: Path) -> Path:
+    """The flight of a seed, flown by the proving ground if it is not there."""
+    log = folder / f"log-{seed:04d}"
+    if not log.exists():
+        command = [sys.executable, "-m", "proving_ground", "fly", "--seed", str(seed), "--minutes", str(minutes)]
+        subprocess.run([*command, "--out", str(log)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return log
+
+
+def score(log: Path, policy: MlpPolicy | None, config: TrainConfig, *, num: int, threads: int) -> dict[str, Any]:
+    """Fit one log and score the belief against the truth it never saw."""
+    flight, truth = load_flight(log), load_truth(log / "truth.json")
+    robot = load_robot(flight.robot)
+    place = flight.site
+    site = SiteConfig(body=place.body, latitude_deg=place.latitude_deg, longitude_deg=place.longitude_deg,
+                      height=place.height).site()  # fmt: skip
+    start = time.perf_counter()
+    belief = fit_flight(flight, robot, site, seed=1, num_threads=threads)
+    row: dict[str, Any] = {"log": log.name, "fit_s": time.perf_counter() - start,
+                           "normalised_error": belief.provenance["normalised_error"],
+                           **coverage(belief, robot, truth, level=LEVEL)}  # fmt: skip
+    row["sharper"] = {q["name"]: (q["high"] - q["low"]) / (q["prior_high"] - q["prior_low"]) for q in row["quantities"]}
+    if policy is not None:
+        row["docking"] = before_and_after(policy, belief, robot, site, task=config.task, num=num, seed=1, truth=truth,
+                                          num_threads=threads)  # fmt: skip
+    return row
+
+
+def pooled(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Coverage over all logs: the plain binomial band, and one that knows that parameters of one log go together."""
+    free = [[q for q in row["quantities"] if "/" not in q["name"]] for row in rows]
+    hits = np.array([[q["is_covered"] for q in log] for log in free], dtype=float)
+    ratios = np.array([[q["is_covered"] for q in row["quantities"] if "/" in q["name"]] for row in rows], dtype=float)
+    low, high = binomial_band(hits.size, LEVEL)
+    # Design effect: variance of the logs' shares over what independent parameters would give, at the nominal rate.
+    spread = float(np.mean((hits.mean(axis=1) - LEVEL) ** 2))
+    effect = max(1.0, spread / (LEVEL * (1.0 - LEVEL) / hits.shape[1]))
+    own_low, own_high = binomial_band(max(1, round(hits.size / effect)), LEVEL)
+    by_name = {q["name"]: float(hits[:, k].mean()) for k, q in enumerate(free[0])}
+    return {
+        "level": LEVEL, "share": float(hits.mean()), "n": int(hits.size), "band": [low, high],
+        "is_in_band": bool(low <= hits.mean() <= high),
+        "design_effect": effect, "band_with_design_effect": [own_low, own_high],
+        "is_in_band_with_design_effect": bool(own_low <= hits.mean() <= own_high),
+        "by_parameter": by_name, "by_log": [float(h) for h in hits.mean(axis=1)],
+        "ratios_share": float(ratios.mean()), "ratios_n": int(ratios.size),
+        "share_interval": [float(beta.ppf(q, hits.sum() / effect + 0.5, (hits.size - hits.sum()) / effect + 0.5))
+                           for q in (0.025, 0.975)],
+    }  # fmt: skip
+
+
+def docking(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Final error before and after, log by log and over the logs."""
+    pairs = [(r["docking"]["before"]["final_error_m"], r["docking"]["after"]["final_error_m"]) for r in rows]
+    change = np.array([after - before for before, after in pairs])
+    mean, low, high = mean_interval(change, rng=generator(1, "logs"))
+    return {
+        "before_m": [b for b, _ in pairs], "after_m": [a for _, a in pairs],
+        "no_worse": [bool(a <= b) for b, a in pairs], "num_no_worse": int((change <= 0).sum()), "num_logs": len(rows),
+        "mean_change_m": {"mean": mean, "low": low, "high": high},
+        "success_before": [r["docking"]["before"]["success"] for r in rows],
+        "success_after": [r["docking"]["after"]["success"] for r in rows],
+        "n_per_log": rows[0]["docking"]["before"]["n"],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser.add_argument("--logs", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--episodes", type=int, default=500, help="dockings per log, before and after each")
+    parser.add_argument("--no-docking", action="store_true", help="coverage and time only")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    given = parser.parse_args()
+    folder = given.runs / "bench-flight"
+    config = TrainConfig()
+    policy = None if given.no_docking else trained_dock(config, given.runs, num_threads=given.threads)[0]
+    rows = []
+    for seed in range(1, given.logs + 1):
+        kept = folder / f"row-{seed:04d}-{given.minutes:g}-{0 if policy is None else given.episodes}.json"
+        if not kept.exists():
+            log = stand_in(seed, given.minutes, folder)
+            write_json(kept, score(log, policy, config, num=given.episodes, threads=given.threads))
+        rows.append(read_json(kept, what="row"))
+        sys.stderr.write(f"log {seed}: fit {rows[-1]['fit_s']:.0f} s, covered {rows[-1]['covered']}/{rows[-1]['n']}\n")
+    times = [row["fit_s"] for row in rows]
+    result: dict[str, Any] = {
+        "logs": len(rows), "minutes": given.minutes, "coverage": pooled(rows),
+        "fit_s": {"median": float(np.median(times)), "max": max(times)},
+        "mass_and_gain": "known only as gain over total mass: see ratios_share",
+    }  # fmt: skip
+    if policy is not None:
+        result["docking"] = docking(rows)
+    if given.json:
+        sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n")
+        return
+    c = result["coverage"]
+    lines = [
+        f"{len(rows)} stand-in logs of {given.minutes:g} min",
+        f"90 % intervals hold the truth: {100 * c['share']:.1f} % of {c['n']} (band {100 * c['band'][0]:.1f} to "
+        f"{100 * c['band'][1]:.1f}; with correlation {100 * c['band_with_design_effect'][0]:.1f} to "
+        f"{100 * c['band_with_design_effect'][1]:.1f})",
+        f"gain over total mass: {100 * c['ratios_share']:.1f} % of {c['ratios_n']}",
+        f"fit: median {result['fit_s']['median']:.0f} s, longest {result['fit_s']['max']:.0f} s",
+    ]
+    if policy is not None:
+        d = result["docking"]
+        lines.append(f"docking error in the true world no worse after the flight in {d['num_no_worse']} of {len(rows)}")
+        lines += [f"  {row['log']}: {1000 * b:.1f} to {1000 * a:.1f} mm" for row, b, a
+                  in zip(rows, d["before_m"], d["after_m"], strict=True)]  # fmt: skip
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
