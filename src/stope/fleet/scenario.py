@@ -292,26 +292,23 @@ def with_settings(scenario: FerryScenario, assignments: list[str]) -> FerryScena
     Raises:
         ConfigError: no such field, or a value that does not fit.
     """
-    for assignment in assignments:
-        path = assignment.partition("=")[0].strip()
-        if path.split(".")[0] == "sources":
-            raise ConfigError(f"--set {path}: sources cannot be set. They follow from the settings.")
-        if path.startswith("depots."):
-            scenario = _with_depot(scenario, assignment)
-        else:
-            scenario = override(scenario, [assignment])
-        scenario = replace(scenario, sources=scenario.sources | {path: "set by the user"})
-    _check_named(scenario)
-    return scenario
-
-
-def _with_depot(scenario: FerryScenario, assignment: str) -> FerryScenario:
-    name, _, rest = assignment.strip().removeprefix("depots.").partition(".")
-    names = [depot.name for depot in scenario.depots]
-    if name not in names:
-        raise ConfigError(f"--set depots.{name}: no such depot. Known: {', '.join(names)}.")
-    depots = tuple(override(d, [rest]) if d.name == name else d for d in scenario.depots)
-    return replace(scenario, depots=depots)
+    paths = [assignment.partition("=")[0].strip() for assignment in assignments]
+    if "sources" in [path.split(".")[0] for path in paths]:
+        raise ConfigError("--set sources: cannot be set. They follow from the settings.")
+    of_depots = [a.strip().removeprefix("depots.") for a in assignments if a.strip().startswith("depots.")]
+    changed = override(scenario, [a for a in assignments if not a.strip().startswith("depots.")])
+    by_depot: dict[str, list[str]] = {}
+    for assignment in of_depots:
+        name, _, rest = assignment.partition(".")
+        by_depot.setdefault(name, []).append(rest)
+    for name in by_depot:
+        if name not in [depot.name for depot in changed.depots]:
+            known = ", ".join(depot.name for depot in changed.depots)
+            raise ConfigError(f"--set depots.{name}: no such depot. Known: {known}.")
+    depots = tuple(override(depot, by_depot.get(depot.name, [])) for depot in changed.depots)
+    changed = replace(changed, depots=depots, sources=changed.sources | dict.fromkeys(paths, "set by the user"))
+    _check_named(changed)
+    return changed
 
 
 @cache
@@ -348,7 +345,7 @@ def _check_named(scenario: FerryScenario) -> None:
                           "Set it to false.")  # fmt: skip
 
 
-def _plain(cls: Any, data: Any, where: str, prefix: str, sources: dict[str, str]) -> Any:  # noqa: ANN401 -- plain data
+def _plain(cls: Any, data: Any, where: str, prefix: str, sources: dict[str, str]) -> Any:
     """The table of a dataclass with each `{value, unit, source}` replaced by its value; the sources are kept."""
     if not isinstance(data, dict):
         return data  # `build` refuses it, by name
@@ -370,13 +367,13 @@ def _plain(cls: Any, data: Any, where: str, prefix: str, sources: dict[str, str]
     return out
 
 
-def _label(row: Any, k: int) -> str:  # noqa: ANN401 -- plain data
+def _label(row: Any, k: int) -> str:
     """What a depot is called in paths: its name, or its place in the list where that is missing."""
     name = typing.cast("dict[str, Any]", row).get("name") if isinstance(row, dict) else None
     return name if isinstance(name, str) else str(k)
 
 
-def _quantity(row: Any, unit: str, at: str) -> Any:  # noqa: ANN401 -- plain data
+def _quantity(row: Any, unit: str, at: str) -> Any:
     """Value of a `{value, unit, source}` table."""
     if not isinstance(row, dict) or "value" not in row:
         raise ConfigError(f"{at} = {row!r}: expected {{ value = ..., unit = {unit!r}, source = ... }}.")
@@ -392,7 +389,7 @@ def _quantity(row: Any, unit: str, at: str) -> Any:  # noqa: ANN401 -- plain dat
     return table["value"]
 
 
-def numeric_paths(cls: Any = FerryScenario) -> dict[str, str]:  # noqa: ANN401 -- a dataclass
+def numeric_paths(cls: Any = FerryScenario) -> dict[str, str]:
     """Unit of every number of a scenario, by path; depots appear once, as `depots`."""
     hints = typing.get_type_hints(cls, include_extras=True)
     out: dict[str, str] = {}
