@@ -135,8 +135,15 @@ def override(config: T, assignments: list[str]) -> T:
 
 
 def content_hash(value: Any) -> str:  # noqa: ANN401 -- any plain data or dataclass
-    """First 16 hex digits of the SHA-256 of the canonical JSON."""
-    text = json.dumps(as_dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """First 16 hex digits of the SHA-256 of the canonical JSON.
+
+    Raises:
+        ConfigError: for a number that is not finite, or something that is no plain data.
+    """
+    try:
+        text = json.dumps(as_dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"content_hash: {error}: expected plain data with finite numbers.") from None
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

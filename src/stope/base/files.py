@@ -43,17 +43,22 @@ def write_json(path: Path, value: object) -> None:
     write_atomic(path, text + "\n")
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a finite number")
+
+
 def read_json(path: Path, *, what: str) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        FileError: missing, truncated, not JSON, or not an object; the text names the file and `what` was expected.
+        FileError: missing, truncated, not JSON, with NaN or infinity in it, or not an object; the text names the file
+            and `what` was expected.
     """
     path = Path(path)
     if not path.is_file():
         raise FileError(f"{path}: no such {what} file.")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (ValueError, OSError) as error:
         raise FileError(f"{path}: not a whole {what} file ({error}).") from None
     if not isinstance(value, dict):

@@ -19,7 +19,8 @@ import numpy as np
 
 from stope.world import plant as p
 
-__all__ = ["advance", "advance_all", "apply_command", "gravity_at", "segment_end", "site_acceleration", "thrust_over"]
+__all__ = ["advance", "advance_all", "apply_command", "gravity_at", "rotate", "segment_end", "shift_origin",
+           "site_acceleration", "spin_torque", "thrust_over"]  # fmt: skip
 
 inline = nb.njit(inline="never", fastmath=False, error_model="numpy")
 F8 = np.float64
@@ -188,25 +189,25 @@ def _rates(nodes, row, y, wrench, ax, ay, az, hx, hy, hz, gx, gy, gz, out):
 
 
 @inline
-def _to_com(state, row, y):
-    """State of the base origin to that of the centre of mass, into y (13,)."""
-    for k in range(13):
-        y[k] = state[k]
-    _shift(row, y, 1.0)
+def shift_origin(row, q, v, sign):
+    """Move a pose and its rates from the base origin to the centre of mass (sign 1), or back (sign -1), in place.
 
-
-@inline
-def _shift(row, y, sign):
+    Args:
+        row: Plant row.
+        q: Position [m, l] and quaternion q_lb, (7,).
+        v: Velocity [m/s, l] and angular rate [rad/s, b], (6,).
+        sign: 1.0 or -1.0.
+    """
     cx, cy, cz = sign * row[p.COM], sign * row[p.COM + 1], sign * row[p.COM + 2]
-    wx, wy, wz = y[10], y[11], y[12]
-    dx, dy, dz = rotate(y[3], y[4], y[5], y[6], cx, cy, cz)
-    ex, ey, ez = rotate(y[3], y[4], y[5], y[6], wy * cz - wz * cy, wz * cx - wx * cz, wx * cy - wy * cx)
-    y[0] += dx
-    y[1] += dy
-    y[2] += dz
-    y[7] += ex
-    y[8] += ey
-    y[9] += ez
+    wx, wy, wz = v[3], v[4], v[5]
+    dx, dy, dz = rotate(q[3], q[4], q[5], q[6], cx, cy, cz)
+    ex, ey, ez = rotate(q[3], q[4], q[5], q[6], wy * cz - wz * cy, wz * cx - wx * cz, wx * cy - wy * cx)
+    q[0] += dx
+    q[1] += dy
+    q[2] += dz
+    v[0] += ex
+    v[1] += ey
+    v[2] += ez
 
 
 @inline
@@ -227,7 +228,9 @@ def advance(nodes, row, state, command, jitter, num_steps, scratch):
     ax, ay, az = row[p.RESIDUAL] + jitter[0], row[p.RESIDUAL + 1] + jitter[1], row[p.RESIDUAL + 2] + jitter[2]
     gx, gy, gz = state[p.WHEEL_TORQUE], state[p.WHEEL_TORQUE + 1], state[p.WHEEL_TORQUE + 2]
     hx, hy, hz = state[p.WHEEL], state[p.WHEEL + 1], state[p.WHEEL + 2]
-    _to_com(state, row, y)
+    for k in range(13):
+        y[k] = state[k]
+    shift_origin(row, y[0:7], y[7:13], 1.0)
     step, start = 0, 0.0
     while step < num_steps:
         end = segment_end(row, start, step)
@@ -256,7 +259,7 @@ def advance(nodes, row, state, command, jitter, num_steps, scratch):
             step += 1
     state[p.WHEEL], state[p.WHEEL + 1], state[p.WHEEL + 2] = hx, hy, hz
     state[p.TIME] += num_steps * row[p.DT]
-    _shift(row, y, -1.0)
+    shift_origin(row, y[0:7], y[7:13], -1.0)
     for k in range(13):
         state[k] = y[k]
     for k in range(6):

@@ -15,12 +15,14 @@ from typing import Any
 import mujoco
 import numba as nb
 import numpy as np
+from llvmlite import ir
 from mujoco.introspect import ast_nodes, structs
 from numba.extending import intrinsic
 
 from stope.base.errors import StopeError
 
-__all__ = ["BatchConfig", "address_to_floats", "check_offsets", "data_offset", "function", "library", "load_address"]
+__all__ = ["BatchConfig", "address_to_floats", "address_to_ints", "address_to_longs", "call", "check_offsets",
+           "field_offset", "function_address", "library", "load_address"]  # fmt: skip
 
 _SCALARS: dict[str, Any] = {
     "int": ctypes.c_int, "mjtNum": ctypes.c_double, "double": ctypes.c_double, "float": ctypes.c_float,
@@ -48,6 +50,9 @@ def _ctype(node: Any) -> Any:  # noqa: ANN401 -- introspect's nodes share no bas
         for extent in reversed(node.extents):
             kind = kind * extent
         return kind
+    if isinstance(node, ast_nodes.AnonymousStructDecl):
+        base = ctypes.Union if isinstance(node, ast_nodes.AnonymousUnionDecl) else ctypes.Structure
+        return type("Anonymous", (base,), {"_fields_": [(f.name, _ctype(f.type)) for f in node.fields]})
     name = node.name
     if name in _SCALARS:
         return _SCALARS[name]
@@ -64,22 +69,23 @@ def _structure(name: str) -> Any:  # noqa: ANN401 -- a ctypes.Structure subclass
     return type(name, (ctypes.Structure,), {"_fields_": fields})
 
 
-def data_offset(name: str) -> int:
-    """Offset of a field in mjData [bytes]."""
-    return int(getattr(_structure("mjData"), name).offset)
+def field_offset(structure: str, name: str) -> int:
+    """Offset of a field in a structure of MuJoCo, such as "mjData" [bytes]."""
+    return int(getattr(_structure(structure), name).offset)
 
 
-def check_offsets(data: mujoco.MjData, names: tuple[str, ...]) -> None:
-    """Assert that the computed offsets point at the arrays of a live mjData.
+def check_offsets(owner: mujoco.MjData | mujoco.MjModel, names: tuple[str, ...]) -> None:
+    """Assert that the computed offsets point at the arrays of a live mjData or mjModel.
 
     Raises:
         LayoutError: naming the first field that is elsewhere.
     """
+    structure = "mjData" if isinstance(owner, mujoco.MjData) else "mjModel"
     for name in names:
-        pointer = ctypes.c_uint64.from_address(data._address + data_offset(name)).value
-        if pointer != getattr(data, name).ctypes.data:
+        offset = field_offset(structure, name)
+        if ctypes.c_uint64.from_address(owner._address + offset).value != getattr(owner, name).ctypes.data:
             raise LayoutError(
-                f"mjData.{name} is not at byte {data_offset(name)} in MuJoCo {mujoco.__version__}: "
+                f"{structure}.{name} is not at byte {offset} in MuJoCo {mujoco.__version__}: "
                 "expected the layout of mujoco.introspect. Install the MuJoCo version that stope pins."
             )
 
@@ -104,31 +110,59 @@ def library() -> ctypes.CDLL:
     return lib
 
 
-def function(name: str) -> Any:  # noqa: ANN401 -- a ctypes function type, made on the spot
-    """A `void name(const mjModel*, mjData*)` of MuJoCo that numba code can call by address."""
+def function_address(name: str) -> int:
+    """Address of a `void name(const mjModel*, mjData*)` of MuJoCo, for `call`."""
     address = ctypes.cast(getattr(library(), name), ctypes.c_void_p).value
-    return ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, ctypes.c_ssize_t)(address)
+    assert address is not None
+    return address
 
 
-@intrinsic
-def address_to_floats(typing_context: Any, address: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
-    """A float64 pointer from an integer address."""
-    signature = nb.types.CPointer(nb.float64)(nb.intp)
+def _pointer_maker(kind: Any, name: str) -> Any:  # noqa: ANN401 -- numba's protocol
+    def make(typing_context: Any, address: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+        signature = nb.types.CPointer(kind)(nb.intp)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401 -- numba's protocol
-        return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401 -- numba's protocol
+            return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
 
-    return signature, codegen
+        return signature, codegen
+
+    make.__name__ = make.__qualname__ = name
+    return intrinsic(make)
+
+
+address_to_floats = _pointer_maker(nb.float64, "address_to_floats")
+"""A float64 pointer from an integer address, in native code."""
+address_to_ints = _pointer_maker(nb.int32, "address_to_ints")
+"""An int32 pointer from an integer address, in native code."""
+address_to_longs = _pointer_maker(nb.int64, "address_to_longs")
+"""An int64 pointer from an integer address, in native code."""
 
 
 @intrinsic
 def load_address(typing_context: Any, base: Any, offset: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
-    """The pointer-sized integer stored at base + offset."""
+    """The pointer-sized integer stored at base + offset, in native code."""
     signature = nb.intp(nb.intp, nb.intp)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
         at = builder.inttoptr(builder.add(args[0], args[1]), context.get_value_type(nb.types.CPointer(nb.intp)))
         return builder.load(at)
+
+    return signature, codegen
+
+
+@intrinsic
+def call(typing_context: Any, address: Any, model: Any, data: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+    """Call the `void f(const mjModel*, mjData*)` at an address, in native code.
+
+    The address is a value, not a constant, so what calls it can be kept on disk and read by another process.
+    """
+    signature = nb.void(nb.intp, nb.intp, nb.intp)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+        word = args[0].type
+        kind = ir.FunctionType(ir.VoidType(), [word, word])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1], args[2]])
+        return context.get_dummy_value()
 
     return signature, codegen
 
