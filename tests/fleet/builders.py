@@ -69,7 +69,7 @@ def outcomes(num: int = 1, *, success: float = 1.0, duration: float = 300.0, ene
 
 def bank(depots: tuple[Depot, ...] = (depot(),), *, num: int = 1, legs: dict[str, Any] | None = None,
          docks: dict[str, Any] | None = None) -> SkillBank:  # fmt: skip
-    """A made-up bank: legs of 300 s at least, at 0.25 m/s, and dockings of 60 s; `legs` and `docks` go to `outcomes`."""
+    """A made-up bank: legs at 0.25 m/s of 300 s at least, dockings of 60 s; `legs` and `docks` go to `outcomes`."""
     cells: dict[tuple[str, int], Outcomes] = {}
     for d in depots:
         leg = {"duration": max(300.0, d.distance / 0.25), "energy": 20.0 * max(300.0, d.distance / 0.25)} | (legs or {})

@@ -134,7 +134,9 @@ class SkillBank:
         """Write to one file, atomically."""
         keys = sorted(self.cells)
         header = {"format": FORMAT, "payload_edges": self.payload_edges, "keys": keys, "provenance": self.provenance}
-        arrays = {f"{k}.{f.name}": getattr(self.cells[key], f.name) for k, key in enumerate(keys) for f in fields(Outcomes)}
+        arrays = {
+            f"{k}.{f.name}": getattr(self.cells[key], f.name) for k, key in enumerate(keys) for f in fields(Outcomes)
+        }
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, header=np.array(json.dumps(header, sort_keys=True)), **arrays)
         write_atomic(path, buffer.getvalue())
@@ -149,7 +151,7 @@ class SkillBank:
         if not path.is_file():
             raise FileError(f"{path}: no such skill bank.")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:  # by path it leaks a broken file
                 header = json.loads(str(file["header"]))
                 if header.get("format") != FORMAT:
                     raise FileError(f"{path}: format {header.get('format')!r}: expected {FORMAT!r}.")
@@ -161,4 +163,6 @@ class SkillBank:
         except FileError:
             raise
         except Exception as error:  # noqa: BLE001 -- a damaged zip can raise nearly anything; it is reported, not hidden
-            raise FileError(f"{path}: not a whole skill bank ({type(error).__name__}: {error}). Measure it again.") from None
+            raise FileError(
+                f"{path}: not a whole skill bank ({type(error).__name__}: {error}). Measure it again."
+            ) from None
