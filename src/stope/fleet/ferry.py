@@ -63,7 +63,7 @@ class Ferry:
         self.states = StateBook(self.events, scenario.robots)
         self.dispatch = Dispatch(self.events)
         self.activities = {skill.name: ActivityCount() for trip in self.trips.values() for skill in _skills(trip)}
-        self.failures = dict.fromkeys((BREAKDOWN, FAILED_LEG, FAILED_DOCKING, STRANDED), 0)
+        self.failures: dict[str, int] = dict.fromkeys((BREAKDOWN, FAILED_LEG, FAILED_DOCKING, STRANDED), 0)
         self.trip_times: list[float] = []
         self.delivered: list[tuple[float, int]] = []
         """When [s] and how much [g]."""

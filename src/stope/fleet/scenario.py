@@ -30,7 +30,7 @@ from stope.world.robots import load_robot
 from stope.world.site import Site, make_site
 
 __all__ = ["MAX_PAYLOAD", "Depot", "FerryScenario", "FerrySite", "Processor", "Reliability", "Service", "load_scenario",
-           "scenario_names", "with_settings"]  # fmt: skip
+           "numeric_paths", "scenario_names", "with_settings"]  # fmt: skip
 
 FORMAT = "stope-ferry-1"
 MAX_PAYLOAD = 5.0
