@@ -39,7 +39,7 @@ def docker() -> VelocityPd:
     return VelocityPd(robot=load_robot("bee-gas"), uses_belief=True)
 
 
-def piece(  # noqa: PLR0913 -- a builder with overrides
+def piece(
     name: str, *, n: int = 6, seed: int = 5, told: Belief = PRIOR, belief: Belief = PRIOR, num_threads: int = 1,
     scenario: FerryScenario | None = None,
 ) -> SkillBank:  # fmt: skip

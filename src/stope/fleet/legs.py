@@ -255,7 +255,7 @@ class Flown:
         return self.failure == 0
 
 
-def fly_legs(  # noqa: PLR0913 -- keyword-only, each independent
+def fly_legs(
     routes: list[Route],
     robot: Robot,
     *,

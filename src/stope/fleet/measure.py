@@ -40,11 +40,12 @@ from stope.fleet.legs import (
 from stope.fleet.scenario import FerryScenario
 from stope.fleet.skill_bank import Outcomes, SkillBank
 from stope.learn.evaluate import Policy, draw_truths, fly
+from stope.learn.store import physics_hash
 from stope.world import plant as p
 from stope.world.batch import World
 from stope.world.belief import Belief
 from stope.world.env import DockBatch
-from stope.world.physics import NUM_PARAMETERS, PARAMETERS, index_of
+from stope.world.physics import NUM_PARAMETERS, index_of
 from stope.world.robots import Robot, load_robot
 from stope.world.tasks import dock
 
@@ -67,7 +68,7 @@ def pieces(scenario: FerryScenario) -> tuple[str, ...]:
     return (*(f"legs-{name}" for name in sorted(depot.name for depot in scenario.depots)), *DOCKS)
 
 
-def measure_bank(  # noqa: PLR0913 -- keyword-only, each independent
+def measure_bank(
     scenario: FerryScenario,
     policy: Policy,
     *,
@@ -93,7 +94,7 @@ def measure_bank(  # noqa: PLR0913 -- keyword-only, each independent
     return join(banks)
 
 
-def measure_piece(  # noqa: PLR0913 -- keyword-only, each independent
+def measure_piece(
     piece: str,
     scenario: FerryScenario,
     policy: Policy,
@@ -140,7 +141,7 @@ def measure_piece(  # noqa: PLR0913 -- keyword-only, each independent
         "n": n, "seed": seed, "robot": robot.name, "site": scenario.site.site().name, "legs": as_dict(config),
         "depots": {depot.name: [depot.east, depot.north] for depot in scenario.depots},
         "policy": getattr(policy, "digest", type(policy).__name__), "belief": _digest(belief), "told": _digest(told),
-        "physics": _physics_digest(robot),
+        "physics": physics_hash(robot, scenario.site.site()),
     }  # fmt: skip
     return SkillBank(PAYLOAD_EDGES, cells, {"common": common, "pieces": {piece: facts}})
 
@@ -292,7 +293,7 @@ def _measure_dock(
     return cells, {"places": {name: place.site.name for name, place in places.items()}}
 
 
-def _dock_at(  # noqa: PLR0913 -- keyword-only, one caller
+def _dock_at(
     run: _Run, place: Pose, policy: Policy, *, num: int, cells: tuple[int, ...], name: str, report: Report
 ) -> dict[int, Outcomes]:
     drawn = [run.draw(cell, num, name) for cell in cells]
@@ -368,14 +369,3 @@ def _digest(belief: Belief) -> dict[str, Any]:
     h = hashlib.sha256(belief.mean.tobytes() + belief.covariance.tobytes())
     h.update(b"" if belief.particles is None else np.ascontiguousarray(belief.particles).tobytes())
     return {"method": str(belief.provenance.get("method", "unknown")), "digest": h.hexdigest()[:16]}
-
-
-def _physics_digest(robot: Robot) -> str:
-    """First 16 hex digits of the SHA-256 of the robot's numbers that the worlds use."""
-    h = hashlib.sha256(repr([q.name for q in PARAMETERS]).encode())
-    for array in (robot.prior.centre, robot.prior.spread, robot.limit_b, robot.quantum_b, robot.payload_mount_b):
-        h.update(np.ascontiguousarray(array).tobytes())
-    numbers = (robot.specific_impulse, robot.propellant_capacity, robot.torque_arm, robot.power_idle,
-               robot.power_per_newton, robot.payload_radius, robot.side)  # fmt: skip
-    h.update(repr((numbers, as_dict(robot.sensors))).encode())
-    return h.hexdigest()[:16]

@@ -164,7 +164,7 @@ class Transit:
     """Mean of z that each robot believes, (worlds, num_parameters)."""
 
     @classmethod
-    def of(  # noqa: PLR0913 -- the parts of a law
+    def of(
         cls, config: TransitConfig, robot: Robot, site: Site, *, arcs: Arcs, q_goal: Floats, told: Floats
     ) -> Transit:
         """For a robot at a site; `told` is each world's belief summary, (worlds, 2 num_parameters)."""
