@@ -22,9 +22,12 @@ Floats = NDArray[np.float64]
 ENGINES = ("fused", "mujoco")
 
 
+NO_GRADIENT = np.zeros((3, 3))
+
+
 def linear_grid(
     gravity_l: ArrayLike = (0.0, 0.0, 0.0),
-    gradient_l: ArrayLike = np.zeros((3, 3)),
+    gradient_l: ArrayLike = NO_GRADIENT,
     *,
     centre_l: ArrayLike = (0.0, 0.0, 0.0),
     half_width: float = 50.0,
@@ -74,7 +77,7 @@ def make_world(
     num: int = 1,
     dt: float = 0.05,
     engine: str = "fused",
-    **settings: Any,  # noqa: ANN401 -- those of World
+    **settings: Any,
 ) -> World:
     """A world; at rest in empty space unless told otherwise."""
     machine = load_robot(robot)

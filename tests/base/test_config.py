@@ -161,7 +161,7 @@ class Numbers:
     ],
 )
 def test_each_check_passes_what_fits_and_names_what_does_not(
-    check: Any,  # noqa: ANN401 -- one of four functions
+    check: Any,
     good: list[float],
     bad: list[float],
     rule: str,

@@ -14,7 +14,9 @@ from stope.base.intervals import binomial_band, clopper_pearson, mean_interval
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.5, 0.9, 0.95]))
+@given(
+    st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.5, 0.9, 0.95])
+)
 def test_the_interval_is_scipys_exact_one(counts: tuple[int, int], level: float) -> None:
     k, n = counts
     expected = binomtest(k, n).proportion_ci(level, method="exact")
@@ -26,9 +28,7 @@ def test_the_interval_is_scipys_exact_one(counts: tuple[int, int], level: float)
     assert 0.0 <= found.low <= found.success <= found.high <= 1.0
 
 
-@pytest.mark.parametrize(
-    ("n", "percent"), [(3, 29), (5, 48), (10, 69), (20, 83), (30, 88), (50, 93), (100, 96)]
-)
+@pytest.mark.parametrize(("n", "percent"), [(3, 29), (5, 48), (10, 69), (20, 83), (30, 88), (50, 93), (100, 96)])
 def test_lower_bounds_of_a_clean_sheet_are_the_published_ones(n: int, percent: int) -> None:
     assert round(100 * clopper_pearson(n, n).low) == percent
     assert clopper_pearson(n, n).high == 1.0

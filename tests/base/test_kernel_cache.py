@@ -32,7 +32,9 @@ print(numba.config.CACHE_DIR)
 def folder_of(source: Path, **variables: str) -> str:
     environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "STOPE_CACHE_DIR")} | variables
     command = [sys.executable, "-c", PRINT_FOLDER, str(source)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=60).stdout.strip()
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env=environment, timeout=60
+    ).stdout.strip()
 
 
 def test_a_changed_kernel_source_moves_the_cache_and_a_changed_command_line_does_not(tmp_path: Path) -> None:

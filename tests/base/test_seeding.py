@@ -24,7 +24,17 @@ def test_numpys_whole_numbers_name_the_same_stream_as_pythons() -> None:
 
 
 def test_paths_that_look_alike_are_different_streams() -> None:
-    paths: list[tuple[str | int, ...]] = [(), (1,), ("1",), ("a", "b"), ("a/b",), ("ab",), ("a", 1), (1, "a"), ("", "a")]
+    paths: list[tuple[str | int, ...]] = [
+        (),
+        (1,),
+        ("1",),
+        ("a", "b"),
+        ("a/b",),
+        ("ab",),
+        ("a", 1),
+        (1, "a"),
+        ("", "a"),
+    ]
     keys = {stream_key(seed, *path) for seed in (0, 1, -1) for path in paths}
     assert len(keys) == 3 * len(paths)
     assert all(0 <= key < 2**64 for key in keys)

@@ -11,6 +11,7 @@ import pytest
 from stope.base.rotation import from_rotation_vector, random_quaternions, rotate, rotate_inverse
 from stope.world import plant as p
 from stope.world.batch import CONTROL_PERIOD
+from stope.world.robots import load_robot
 from stope.world.site import make_site
 from tests.builders import (
     ENGINES,
@@ -24,7 +25,6 @@ from tests.builders import (
     make_world,
     place_at,
 )
-from stope.world.robots import load_robot
 
 RYUGU_SPIN = 2.0 * math.pi / (7.63262 * 3600.0)
 
@@ -114,7 +114,9 @@ def test_a_particle_at_rest_in_inertial_space_goes_round_a_circle_in_the_spinnin
     com = np.array([0.02, 0.0, -0.01])
     # At rest in inertial space: the frame's rigid motion, reversed, at the centre of mass, and a rate of -spin.
     rate = -spin
-    place_at(world, position=start_com - com, velocity=-np.cross(spin, start_com + centre) - np.cross(rate, com), rate=rate)
+    place_at(
+        world, position=start_com - com, velocity=-np.cross(spin, start_com + centre) - np.cross(rate, com), rate=rate
+    )
     num = round(2.0 * math.pi / 0.05 / CONTROL_PERIOD)
     for k in range(1, num + 1):
         coast(world, 1)
@@ -194,7 +196,9 @@ def test_drag_slows_the_centre_of_mass_exponentially(engine: str) -> None:
     place_at(world, velocity=[0.3, -0.1, 0.0])
     coast(world, 100)
     # Runge-Kutta: (dt drag / m)^5 / 120 per step, 400 steps: 1e-13.
-    np.testing.assert_allclose(com_state(world)[1][0], np.array([0.3, -0.1, 0.0]) * math.exp(-1.0), rtol=1e-11, atol=1e-15)
+    np.testing.assert_allclose(
+        com_state(world)[1][0], np.array([0.3, -0.1, 0.0]) * math.exp(-1.0), rtol=1e-11, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -8,8 +8,8 @@ import math
 import numba
 import numpy as np
 import pytest
-from stope.base.rotation import random_quaternions, to_matrix
 
+from stope.base.rotation import random_quaternions, to_matrix
 from stope.world.body import load_body
 from stope.world.gravity import EllipsoidField, GravityField, PointMassField, PolyhedronField, UniformField, far_field
 from stope.world.shape import TriangleMesh, box_mesh, ellipsoid_mesh

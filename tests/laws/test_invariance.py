@@ -43,7 +43,9 @@ def test_turning_the_whole_scene_turns_the_flight(engine: str) -> None:
     turned = theta.copy()
     turned[:, -3:] = theta[:, -3:] @ turn.T  # the residual acceleration has components in l
     place = Place(grid=linear_grid(GRAVITY, GRADIENT), spin_l=SPIN, position_l0=CENTRE)
-    other = Place(grid=linear_grid(turn @ GRAVITY, turn @ GRADIENT @ turn.T), spin_l=turn @ SPIN, position_l0=turn @ CENTRE)
+    other = Place(
+        grid=linear_grid(turn @ GRAVITY, turn @ GRADIENT @ turn.T), spin_l=turn @ SPIN, position_l0=turn @ CENTRE
+    )
     still, moved = make_world(place, theta, engine=engine), make_world(other, turned, engine=engine)
     first = start(3)
     place_at(still, **first)

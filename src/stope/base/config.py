@@ -59,7 +59,7 @@ def build(cls: type[T], data: dict[str, Any], *, where: str) -> T:
     return cls(**values)
 
 
-def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: ANN401, PLR0911 -- a case per kind of field
+def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: C901, PLR0911, PLR0912 -- one per kind of field
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise ConfigError(f"{at} = {value!r}: expected a table.")
@@ -97,7 +97,7 @@ def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: ANN401
     return value
 
 
-def as_dict(value: Any) -> Any:  # noqa: ANN401 -- any dataclass
+def as_dict(value: Any) -> Any:
     """Plain data of a dataclass: tables, lists, numbers and text only."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -134,7 +134,7 @@ def override(config: T, assignments: list[str]) -> T:
     return build(type(config), data, where="--set")
 
 
-def content_hash(value: Any) -> str:  # noqa: ANN401 -- any plain data or dataclass
+def content_hash(value: Any) -> str:
     """First 16 hex digits of the SHA-256 of the canonical JSON.
 
     Raises:
@@ -147,7 +147,7 @@ def content_hash(value: Any) -> str:  # noqa: ANN401 -- any plain data or datacl
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _each(config: object, names: tuple[str, ...], rule: str, is_good: Any) -> None:  # noqa: ANN401 -- a predicate
+def _each(config: object, names: tuple[str, ...], rule: str, is_good: Any) -> None:
     for name in names:
         value = getattr(config, name)
         if not (math.isfinite(value) and is_good(value)):
@@ -166,7 +166,7 @@ def check_not_negative(config: object, *names: str) -> None:
 
 def check_finite(config: object, *names: str) -> None:
     """Raise ConfigError unless each field is finite."""
-    _each(config, names, "a finite number", lambda v: True)  # noqa: ARG005 -- finiteness is checked for all
+    _each(config, names, "a finite number", lambda v: True)
 
 
 def check_fraction(config: object, *names: str) -> None:

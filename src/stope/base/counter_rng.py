@@ -34,14 +34,14 @@ _STEP = 2.0**-52
 
 
 @nb.njit
-def _mix(z: Any) -> Any:  # noqa: ANN401 -- numba types
+def _mix(z: Any) -> Any:
     z = (z ^ (z >> np.uint64(30))) * _FIRST
     z = (z ^ (z >> np.uint64(27))) * _SECOND
     return z ^ (z >> np.uint64(31))
 
 
 @nb.njit
-def _fraction(key: Any, counter: Any, stream: Any) -> Any:  # noqa: ANN401 -- numba types
+def _fraction(key: Any, counter: Any, stream: Any) -> Any:
     mixed_key = np.uint64(key) ^ stream
     bits = _mix(_mix(np.uint64(counter) * _GOLDEN + mixed_key) ^ mixed_key)
     # 52 bits and a half step are exact in a double: 2^-53 at least, 1 - 2^-53 at most, so neither 0 nor 1.
@@ -49,13 +49,13 @@ def _fraction(key: Any, counter: Any, stream: Any) -> Any:  # noqa: ANN401 -- nu
 
 
 @nb.njit
-def uniform(key: Any, counter: Any) -> Any:  # noqa: ANN401 -- numba types
+def uniform(key: Any, counter: Any) -> Any:
     """Uniform number in the open interval (0, 1) of a uint64 key and a uint64 counter."""
     return _fraction(key, counter, _STREAM_UNIFORM)
 
 
 @nb.njit
-def normal(key: Any, counter: Any) -> Any:  # noqa: ANN401 -- numba types
+def normal(key: Any, counter: Any) -> Any:
     """Standard normal number of a uint64 key and a uint64 counter, 8.58 standard deviations at most.
 
     Source:

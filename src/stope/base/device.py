@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from stope.base.errors import ConfigError, MissingExtra
 
-__all__ = ["HOST", "pick_device", "set_learner_threads"]
+__all__ = ["HOST", "pick_device", "set_kernel_threads", "set_learner_threads"]
 
 HOST = "cpu"
 """Where the physics runs, and the learner too unless told otherwise."""
@@ -32,6 +32,13 @@ def pick_device(name: str = "auto") -> str:
     if name != HOST and not is_there(name):
         raise MissingExtra(f"device {name!r} is not on this machine. Use {HOST!r}, or install its torch build.")
     return name
+
+
+def set_kernel_threads(num_threads: int) -> None:
+    """Let kernels use so many threads, or as many as the machine has; results do not depend on it."""
+    import numba  # noqa: PLC0415 -- loaded by whoever needs kernels
+
+    numba.set_num_threads(min(num_threads, numba.config.NUMBA_NUM_THREADS))
 
 
 def set_learner_threads() -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quaternions and frame changes.
 
-Quaternions are (w, x, y, z), unit, and named q_ab: `rotate(q_ab, v_b)` gives the components in a of a vector given in b.
-All functions work on arrays (..., 4) and (..., 3) and broadcast.
+Quaternions are (w, x, y, z), unit, and named q_ab: `rotate(q_ab, v_b)` gives the components in a of a vector given in
+b. All functions work on arrays (..., 4) and (..., 3) and broadcast.
 """
 
 from __future__ import annotations

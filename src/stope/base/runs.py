@@ -32,7 +32,7 @@ class Run:
         FileError: if its `run.json` is broken.
     """
 
-    def __init__(self, folder: Path, config: Any) -> None:  # noqa: ANN401 -- any plain data or dataclass
+    def __init__(self, folder: Path, config: Any) -> None:
         """Open the folder."""
         self.folder, self.config_hash = Path(folder), content_hash(config)
         head = self.folder / "run.json"

@@ -8,7 +8,6 @@ centre of mass is taken back. A sharper belief therefore flies better without an
 
 from __future__ import annotations
 
-
 import math
 from dataclasses import dataclass
 
@@ -81,7 +80,7 @@ def _value(z, k, centre, spread):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _shares(wanted, zs, residuals, centre, spread, limit, mount, authority, out):
+def _shares(wanted, zs, residuals, centre, spread, limit, mount, authority, out):  # noqa: C901 -- loops over axes
     second, com, force, total = np.empty((3, 3)), np.empty(3), np.empty(3), np.empty((3, 3))
     upper, accel = np.zeros((3, 3)), np.empty(6)
     for i in range(wanted.shape[0]):

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stope.base.counter_rng import normal
+from stope.base.device import set_kernel_threads
 from stope.base.errors import ConfigError, RangeError
 from stope.base.seeding import stream_key
 from stope.world import plant as p
 from stope.world.free_flight import advance_all
-from stope.world.physics import NUM_PARAMETERS
+from stope.world.physics import check_theta
 from stope.world.robots import Robot
 from stope.world.scene import SceneConfig, compile_scene
 from stope.world.site import Site
@@ -54,11 +55,11 @@ class World:
 
     Raises:
         ConfigError: unknown engine, a fused kernel asked for a scene with contact, a step that does not divide the
-            control period, or a robot that needs air where there is none.
-        RangeError: theta that is not finite or has the wrong shape.
+            control period, no thread, or a robot that needs air where there is none.
+        RangeError: theta of the wrong shape, or outside the bounds of its parameters; a site that is not there.
     """
 
-    def __init__(  # noqa: PLR0913 -- each names one independent choice, all but three keyword-only
+    def __init__(
         self,
         robot: Robot,
         sites: Site | tuple[Site, ...],
@@ -70,12 +71,13 @@ class World:
         num_threads: int = 1,
         site_index: ArrayLike = 0,
     ) -> None:
+        """Compile the plants and, where something can touch, the scene."""
         self.robot = robot
         self.scene = scene or SceneConfig()
         self.table = p.GravityTable(sites if isinstance(sites, tuple) else (sites,))
-        theta = _checked(theta)
+        theta = check_theta(theta)
         self.num_worlds = len(theta)
-        self.site_index = np.broadcast_to(np.asarray(site_index, dtype=np.int64), (self.num_worlds,)).copy()
+        self.site_index = _checked_index(site_index, self.num_worlds, len(self.table.sites))
         self.num_steps = round(CONTROL_PERIOD / self.scene.physics_step)
         if abs(self.num_steps * self.scene.physics_step - CONTROL_PERIOD) > 1e-12:
             raise ConfigError(
@@ -83,6 +85,8 @@ class World:
                 f"of {CONTROL_PERIOD} s."
             )
         touches = self.scene.has_ground or self.scene.num_boulders > 0
+        if num_threads < 1:
+            raise ConfigError(f"num_threads = {num_threads}: expected 1 or more.")
         if engine not in ("auto", "fused", "mujoco"):
             raise ConfigError(f"engine {engine!r}: expected 'auto', 'fused' or 'mujoco'.")
         if engine == "fused" and touches:
@@ -92,8 +96,9 @@ class World:
         self.plant = np.zeros((self.num_worlds, p.NUM_PLANT))
         self.state = p.initial_state(self.num_worlds, robot=robot)
         self.jitter = np.zeros((self.num_worlds, 3))
-        self._keys = np.array([stream_key(seed, "jitter", i) for i in range(self.num_worlds)], dtype=np.uint64)
+        self._keys = np.zeros(self.num_worlds, dtype=np.uint64)
         self._counts = np.zeros(self.num_worlds, dtype=np.int64)
+        self.reseed(seed)
         self._mujoco = None
         if not self.is_fused:
             from stope.world.mujoco_flight import MujocoBatch  # noqa: PLC0415 -- compiles a callback: only when used
@@ -102,6 +107,11 @@ class World:
             self._mujoco = MujocoBatch(model, self.num_worlds, num_threads=num_threads, nodes=self.table.nodes)
         self.set_theta(theta)
 
+    def reseed(self, seed: int) -> None:
+        """Start the jitter anew under a seed."""
+        self._keys[:] = [stream_key(seed, "jitter", i) for i in range(self.num_worlds)]
+        self._counts[:] = 0
+
     @property
     def model(self) -> object:
         """The MuJoCo model of the scene (compiled on demand when the fused kernel steps)."""
@@ -109,8 +119,10 @@ class World:
 
     def set_theta(self, theta: ArrayLike, worlds: ArrayLike | None = None) -> None:
         """Give all worlds, or the listed ones, new physics; the state stays."""
-        theta = _checked(theta)
+        theta = check_theta(theta)
         ids = np.arange(self.num_worlds) if worlds is None else np.asarray(worlds, dtype=np.intp)
+        if len(theta) != len(ids):
+            raise RangeError(f"theta has {len(theta)} rows: expected one for each of {len(ids)} worlds.")
         rows = p.compile_plant(
             theta, robot=self.robot, table=self.table, dt=self.scene.physics_step, site_index=self.site_index[ids]
         )
@@ -128,6 +140,12 @@ class World:
             self._mujoco.qpos[worlds, :7] = self.state[worlds, :7]
             self._mujoco.qvel[worlds, :6] = self.state[worlds, 7:13]
 
+    def restart(self, worlds: NDArray[np.intp]) -> None:
+        """Give the listed worlds the scene as compiled and their state rows; nothing of an earlier episode is left."""
+        if self._mujoco is not None:
+            self._mujoco.restart(worlds)
+        self.push_state(worlds)
+
     def step(self, action: ArrayLike) -> None:
         """Advance every world by one control period.
 
@@ -135,11 +153,11 @@ class World:
             action: Share of the thrusters' limits in [-1, 1] (force then torque, b), (worlds, 6).
         """
         action = np.ascontiguousarray(action, dtype=np.float64)
-        if action.shape != (self.num_worlds, 6):
-            raise RangeError(f"action has shape {action.shape}: expected ({self.num_worlds}, 6).")
+        if action.shape != (self.num_worlds, 6) or not np.isfinite(action).all():
+            raise RangeError(f"action of shape {action.shape}: expected finite ({self.num_worlds}, 6).")
         _draw_jitter(self._keys, self._counts, self.plant, self.jitter)
         if self._mujoco is None:
-            nb.set_num_threads(self.num_threads)
+            set_kernel_threads(self.num_threads)
             advance_all(self.table.nodes, self.plant, self.state, action, self.jitter, self.num_steps)
         else:
             self._mujoco.step(self.plant, self.state, action=action, jitter=self.jitter, num_steps=self.num_steps)
@@ -154,7 +172,16 @@ class World:
         return out
 
     def restore(self, snapshot: dict[str, NDArray[np.generic]]) -> None:
-        """Go back to a snapshot of a world of the same shape."""
+        """Go back to a snapshot of a world of the same shape.
+
+        Raises:
+            RangeError: if it is of another number of worlds or of another engine.
+        """
+        same = {"rows"} if self._mujoco is not None else set()
+        if snapshot["state"].shape != self.state.shape or ({"rows"} & snapshot.keys()) != same:
+            raise RangeError(
+                f"snapshot of {len(snapshot['state'])} worlds: expected one of {self.num_worlds} in the same engine."
+            )
         self.state[:], self._counts[:] = snapshot["state"], snapshot["counts"]
         self.set_plant(np.asarray(snapshot["plant"], dtype=np.float64), np.arange(self.num_worlds))
         if self._mujoco is not None:
@@ -181,10 +208,10 @@ class World:
         return self.state[:, p.RATE : p.RATE + 3]
 
 
-def _checked(theta: ArrayLike) -> Floats:
-    theta = np.atleast_2d(np.asarray(theta, dtype=np.float64))
-    if theta.ndim != 2 or theta.shape[1] != NUM_PARAMETERS:
-        raise RangeError(f"theta has shape {theta.shape}: expected (worlds, {NUM_PARAMETERS}).")
-    if not np.all(np.isfinite(theta)):
-        raise RangeError("theta is not finite in every world: expected finite parameters.")
-    return theta
+def _checked_index(site_index: ArrayLike, num_worlds: int, num_sites: int) -> NDArray[np.int64]:
+    index = np.asarray(site_index)
+    if index.dtype.kind not in "iu" or index.shape not in ((), (num_worlds,)):
+        raise RangeError(f"site_index of shape {index.shape}: expected one whole number, or one for each world.")
+    if index.size and not 0 <= index.min() <= index.max() < num_sites:
+        raise RangeError(f"site_index = {index.min()} to {index.max()}: expected 0 to {num_sites - 1}.")
+    return np.broadcast_to(index.astype(np.int64), (num_worlds,)).copy()

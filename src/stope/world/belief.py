@@ -91,14 +91,29 @@ class Belief:
             raise FileError(f"{path}: format {data.get('format')!r}: expected 'stope-belief-1'.")
         if data.get("parameters") != [q.name for q in PARAMETERS]:
             raise FileError(f"{path}: parameters differ from this version's theta. Fit the flight again.")
-        mean, cov = np.asarray(data["mean"], dtype=float), np.asarray(data["covariance"], dtype=float)
+        if not isinstance(data.get("robot"), str) or not isinstance(data.get("provenance"), dict):
+            raise FileError(f"{path}: robot or provenance: expected a name and a table.")
         n = NUM_PARAMETERS
-        if mean.shape != (n,) or cov.shape != (n, n) or not (np.isfinite(mean).all() and np.isfinite(cov).all()):
-            raise FileError(f"{path}: mean or covariance: expected finite arrays of {n} and {n} x {n}.")
-        if np.linalg.eigvalsh(0.5 * (cov + cov.T)).min() <= 0:
-            raise FileError(f"{path}: covariance is not positive definite.")
-        particles = None if data.get("particles") is None else np.asarray(data["particles"], dtype=float)
+        mean, cov = _numbers(data, "mean", (n,), path), _numbers(data, "covariance", (n, n), path)
+        if not np.allclose(cov, cov.T, rtol=0.0, atol=1e-12) or np.linalg.eigvalsh(cov).min() <= 0:
+            raise FileError(f"{path}: covariance: expected a symmetric positive definite matrix.")
+        particles = None if data.get("particles") is None else _numbers(data, "particles", (None, n), path)
         return cls(robot=data["robot"], mean=mean, covariance=cov, provenance=data["provenance"], particles=particles)
+
+
+def _numbers(data: dict[str, Any], key: str, shape: tuple[int | None, ...], path: Path) -> Floats:
+    """Finite numbers of a shape, in which None stands for one or more."""
+    try:
+        found = np.asarray(data.get(key), dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    fits = found.ndim == len(shape) and all(
+        a == b or (b is None and a > 0) for a, b in zip(found.shape, shape, strict=True)
+    )
+    if not fits or not np.isfinite(found).all():
+        words = " x ".join("any number" if n is None else str(n) for n in shape)
+        raise FileError(f"{path}: {key}: expected {words} finite numbers.")
+    return found
 
 
 def draw_beliefs(rng: np.random.Generator, num: int) -> tuple[Floats, Floats]:

@@ -277,7 +277,7 @@ def _check_keys(data: dict[str, Any], where: str) -> None:
             raise ConfigError(f"{where}: {key} = {data[key]!r}: must be {rule}. Correct it.")
 
 
-def _quantity(table: Any, key: str, where: str) -> tuple[Any, str, float | None]:  # noqa: ANN401 raw TOML
+def _quantity(table: Any, key: str, where: str) -> tuple[Any, str, float | None]:
     """Return value, source and error of one number table, checked for unit, finiteness and sign."""
     needed = {"value", "unit", "source"}
     if not isinstance(table, dict) or not needed <= set(table) <= needed | {"error"}:

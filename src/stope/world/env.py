@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A task as a batch of environments: one native call per control step, observations and resets included.
 
-`DockBatch` is the core; `DockVectorEnv` wraps it for Gymnasium. The boundary between float64 physics and float32
-learning is the line in `_after_one` that writes the observation.
+`DockBatch` is the core; `stope.world.gym` wraps it for Gymnasium and `stope.learn.rsl` for rsl-rl. The boundary between
+float64 physics and float32 learning is the line in `_after_one` that writes the observation.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import gymnasium as gym
 import numba as nb
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from stope.base.counter_rng import normal, uniform
-from stope.base.errors import RangeError
+from stope.base.device import set_kernel_threads
+from stope.base.errors import ConfigError, RangeError
 from stope.base.seeding import generator, stream_key
 from stope.world import plant as p
 from stope.world.batch import CONTROL_PERIOD, World
@@ -32,7 +30,7 @@ from stope.world.site import Site
 from stope.world.tasks import dock
 from stope.world.tasks.dock import DockConfig
 
-__all__ = ["DockBatch", "DockVectorEnv", "Pool"]
+__all__ = ["DockBatch", "Pool"]
 
 Floats = NDArray[np.float64]
 
@@ -135,9 +133,13 @@ class DockBatch:
         engine: As in `World`.
         num_threads: As in `World`; results do not depend on it.
         scene: As in `World`.
+
+    Raises:
+        ConfigError: what `World` refuses; a time limit that is no whole number of control periods; a keep-in sphere
+            that leaves the site's gravity grid, beyond which gravity is not known.
     """
 
-    def __init__(  # noqa: PLR0913 -- keyword-only settings, each independent
+    def __init__(
         self,
         robot: Robot,
         site: Site,
@@ -150,7 +152,9 @@ class DockBatch:
         num_threads: int = 1,
         scene: SceneConfig | None = None,
     ) -> None:
+        """Make the worlds and draw the pool; `reset` starts the first episodes."""
         self.task = task or DockConfig()
+        _check_task(self.task, site)
         self.robot, self.site, self.seed, self.num_worlds = robot, site, seed, num_worlds
         n = num_worlds
         theta = robot.prior.theta(np.zeros((n, NUM_PARAMETERS)))
@@ -159,15 +163,28 @@ class DockBatch:
                                self.task.keep_in, robot.propellant_capacity, CONTROL_PERIOD])  # fmt: skip
         self._sensor = sensor_row(robot.sensors, CONTROL_PERIOD)
         self.max_episode_steps = round(self.task.time_limit / CONTROL_PERIOD)
-        self._keys = np.array([stream_key(seed, "env", i) for i in range(n)], dtype=np.uint64)
+        self._keys = np.zeros(n, dtype=np.uint64)
         self.episodes = np.zeros(n, dtype=np.int64)
         self.record = np.zeros((n, dock.NUM_RECORD))
         self.measured = np.zeros((n, NUM_MEASURED))
         self.belief = np.zeros((n, 2 * NUM_PARAMETERS))
         self.privileged = np.zeros((n, dock.NUM_PRIVILEGED), dtype=np.float32)
         self.observation = np.zeros((n, dock.NUM_OBSERVATION), dtype=np.float32)
-        self.pool = self.draw_pool(pool_size)
         self.draws_index = False
+        self._pool_size = pool_size
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        """Start all random streams anew: a batch made with this seed does the same from its first reset on.
+
+        Worlds given by `assign` stay; otherwise the pool is drawn anew.
+        """
+        self.seed = seed
+        self.episodes[:] = 0
+        self._keys[:] = [stream_key(seed, "env", i) for i in range(self.num_worlds)]
+        self.world.reseed(seed)
+        if not self.draws_index:
+            self.pool = self.draw_pool(self._pool_size)
 
     def draw_pool(self, num: int) -> Pool:
         """Draw `num` worlds and beliefs from the robot's prior; a prior's fixed parameters stay fixed."""
@@ -175,21 +192,37 @@ class DockBatch:
         return self.pool_of(z, belief)
 
     def pool_of(self, z: ArrayLike, belief: ArrayLike) -> Pool:
-        """A pool of given truths z (m, num_parameters) and belief summaries (m, 2 num_parameters) or one for all."""
+        """A pool of given truths z (m, num_parameters) and belief summaries (m, 2 num_parameters) or one for all.
+
+        Raises:
+            RangeError: for a wrong shape or a number that is not finite.
+        """
         z = np.ascontiguousarray(np.atleast_2d(np.asarray(z, dtype=np.float64)))
-        rows = np.broadcast_to(np.asarray(belief, dtype=np.float64), (len(z), 2 * NUM_PARAMETERS)).copy()
+        rows = np.asarray(belief, dtype=np.float64)
+        if z.ndim != 2 or z.shape[1] != NUM_PARAMETERS or len(z) == 0 or not np.isfinite(z).all():
+            raise RangeError(f"truths of shape {z.shape}: expected finite (worlds, {NUM_PARAMETERS}).")
+        if rows.shape not in ((2 * NUM_PARAMETERS,), (len(z), 2 * NUM_PARAMETERS)) or not np.isfinite(rows).all():
+            raise RangeError(
+                f"belief summaries of shape {rows.shape}: expected finite ({2 * NUM_PARAMETERS},), one for all, or "
+                f"({len(z)}, {2 * NUM_PARAMETERS})."
+            )
+        rows = np.broadcast_to(rows, (len(z), 2 * NUM_PARAMETERS)).copy()
         plant = p.compile_plant(
             self.robot.prior.theta(z), robot=self.robot, table=self.world.table, dt=self.world.scene.physics_step
         )
         return Pool(z, plant, rows)
 
     def assign(self, z: ArrayLike, belief: Belief | ArrayLike) -> None:
-        """Give world i truth z[i] and a belief (one for all, or one summary each) from the next reset on."""
+        """Give world i truth z[i] and a belief (one for all, or one summary each) from the next reset on.
+
+        Raises:
+            RangeError: for a wrong shape or a number that is not finite.
+        """
         summary = belief.summary() if isinstance(belief, Belief) else belief
-        self.pool = self.pool_of(z, summary)
-        if len(self.pool.z) != self.num_worlds:
-            raise RangeError(f"assign got {len(self.pool.z)} truths: expected one per world, {self.num_worlds}.")
-        self.draws_index = True
+        pool = self.pool_of(z, summary)
+        if len(pool.z) != self.num_worlds:
+            raise RangeError(f"assign got {len(pool.z)} truths: expected one per world, {self.num_worlds}.")
+        self.pool, self.draws_index = pool, True
 
     def reset(self, worlds: ArrayLike | None = None) -> NDArray[np.float32]:
         """Start new episodes in all worlds, or in the listed ones; return all observations."""
@@ -200,7 +233,7 @@ class DockBatch:
                    self._task, self._sensor, self.observation)  # fmt: skip
         if not self.world.is_fused:
             self.world.set_plant(self.world.plant[ids], ids)
-            self.world.push_state(ids)
+            self.world.restart(ids)
         return self.observation
 
     def step(
@@ -227,7 +260,7 @@ class DockBatch:
         terminated, truncated = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.bool_)
         if not w.is_fused:
             w.step(actions)
-        nb.set_num_threads(w.num_threads)
+        set_kernel_threads(w.num_threads)
         last = np.empty_like(self.record)
         _step_all(w.table.nodes, w.plant, w.state, actions, w.jitter, w.num_steps, w.is_fused, self._keys,
                   self.episodes, self.pool.z, self.pool.plant, self.pool.belief, int(self.draws_index),
@@ -235,18 +268,21 @@ class DockBatch:
                   autoreset, observation, rewards, terminated, truncated, last)  # fmt: skip
         self.last_record = last
         if not np.isfinite(rewards).all():
-            raise RangeError(f"world {int(np.flatnonzero(~np.isfinite(rewards))[0])}: state is not finite after a step.")
+            raise RangeError(
+                f"world {int(np.flatnonzero(~np.isfinite(rewards))[0])}: state is not finite after a step."
+            )
         if autoreset and not w.is_fused:
             ids = np.flatnonzero(terminated | truncated)
             w.set_plant(w.plant[ids], ids)
-            w.push_state(ids)
+            w.restart(ids)
         self.observation = observation
         return observation, rewards, terminated, truncated
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Everything that decides the future of the batch, as arrays."""
+        """Everything that decides the future of the batch, as arrays; the seed and worlds given by `assign` are not."""
         own = ("episodes", "record", "measured", "belief", "privileged", "observation")
-        return {**{f"world.{k}": v for k, v in self.world.snapshot().items()}, **{k: getattr(self, k).copy() for k in own}}
+        world = {f"world.{k}": v for k, v in self.world.snapshot().items()}
+        return {**world, **{k: getattr(self, k).copy() for k in own}}
 
     def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
         """Go back to a snapshot of a batch of the same shape and seed."""
@@ -256,32 +292,15 @@ class DockBatch:
         self.observation = snapshot["observation"].copy()
 
 
-class DockVectorEnv(VectorEnv):
-    """`DockBatch` as a Gymnasium vector environment (same-step autoreset)."""
-
-    def __init__(self, batch: DockBatch) -> None:
-        """Wrap a batch."""
-        self.batch, self.num_envs = batch, batch.num_worlds
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}
-        self.single_observation_space = gym.spaces.Box(-np.inf, np.inf, (dock.NUM_OBSERVATION,), np.float32)
-        self.single_action_space = gym.spaces.Box(-1.0, 1.0, (6,), np.float32)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start all worlds; a seed starts the random streams anew."""
-        if seed is not None:
-            self.batch.episodes[:] = 0
-            self.batch._keys[:] = [stream_key(seed, "env", i) for i in range(self.num_envs)]
-        return self.batch.reset().copy(), {}
-
-    def step(
-        self, actions: ArrayLike
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Step all worlds; `info` carries `is_success` and, where an episode ended, its record."""
-        clipped = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
-        observation, rewards, terminated, truncated = self.batch.step(clipped)
-        info: dict[str, Any] = {"is_success": self.batch.last_record[:, dock.SUCCESS_TIME] >= 0.0}
-        return observation, rewards.astype(np.float64), terminated, truncated, info
+def _check_task(task: DockConfig, site: Site) -> None:
+    """Refuse a task that the control period or the site cannot hold."""
+    if abs(task.time_limit / CONTROL_PERIOD - round(task.time_limit / CONTROL_PERIOD)) > 1e-9:
+        raise ConfigError(
+            f"DockConfig.time_limit = {task.time_limit} s: expected a whole number of control periods "
+            f"of {CONTROL_PERIOD} s."
+        )
+    if site.body.kind != "uniform" and task.keep_in > site.grid_half_width:
+        raise ConfigError(
+            f"DockConfig.keep_in = {task.keep_in} m: leaves the gravity grid of site {site.name!r}, which ends at "
+            f"{site.grid_half_width} m. Make the site with a larger grid_half_width."
+        )

@@ -96,7 +96,7 @@ def spin_torque(row, sx, sy, sz, wx, wy, wz, hx, hy, hz):
 
 @inline
 def apply_command(state, row, command, action):
-    """Turn an action in [-1, 1]^6 into a command: clip, scale to the limits, round to the quantum; 0 without propellant.
+    """Turn an action in [-1, 1]^6 into a command: clip, scale to the limits, round to the quantum; 0 with empty tanks.
 
     The new command goes to `command` (6,); the one still held stays in the state until the latency has passed.
     """
@@ -211,7 +211,7 @@ def shift_origin(row, q, v, sign):
 
 
 @inline
-def advance(nodes, row, state, command, jitter, num_steps, scratch):
+def advance(nodes, row, state, command, jitter, num_steps, scratch):  # noqa: C901 -- loops over components
     """Advance one world by `num_steps` physics steps under one command.
 
     Args:

@@ -233,7 +233,7 @@ def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt):
             _field(dp, at[WARM], nv)[:] = qacc
         dv[:] = qacc
         _acceleration_of_centre(row, qpos, qvel, dv)
-        weight = dt / 6.0 if stage == 0 or stage == 3 else dt / 3.0
+        weight = dt / 6.0 if stage % 3 == 0 else dt / 3.0
         reach = dt if stage == 2 else 0.5 * dt
         for k in range(nq):
             sq[k] += weight * dq[k]
@@ -247,7 +247,7 @@ def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt):
         shift_origin(row, qpos, qvel, -1.0)
 
 
-def _control_period(mp, dp, sim, block):  # noqa: ANN001, ANN202 -- compiled by `_callback` with its signature
+def _control_period(mp, dp, sim, block):
     """What `mjb_apply` runs: one control period of one world."""
     steps = load_address(block, 0)
     row = nb.carray(address_to_floats(load_address(block, 8) + 8 * p.NUM_PLANT * sim), (p.NUM_PLANT,))
@@ -280,7 +280,7 @@ def _control_period(mp, dp, sim, block):  # noqa: ANN001, ANN202 -- compiled by 
 
 
 @functools.cache
-def _callback() -> Any:  # noqa: ANN401 -- a numba cfunc
+def _callback() -> Any:
     """Compile `_control_period`, or read it from the kernel cache."""
     return nb.cfunc(nb.void(nb.intp, nb.intp, nb.int32, nb.intp), cache=True)(_control_period)
 
@@ -322,6 +322,7 @@ class MujocoBatch:
         self.qvel = self.rows[:, start + model.nq : start + model.nq + model.nv]
         mujoco.mj_getState(model, data, self.rows[0], mujoco.mjtState.mjSTATE_INTEGRATION.value)
         self.rows[:] = self.rows[0]
+        self._start = self.rows[0].copy()
 
     def _layout_of(self, model: mujoco.MjModel) -> NDArray[np.int64]:
         """The layout of a model; keeps the arrays it points at."""
@@ -344,6 +345,10 @@ class MujocoBatch:
         """Free the native batch with the object."""
         if getattr(self, "_handle", None):
             self.close()
+
+    def restart(self, worlds: NDArray[np.intp]) -> None:
+        """Put the listed worlds back to the scene as compiled, the solver's memory included."""
+        self.rows[worlds] = self._start
 
     def _expand(self, name: str) -> NDArray[np.float64]:
         if name not in self._expanded:

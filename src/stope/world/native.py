@@ -42,7 +42,7 @@ class BatchConfig(ctypes.Structure):
     _fields_ = (("nthread", ctypes.c_int), ("persistent", ctypes.c_bool))
 
 
-def _ctype(node: Any) -> Any:  # noqa: ANN401 -- introspect's nodes share no base class
+def _ctype(node: Any) -> Any:
     if isinstance(node, ast_nodes.PointerType):
         return ctypes.c_void_p
     if isinstance(node, ast_nodes.ArrayType):
@@ -64,7 +64,7 @@ def _ctype(node: Any) -> Any:  # noqa: ANN401 -- introspect's nodes share no bas
 
 
 @functools.cache
-def _structure(name: str) -> Any:  # noqa: ANN401 -- a ctypes.Structure subclass made on the spot
+def _structure(name: str) -> Any:
     fields = [(f.name, _ctype(f.type)) for f in structs.STRUCTS[name].fields]
     return type(name, (ctypes.Structure,), {"_fields_": fields})
 
@@ -117,11 +117,11 @@ def function_address(name: str) -> int:
     return address
 
 
-def _pointer_maker(kind: Any, name: str) -> Any:  # noqa: ANN401 -- numba's protocol
-    def make(typing_context: Any, address: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+def _pointer_maker(kind: Any, name: str) -> Any:
+    def make(typing_context: Any, address: Any) -> Any:
         signature = nb.types.CPointer(kind)(nb.intp)
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401 -- numba's protocol
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
 
         return signature, codegen
@@ -139,11 +139,11 @@ address_to_longs = _pointer_maker(nb.int64, "address_to_longs")
 
 
 @intrinsic
-def load_address(typing_context: Any, base: Any, offset: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+def load_address(typing_context: Any, base: Any, offset: Any) -> Any:
     """The pointer-sized integer stored at base + offset, in native code."""
     signature = nb.intp(nb.intp, nb.intp)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         at = builder.inttoptr(builder.add(args[0], args[1]), context.get_value_type(nb.types.CPointer(nb.intp)))
         return builder.load(at)
 
@@ -151,14 +151,14 @@ def load_address(typing_context: Any, base: Any, offset: Any) -> Any:  # noqa: A
 
 
 @intrinsic
-def call(typing_context: Any, address: Any, model: Any, data: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+def call(typing_context: Any, address: Any, model: Any, data: Any) -> Any:
     """Call the `void f(const mjModel*, mjData*)` at an address, in native code.
 
     The address is a value, not a constant, so what calls it can be kept on disk and read by another process.
     """
     signature = nb.void(nb.intp, nb.intp, nb.intp)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001 -- numba's protocol
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         word = args[0].type
         kind = ir.FunctionType(ir.VoidType(), [word, word])
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1], args[2]])

@@ -21,7 +21,7 @@ from scipy.special import ndtr, ndtri
 
 from stope.base.errors import RangeError
 
-__all__ = ["NUM_PARAMETERS", "PARAMETERS", "Parameter", "PhysicsPrior", "index_of", "mass_properties"]
+__all__ = ["NUM_PARAMETERS", "PARAMETERS", "Parameter", "PhysicsPrior", "check_theta", "index_of", "mass_properties"]
 
 Floats = NDArray[np.float64]
 
@@ -74,6 +74,26 @@ def index_of(name: str) -> int:
     return _INDEX[name]
 
 
+_LOW, _HIGH = np.array([p.low for p in PARAMETERS]), np.array([p.high for p in PARAMETERS])
+
+
+def check_theta(theta: ArrayLike) -> Floats:
+    """Theta as an array (worlds, num_parameters).
+
+    Raises:
+        RangeError: for a wrong shape, or a number that is not finite or outside the bounds of its parameter.
+    """
+    theta = np.atleast_2d(np.asarray(theta, dtype=np.float64))
+    if theta.ndim != 2 or theta.shape[1] != NUM_PARAMETERS or len(theta) == 0:
+        raise RangeError(f"theta has shape {theta.shape}: expected (worlds, {NUM_PARAMETERS}), one world or more.")
+    bad = np.argwhere(~((theta >= _LOW) & (theta <= _HIGH)))
+    if len(bad):
+        i, k = bad[0]
+        p = PARAMETERS[k]
+        raise RangeError(f"theta of world {i}: {p.name} = {theta[i, k]} {p.unit}: expected {p.low} to {p.high}.")
+    return theta
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PhysicsPrior:
     """Prior over theta: a centre and a spread per parameter; z is standard normal."""
@@ -89,6 +109,11 @@ class PhysicsPrior:
         Raises:
             RangeError: naming the parameter, what was found and what was expected.
         """
+        for name in ("centre", "spread"):
+            if np.shape(getattr(self, name)) != (NUM_PARAMETERS,):
+                raise RangeError(
+                    f"prior.{name} has shape {np.shape(getattr(self, name))}: expected ({NUM_PARAMETERS},)."
+                )
         for k, p in enumerate(PARAMETERS):
             c, s = float(self.centre[k]), float(self.spread[k])
             if not (np.isfinite(c) and np.isfinite(s)):
@@ -97,6 +122,8 @@ class PhysicsPrior:
                 raise RangeError(f"prior.{p.name}.spread = {s}: expected 0 or more.")
             if not p.low <= c <= p.high:
                 raise RangeError(f"prior.{p.name}.centre = {c} {p.unit}: expected {p.low} to {p.high}.")
+            if p.transform == "log" and c == 0.0 and s > 0.0:
+                raise RangeError(f"prior.{p.name} = 0 {p.unit} with spread {s}: a share of nothing; expected spread 0.")
             if p.transform == "uniform" and not (p.low <= c - s and c + s <= p.high):
                 raise RangeError(f"prior.{p.name} = {c} +- {s} {p.unit}: leaves {p.low} to {p.high}.")
 
@@ -128,7 +155,7 @@ class PhysicsPrior:
         return out
 
     def whiten(self, theta: ArrayLike) -> Floats:
-        """Whitened coordinates of theta; 0 where the prior fixes a parameter. Inverse of `theta`."""
+        """Whitened coordinates of theta; 0 where the prior fixes a parameter. Inverse of `theta` inside the bounds."""
         theta = np.asarray(theta, dtype=np.float64)
         out = np.zeros_like(theta)
         for k, p in enumerate(PARAMETERS):

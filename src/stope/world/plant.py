@@ -105,9 +105,7 @@ def compile_plant(
             raise ConfigError(
                 f"robot {robot.name!r} flies with fans and site {site.name!r} has no air. Use robot 'bee-gas' there."
             )
-    mass, com, inertia = mass_properties(
-        th, payload_mount_b=robot.payload_mount_b, payload_radius=robot.payload_radius
-    )
+    mass, com, inertia = mass_properties(th, payload_mount_b=robot.payload_mount_b, payload_radius=robot.payload_radius)
     out = np.zeros((th.shape[0], NUM_PLANT))
     out[:, MASS], out[:, COM : COM + 3] = mass, com
     out[:, INERTIA : INERTIA + 6] = _six(inertia)
@@ -122,7 +120,11 @@ def compile_plant(
         out[:, PER_IMPULSE] = 1.0 / (robot.specific_impulse * STANDARD_GRAVITY)
     out[:, PER_ARM] = 1.0 / robot.torque_arm
     sites = table.rows[index]
-    out[:, SPIN : SPIN + 3], out[:, CENTRE : CENTRE + 3], out[:, GRID_OFFSET] = sites[:, 0:3], sites[:, 3:6], sites[:, 6]
+    out[:, SPIN : SPIN + 3], out[:, CENTRE : CENTRE + 3], out[:, GRID_OFFSET] = (
+        sites[:, 0:3],
+        sites[:, 3:6],
+        sites[:, 6],
+    )
     out[:, GRID_SHAPE : GRID_SHAPE + 9], out[:, JITTER] = sites[:, 7:16], sites[:, 16]
     out[:, DT] = dt
     return out

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import mujoco
 
-from stope.base.config import check_positive
+from stope.base.config import check_not_negative, check_positive
+from stope.base.errors import ConfigError
 from stope.world.robots import Robot
 
 __all__ = ["SceneConfig", "compile_scene"]
@@ -27,8 +28,11 @@ class SceneConfig:
     """Coulomb friction of every contact [1]; chosen, within 0.4 to 0.8 for rock."""
 
     def __post_init__(self) -> None:
-        """Check the step and the friction."""
+        """Check the step, the friction, and that boulders have something to rest on."""
         check_positive(self, "physics_step", "friction")
+        check_not_negative(self, "num_boulders")
+        if self.num_boulders > 0 and not self.has_ground:
+            raise ConfigError(f"SceneConfig.num_boulders = {self.num_boulders}: boulders need has_ground = true.")
 
 
 def compile_scene(robot: Robot, config: SceneConfig) -> mujoco.MjModel:

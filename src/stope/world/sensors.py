@@ -35,7 +35,9 @@ def sensor_row(sensors: Sensors, control_period: float) -> NDArray[np.float64]:
     for name in ("period", "delay"):
         ratio = getattr(sensors, name) / control_period
         if abs(ratio - round(ratio)) > 1e-9:
-            raise ConfigError(f"sensors.{name} = {getattr(sensors, name)} s: expected a multiple of {control_period} s.")
+            raise ConfigError(
+                f"sensors.{name} = {getattr(sensors, name)} s: expected a multiple of {control_period} s."
+            )
     delay = round(sensors.delay / control_period)
     if delay > MAX_DELAY:
         raise ConfigError(f"sensors.delay = {sensors.delay} s: expected at most {MAX_DELAY * control_period} s.")

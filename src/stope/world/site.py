@@ -146,7 +146,7 @@ class Site:
         return np.asarray(position_l, dtype=np.float64) @ self.rotation_al.T + self.position_a
 
 
-def make_site(  # noqa: PLR0913 keyword-only, each with one meaning
+def make_site(
     body: Body | str,
     *,
     latitude_deg: float = 0.0,
@@ -233,7 +233,7 @@ def _level_axes(gravity: np.ndarray, ray: np.ndarray, normal: np.ndarray, *, poi
 
 
 @lru_cache(maxsize=64)
-def _grid(  # noqa: PLR0913, PLR0917 the arguments are the key of the cache
+def _grid(
     body: Body, latitude_deg: float, longitude_deg: float, height: float, half_width: float, num_nodes: int
 ) -> GravityGrid:
     site = make_site(body, latitude_deg=latitude_deg, longitude_deg=longitude_deg, height=height)

@@ -164,7 +164,7 @@ def _cell_of(x: float, y: float, z: float, cells: int) -> int:
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _meet_surface(  # noqa: PLR0913, PLR0917 a numba kernel takes plain arrays
+def _meet_surface(
     points: np.ndarray,
     planes: np.ndarray,
     sides: np.ndarray,

@@ -158,7 +158,7 @@ def _solid_angle(seen: np.ndarray, i: int, j: int, k: int, triple: float) -> flo
 
 
 @njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract"})
-def _evaluate(  # noqa: PLR0913, PLR0917 a numba kernel takes plain arrays
+def _evaluate(
     points: np.ndarray,
     vertices: np.ndarray,
     faces: np.ndarray,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.config import read_toml
-from stope.base.errors import ConfigError, UnknownName
+from stope.base.errors import ConfigError, RangeError, UnknownName
 from stope.world.physics import PARAMETERS, PhysicsPrior
 
 __all__ = ["Robot", "Sensors", "load_robot", "robot_names"]
@@ -116,7 +116,10 @@ def load_robot(name: str) -> Robot:
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not name.endswith(".toml") and not path.exists():
         raise UnknownName.of("robot", name, robot_names(), listing="stope world robots")
-    return _build(read_toml(path), str(path.name))
+    robot = _build(read_toml(path), str(path.name))
+    if name.endswith(".toml") and robot.name in robot_names():
+        raise ConfigError(f"{path.name}: name = {robot.name!r}: the package has a robot of this name. Choose another.")
+    return robot
 
 
 def _build(data: dict[str, Any], where: str) -> Robot:
@@ -127,6 +130,7 @@ def _build(data: dict[str, Any], where: str) -> Robot:
     for key in allowed:
         if key not in data:
             raise ConfigError(f"{where}: missing key {key!r}.")
+        _check_kind(data[key], key, where)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for section, units in _UNITS.items():
@@ -138,10 +142,19 @@ def _build(data: dict[str, Any], where: str) -> Robot:
     limit = np.concatenate([values.pop("force_limit_b"), values.pop("torque_limit_b")])
     quantum = np.repeat([values.pop("force_quantum"), values.pop("torque_quantum")], 3)
     return Robot(
-        name=data["name"], summary=data["summary"], needs_air=bool(data["needs_air"]), limit_b=limit, quantum_b=quantum,
+        name=data["name"], summary=data["summary"], needs_air=data["needs_air"], limit_b=limit, quantum_b=quantum,
         payload_mount_b=values.pop("mount_b"), payload_radius=values.pop("radius"), sensors=sensors, prior=prior,
         sources=sources, **values,
     )  # fmt: skip
+
+
+def _check_kind(value: Any, key: str, where: str) -> None:
+    """Refuse a top-level entry that is no text, truth value or table, whichever it must be."""
+    kind, word = (bool, "true or false") if key == "needs_air" else (dict, "a table")
+    if key in ("name", "summary"):
+        kind, word = str, "text"
+    if not isinstance(value, kind) or value == "":
+        raise ConfigError(f"{where}: {key} = {value!r}: expected {word}.")
 
 
 def _no_more(table: dict[str, Any], known: set[str], where: str) -> None:
@@ -159,24 +172,32 @@ def _quantity(table: dict[str, Any], key: str, unit: str, where: str) -> tuple[A
     _no_more(row, {"value", "unit", "source"}, f"{where}.{key}")
     if row.get("unit") != unit:
         raise ConfigError(f"{where}.{key}: unit {row.get('unit')!r}: expected {unit!r}.")
-    if not row.get("source"):
-        raise ConfigError(f"{where}.{key}: no source: expected where the number comes from.")
-    try:
-        value = np.asarray(row["value"], dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected numbers [{unit}].") from None
+    _check_source(row, f"{where}.{key}")
+    given = row["value"] if isinstance(row["value"], list) else [row["value"]]
+    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in given):
+        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected numbers [{unit}].")
+    value = np.asarray(row["value"], dtype=np.float64)
     if value.shape != ((3,) if key in _VECTORS else ()):
-        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected {'three numbers' if key in _VECTORS else 'one'}.")
+        count = "three numbers" if key in _VECTORS else "one number"
+        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected {count}.")
     if not np.all(np.isfinite(value)):
         raise ConfigError(f"{where}.{key} = {row['value']!r} {unit}: expected finite numbers.")
     signed = key in {"com_b", "mount_b"}
     if not signed and np.any(value < 0 if key in _MAY_BE_ZERO else value <= 0):
         rule = "0 or more" if key in _MAY_BE_ZERO else "more than 0"
         raise ConfigError(f"{where}.{key} = {row['value']!r} {unit}: expected {rule}.")
+    if key == "drop_out" and value >= 1.0:
+        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected 0 or more and less than 1.")
     return (value if key in _VECTORS else float(value)), str(row["source"])
 
 
-def _prior(table: dict[str, Any], values: dict[str, Any], where: str, sources: dict[str, str]) -> PhysicsPrior:
+def _check_source(row: dict[str, Any], where: str) -> None:
+    if not isinstance(row.get("source"), str) or not row["source"].strip():
+        raise ConfigError(f"{where}: no source: expected where the number comes from.")
+
+
+def _prior_rows(table: dict[str, Any], where: str, sources: dict[str, str]) -> dict[str, tuple[float, float]]:
+    """Centre and spread by key of the prior's table, checked."""
     _no_more(table, set(_PRIOR), where)
     rows: dict[str, tuple[float, float]] = {}
     for key, unit in _PRIOR.items():
@@ -187,14 +208,24 @@ def _prior(table: dict[str, Any], values: dict[str, Any], where: str, sources: d
         if row.get("unit") != unit:
             raise ConfigError(f"{where}.{key}: unit {row.get('unit')!r}: expected {unit!r}.")
         for part in ("centre", "spread"):
-            if not isinstance(row.get(part), (int, float)) or not math.isfinite(row[part]):
+            number = row.get(part)
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
                 raise ConfigError(f"{where}.{key}.{part} = {row.get(part)!r}: expected a finite number [{unit}].")
+        _check_source(row, f"{where}.{key}")
         rows[key] = (float(row["centre"]), float(row["spread"]))
-        sources[f"prior.{key}"] = str(row.get("source", ""))
+        sources[f"prior.{key}"] = row["source"]
+    return rows
+
+
+def _prior(table: dict[str, Any], values: dict[str, Any], where: str, sources: dict[str, str]) -> PhysicsPrior:
+    rows = _prior_rows(table, where, sources)
     inertia = values["inertia_b"]
     second = 0.5 * np.sum(inertia) - inertia
     if np.any(second <= 0):
-        raise ConfigError(f"{where[:-7]}: body.inertia_b = {inertia.tolist()}: violates the triangle inequality.")
+        raise ConfigError(
+            f"{where[:-7]}: body.inertia_b = {inertia.tolist()} kg m2: the greatest must be less than the sum of the "
+            "other two (triangle inequality)."
+        )
     log_diagonal = 0.5 * np.log(second / values["mass"])
     centre, spread = [], []
     for p in PARAMETERS:
@@ -206,4 +237,7 @@ def _prior(table: dict[str, Any], values: dict[str, Any], where: str, sources: d
             c, s = rows.get(p.name) or rows[p.name.split("_")[0]]
         centre.append(c)
         spread.append(s)
-    return PhysicsPrior(centre=np.array(centre), spread=np.array(spread))
+    try:
+        return PhysicsPrior(centre=np.array(centre), spread=np.array(spread))
+    except RangeError as error:
+        raise ConfigError(f"{where[:-7]}: {error}") from None

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 import numba as nb
 
 from stope.base.config import check_positive
+from stope.base.errors import ConfigError
 from stope.world import plant as p
 from stope.world.free_flight import rotate
 from stope.world.physics import NUM_PARAMETERS, index_of
 
 __all__ = ["DockConfig"]
 
-# --- record row: what an episode has come to ---------------------------------------------------------------------------
+# --- record row: what an episode has come to --------------------------------------------------------------------------
 STEPS = 0  # control steps flown
 HOLD = 1  # steps inside the tolerance without a break
 SUCCESS_TIME = 2  # end of the first hold of 5 s [s]; -1 before
@@ -72,8 +73,12 @@ class DockConfig:
     """Distance at which the episode ends in failure [m]."""
 
     def __post_init__(self) -> None:
-        """Check that each is positive."""
+        """Check that each is positive and that a start is not a failure already."""
         check_positive(self, "distance", "speed", "rate", "time_limit", "keep_in")
+        if self.distance >= self.keep_in:
+            raise ConfigError(
+                f"DockConfig.distance = {self.distance} m: expected less than keep_in = {self.keep_in} m."
+            )
 
 
 @inline
