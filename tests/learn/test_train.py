@@ -26,7 +26,7 @@ class KilledError(Exception):
     """Stands for a kill in the middle of a training."""
 
 
-def kill_after(iterations: int) -> Any:  # noqa: ANN401 -- a callback
+def kill_after(iterations: int) -> Any:
     """A callback that ends a training abruptly."""
 
     def on_iteration(run: Training) -> None:

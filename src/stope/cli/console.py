@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from rich import box
 from rich.console import Console
@@ -72,7 +72,7 @@ def number(value: object, digits: int = 4) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}g}"
     if isinstance(value, list | tuple):
-        return ", ".join(number(v, digits) for v in value)  # pyright: ignore[reportUnknownVariableType]
+        return ", ".join(number(v, digits) for v in cast("Sequence[object]", value))
     return str(value)
 
 
@@ -90,7 +90,7 @@ def interval(row: Mapping[str, Any] | None, scale: float = 1.0, digits: int = 3)
 
 
 @contextmanager
-def progress_bars() -> Iterator[Progress]:
+def progress_bars() -> Generator[Progress]:
     """Bars on stderr where it is a terminal; else one line for each stage that ended."""
     err = Console(stderr=True)
     if not err.is_terminal:

@@ -26,6 +26,7 @@ from stope.cli.options import (
     example,
     place,
     policy_for,
+    task_of,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ ABOUT = {
 }
 
 
-def evaluate(  # noqa: PLR0913 -- one parameter an option
+def evaluate(
     skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`.")],
     *,
     policy: Annotated[
@@ -79,9 +80,8 @@ def evaluate(  # noqa: PLR0913 -- one parameter an option
     from stope.learn.assess import assess  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.world.belief import Belief  # noqa: PLC0415 -- as above
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
-    from stope.world.tasks import TASKS  # noqa: PLC0415 -- as above
 
-    TASKS.get(skill)
+    task_of(skill)
     told = None if belief is None else Belief.load(belief)
     with progress_bars() as progress:
         flown, path, config = _policy(
@@ -103,7 +103,7 @@ def _policy(
     runs: Path,
     threads: int,
     progress: Progress,
-    **options: Any,  # noqa: ANN401 -- options of `place`
+    **options: Any,
 ) -> tuple[MlpPolicy, Path, TrainConfig]:
     """The policy to evaluate, its file, and the configuration that says where it is flown."""
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -138,7 +138,7 @@ def _show(skill: Mapping[str, Any], n: int) -> None:
         rows = [_row("policy", cell)]
         rows += [_row(name, row[condition]) for name, row in skill["baselines"].items()]
         show_table(ABOUT[condition], COLUMNS, rows)
-    versus = []
+    versus: list[tuple[str, ...]] = []
     for condition, row in skill["paired"].items():
         for name, pair in row.items():
             time, error = pair["difference_time_s"], pair["difference_final_error_m"]

@@ -35,7 +35,7 @@ RATIO = "Mass and thrust gain enter the motion only as gain over total mass: a f
         "stope flight fit flights/0007 --truth flights/0007/truth.json   # score a stand-in flight",
     ),
 )
-def fit(  # noqa: PLR0913 -- one parameter an option
+def fit(
     log: Log,
     *,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the belief here, as JSON.")] = None,
@@ -158,7 +158,7 @@ def _site(flight: Flight) -> Site:
     return site
 
 
-def _config(flight: Flight) -> Any:  # noqa: ANN401 -- TrainConfig, whose import is late
+def _config(flight: Flight) -> Any:
     from stope.learn.train import SiteConfig, TrainConfig  # noqa: PLC0415 -- keeps `stope --help` fast
 
     at = flight.site

@@ -14,9 +14,10 @@ import typer
 if TYPE_CHECKING:
     from stope.learn.policies import MlpPolicy
     from stope.learn.train import TrainConfig
+    from stope.world.tasks import DockConfig
 
 __all__ = ["AsJson", "Body", "Episodes", "Height", "Latitude", "Longitude", "Robot", "Runs", "Seed", "Settings",
-           "Threads", "all_cores", "config_of_card", "example", "place", "policy_for"]  # fmt: skip
+           "Threads", "all_cores", "config_of_card", "example", "place", "policy_for", "task_of"]  # fmt: skip
 
 LARGEST_SEED = 2**63 - 1
 MOST_EPISODES = 100_000
@@ -70,7 +71,18 @@ Settings = Annotated[
 ]
 
 
-def place(  # noqa: PLR0913 -- keyword-only, as the options are
+def task_of(skill: str) -> type[DockConfig]:
+    """The configuration class of a skill.
+
+    Raises:
+        UnknownName: with the closest known one.
+    """
+    from stope.world.tasks import TASKS  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    return TASKS.get(skill)
+
+
+def place(
     config: TrainConfig,
     *,
     robot: str | None = None,

@@ -22,6 +22,7 @@ from stope.cli.options import (
     Threads,
     example,
     place,
+    task_of,
 )
 from stope.cli.settings import show_settings
 
@@ -34,7 +35,7 @@ EXAMPLE = example(
 )
 
 
-def train(  # noqa: PLR0913 -- one parameter an option
+def train(
     skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`.")],
     *,
     robot: Robot = None,
@@ -59,9 +60,8 @@ def train(  # noqa: PLR0913 -- one parameter an option
     from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.store import trained_dock  # noqa: PLC0415 -- as above
     from stope.learn.train import TrainConfig  # noqa: PLC0415 -- as above
-    from stope.world.tasks import TASKS  # noqa: PLC0415 -- as above
 
-    TASKS.get(skill)
+    task_of(skill)
     config = place(TrainConfig(), robot=robot, body=body, latitude=latitude, longitude=longitude, height=height,
                    seed=seed, settings=settings)  # fmt: skip
     if dry_run:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stope.cli.console import number, show_facts, show_json, show_table
-from stope.cli.options import AsJson, example
+from stope.cli.options import AsJson, example, task_of
 from stope.cli.settings import setting_rows
 
 if TYPE_CHECKING:
@@ -120,16 +120,13 @@ def tasks(*, as_json: AsJson = False) -> None:
     from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.world.tasks import TASKS  # noqa: PLC0415 -- as above
 
-    rows: list[dict[str, Any]] = []
-    for name in TASKS:
-        config: Any = TASKS.get(name)
-        rows.append({"name": name, "summary": (config.__doc__ or "").splitlines()[0], "settings": as_dict(config())})
+    found: dict[str, Any] = {name: task_of(name) for name in TASKS}
+    summaries = {name: str(config.__doc__).splitlines()[0] for name, config in found.items()}
     if as_json:
-        show_json(rows)
+        show_json([{"name": n, "summary": summaries[n], "settings": as_dict(c())} for n, c in found.items()])
         return
-    for row in rows:
-        show_table(f"Task {row['name']}: {row['summary']}", ("setting", "default", "what"),
-                   setting_rows(TASKS.get(row["name"])(), "task."))  # fmt: skip
+    for name, config in found.items():
+        show_table(f"Task {name}: {summaries[name]}", ("setting", "default", "what"), setting_rows(config(), "task."))
 
 
 @app.command("site", epilog=example("stope world site ryugu --latitude 30 --longitude 10"))

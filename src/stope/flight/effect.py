@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ __all__ = ["before_and_after", "coverage", "load_truth"]
 Floats = NDArray[np.float64]
 
 
-def before_and_after(  # noqa: PLR0913 -- keyword-only settings, each independent
+def before_and_after(
     policy: Policy,
     belief: Belief,
     robot: Robot,
@@ -103,7 +103,7 @@ def load_truth(path: Path) -> Floats:
     table: Any = data.get("theta")
     out = np.zeros(len(PARAMETERS))
     for k, parameter in enumerate(PARAMETERS):
-        value: Any = table.get(parameter.name) if isinstance(table, dict) else None
+        value: Any = cast("dict[str, Any]", table).get(parameter.name) if isinstance(table, dict) else None
         if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
             raise FileError(f"{path}: theta.{parameter.name} = {value!r}: expected a finite number [{parameter.unit}].")
         out[k] = value
@@ -127,10 +127,11 @@ def coverage(belief: Belief, robot: Robot, truth: Floats, *, level: float = 0.9)
     total = values["mass"] + values["payload"]
     for axis in "xyz":
         values[f"gain_f{axis} / total mass"] = float(truth[index_of(f"gain_f{axis}")]) / total
-    rows = [{**asdict(row), "truth": values[row.name], "is_covered": row.low <= values[row.name] <= row.high}
-            for row in known(belief, robot, level)]  # fmt: skip
-    free = [row for row in rows if "/" not in row["name"]]
+    found = known(belief, robot, level)
+    is_covered = [row.low <= values[row.name] <= row.high for row in found]
+    rows = [asdict(row) | {"truth": values[row.name], "is_covered": yes}
+            for row, yes in zip(found, is_covered, strict=True)]  # fmt: skip
+    free = [yes for row, yes in zip(found, is_covered, strict=True) if "/" not in row.name]
     low, high = binomial_band(len(free), level)
-    covered = sum(bool(row["is_covered"]) for row in free)
-    return {"level": level, "quantities": rows, "covered": covered, "n": len(free), "share": covered / len(free),
+    return {"level": level, "quantities": rows, "covered": sum(free), "n": len(free), "share": sum(free) / len(free),
             "band_low": low, "band_high": high}  # fmt: skip

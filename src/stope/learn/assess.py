@@ -54,7 +54,7 @@ def gravity_name(level: float) -> str:
     return f"{level / STANDARD_GRAVITY:.3g} g"
 
 
-def assess(  # noqa: PLR0913 -- keyword-only settings, each independent
+def assess(
     policy: Policy,
     robot: Robot,
     site: Site,
@@ -124,7 +124,7 @@ def assess(  # noqa: PLR0913 -- keyword-only settings, each independent
     }
 
 
-def fly_conditions(  # noqa: PLR0913 -- keyword-only settings, each independent
+def fly_conditions(
     flyers: Flyers,
     questions: Mapping[str, Question],
     robot: Robot,

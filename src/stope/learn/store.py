@@ -92,7 +92,7 @@ def physics_hash(robot: Robot, site: Site) -> str:
     return content_hash({"robot": _plain(robot), "site": _plain(place)})
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- numbers at any depth
+def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in ("sources", "summary")}
     if isinstance(value, dict):
@@ -104,7 +104,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 -- numbers at any depth
     return f"{value:.12g}" if isinstance(value, float) else value  # the last bits may differ between machines
 
 
-def _card(  # noqa: PLR0913 -- what a card tells of
+def _card(
     policy: MlpPolicy, run: Training, robot: Robot, site: Site, *, num_threads: int, progress: Progress
 ) -> dict[str, Any]:
     """The card of a finished training, with its success in fresh worlds."""

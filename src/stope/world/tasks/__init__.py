@@ -8,5 +8,5 @@ from stope.world.tasks.dock import DockConfig
 
 __all__ = ["TASKS", "DockConfig"]
 
-TASKS: Registry = Registry("task", "stope train --help")
+TASKS: Registry[type[DockConfig]] = Registry("task", "stope world tasks")
 TASKS.add("dock", DockConfig)
