@@ -122,7 +122,7 @@ def draw_beliefs(rng: np.random.Generator, num: int) -> tuple[Floats, Floats]:
     A truth z ~ N(0, I) is pseudo-measured as y = z + e, e ~ N(0, R) with R random and correlated; the belief is the
     exact posterior given y: covariance C = (I + R^-1)^-1 and mean C R^-1 y. It is never centred on the truth, and the
     truth's rank in it is uniform by construction. R = Q^T diag(r) Q, with Q two random Householder reflections and
-    log10 r_k = base + own part, so that some beliefs are sharp in all, some in a few directions, some know nothing.
+    log10 r_k = base + own part, so that some beliefs are sharp in most directions, some in a few, some know nothing.
 
     Args:
         rng: Random numbers.
