@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -60,7 +61,7 @@ def show_facts(title: str, facts: Mapping[str, Any]) -> None:
 
 
 def _is_numeric(cell: str) -> bool:
-    return not cell or cell[0].isdigit() or (cell[0] in "-+<" and len(cell) > 1) or cell == "-"
+    return re.fullmatch(r"[-+]?([\d.,e+\-%() ]|to)*", cell) is not None
 
 
 def number(value: object, digits: int = 4) -> str:

@@ -101,3 +101,7 @@ def _fail(text: str, code: int) -> int:
 def main() -> None:
     """Entry point of the executable."""
     sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

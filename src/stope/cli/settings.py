@@ -6,8 +6,9 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, cast
 
 from stope.cli.console import number, show_table
 
@@ -28,9 +29,18 @@ def setting_rows(config: object, prefix: str = "") -> list[tuple[str, str, str]]
         value: Any = getattr(config, field.name)
         if is_dataclass(value):
             rows += setting_rows(value, f"{prefix}{field.name}.")
-        else:
+        elif items := _tables(value):
+            for k, item in enumerate(items):
+                rows += setting_rows(item, f"{prefix}{field.name}.{getattr(item, 'name', k)}.")
+        elif not isinstance(value, Mapping):  # sources stand in the file
             rows.append((prefix + field.name, number(value), docs.get(field.name, "")))
     return rows
+
+
+def _tables(value: object) -> tuple[object, ...]:
+    """The configurations in a tuple of them; empty for anything else."""
+    items = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
+    return items if any(map(is_dataclass, items)) else ()
 
 
 def field_docs(cls: object) -> dict[str, str]:

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of errors: one line and an exit code, a traceback only when asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stope.base.errors import ConfigError, MissingExtra
+from stope.cli import world
+from stope.cli.main import run
+from tests.cli.conftest import TINY, Stope
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Make `stope world robots --json` raise."""
+
+    def broken(value: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world, "show_json", broken)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ConfigError("a = 1: expected 2."), 2, "stope: a = 1: expected 2.\n"),
+        (MissingExtra("no device."), 3, "stope: no device.\n"),
+        (PermissionError(13, "Permission denied", "a.toml"), 2, "stope: a.toml: permission denied.\n"),
+        (OSError(28, "No space left on device", "b"), 2, "stope: b: no space left on device.\n"),
+        (MemoryError("7 TB"), 2, "stope: not enough memory (7 TB). Use fewer worlds or episodes.\n"),
+        (KeyboardInterrupt(), 130, "stope: interrupted. The same command goes on from the last checkpoint.\n"),
+        (ConfigError("two\nlines"), 2, "stope: two lines\n"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_error_becomes_one_line_and_its_code(
+    stope: Stope, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str
+) -> None:
+    fail_with(monkeypatch, error)
+    answer = stope("world", "robots", "--json")
+    assert (answer.code, answer.out, answer.err) == (code, "", line)
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, ConfigError("a = 1: expected 2."))
+    for arguments in (["--debug", "world", "robots", "--json"], ["world", "robots", "--json", "--debug"]):
+        with pytest.raises(ConfigError, match="a = 1"):
+            run(arguments)
+
+
+def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug is no misuse: it must show its traceback, so that it can be reported."""
+    fail_with(monkeypatch, ZeroDivisionError("ours"))
+    with pytest.raises(ZeroDivisionError):
+        run(["world", "robots", "--json"])
+
+
+def test_closed_pipe_ends_without_a_traceback() -> None:
+    command = f"{sys.executable} -m stope.cli.main world physics --json | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr
+    assert len(done.stdout) == 10
+
+
+def test_interrupted_training_goes_on_and_ends_with_the_same_weights(stope: Stope, tmp_path: Path) -> None:
+    """Ctrl-C in another process, then the same command here; against a training that was left alone."""
+    settings = [*TINY, "--set=num_iterations=300", "--set=evaluate_every=20", "--set=goal=2.0", "--json"]
+    command = [sys.executable, "-m", "stope.cli.main", "train", "dock", *settings, "--runs", str(tmp_path / "cut")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as job:
+        deadline = time.monotonic() + 240.0
+        while not list(tmp_path.glob("cut/*/checkpoint.safetensors")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        job.send_signal(signal.SIGINT)
+        out, err = job.communicate(timeout=60)
+    assert (job.returncode, out) == (130, "")
+    assert err == "stope: interrupted. The same command goes on from the last checkpoint.\n"
+    resumed = stope("train", "dock", *settings, "--runs", tmp_path / "cut")
+    alone = stope("train", "dock", *settings, "--runs", tmp_path / "alone")
+    digest = [line for line in resumed.out.splitlines() if '"digest"' in line]
+    assert digest
+    assert digest == [line for line in alone.out.splitlines() if '"digest"' in line]
