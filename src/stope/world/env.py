@@ -50,14 +50,16 @@ def _begin_one(i, key, episode, pool_z, pool_plant, pool_belief, draws_index, st
     """Start a new episode of one world from the pool."""
     base = np.uint64(episode) << np.uint64(32)
     m = pool_z.shape[0]
-    j = np.int64(i)  # a prange index is unsigned, and unsigned with signed would make a float
+    j = i
     if draws_index == 0:
         j = min(np.int64(m - 1), np.int64(uniform(key, base) * m))
     for k in range(13):
         draws[k] = normal(key, base + np.uint64(1 + k))
     draws[13] = uniform(key, base + np.uint64(20))
-    plant[:] = pool_plant[j]
-    belief[:] = pool_belief[j]
+    for k in range(plant.shape[0]):  # a loop: numba takes seconds to compile a copy between slices
+        plant[k] = pool_plant[j, k]
+    for k in range(belief.shape[0]):
+        belief[k] = pool_belief[j, k]
     for k in range(privileged.shape[0]):
         privileged[k] = pool_z[j, k]
     dock.reset(state, record, draws, task[0], task[1], task[2], task[5])
@@ -102,11 +104,14 @@ def _step_all(nodes, plant, state, actions, jitter, num_steps, fused, keys, epis
         r, done, late = _after_one(state[i], record[i], measured[i], action, belief[i], sensor, task, keys[i],
                                    episodes[i], terms, observation[i])  # fmt: skip
         rewards[i], terminated[i], truncated[i] = r, done, late
-        last_record[i] = record[i]
+        for k in range(record.shape[1]):
+            last_record[i, k] = record[i, k]
         if autoreset and (done or late):
             episodes[i] += 1
-            _begin_one(i, keys[i], episodes[i], pool_z, pool_plant, pool_belief, draws_index, state[i], plant[i],
-                       privileged[i], belief[i], record[i], measured[i], action, task, sensor, draws)  # fmt: skip
+            # A prange index is unsigned; signed as in `_begin_all`, one compilation serves both.
+            _begin_one(np.int64(i), keys[i], episodes[i], pool_z, pool_plant, pool_belief, draws_index, state[i],
+                       plant[i], privileged[i], belief[i], record[i], measured[i], action, task, sensor,
+                       draws)  # fmt: skip
             dock.observe(measured[i], action, belief[i], observation[i])
 
 

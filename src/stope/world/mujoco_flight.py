@@ -66,6 +66,13 @@ def _field(owner, offset, n):
 
 
 @kernel
+def _copy(source, target):
+    """Copy one vector; a loop, because numba takes seconds to compile a copy between slices."""
+    for k in range(target.shape[0]):
+        target[k] = source[k]
+
+
+@kernel
 def _configuration_rate(at, q, v, out):
     """Time derivative of qpos for joint velocities v, quaternions as vectors of R^4, into out (nq,)."""
     n = at[NJNT]
@@ -220,9 +227,10 @@ def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt):
     speeds = work[3 * nq :]
     v0, sv, vs, dv = speeds[0:nv], speeds[nv : 2 * nv], speeds[2 * nv : 3 * nv], speeds[3 * nv : 4 * nv]
     small = speeds[4 * nv : 4 * nv + 6]
-    q0[:], v0[:] = qpos, qvel
+    _copy(qpos, q0)
+    _copy(qvel, v0)
     shift_origin(row, q0, v0, 1.0)
-    vs[:] = v0
+    _copy(v0, vs)
     sq[:], sv[:] = 0.0, 0.0
     for stage in range(4):
         ahead = 0.0 if stage == 0 else (dt if stage == 3 else 0.5 * dt)
@@ -230,8 +238,8 @@ def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt):
         _configuration_rate(at, qpos, vs, dq)
         _evaluate(mp, dp, at, nodes, row, state, wrench[first : first + 6], jitter, ahead, small)
         if stage == 0:
-            _field(dp, at[WARM], nv)[:] = qacc
-        dv[:] = qacc
+            _copy(qacc, _field(dp, at[WARM], nv))
+        _copy(qacc, dv)
         _acceleration_of_centre(row, qpos, qvel, dv)
         weight = dt / 6.0 if stage % 3 == 0 else dt / 3.0
         reach = dt if stage == 2 else 0.5 * dt
@@ -243,7 +251,7 @@ def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt):
             vs[k] = v0[k] + (sv[k] if stage == 3 else reach * dv[k])
         if stage == 3:
             _normalise(at, qpos)
-        qvel[:] = vs
+        _copy(vs, qvel)
         shift_origin(row, qpos, qvel, -1.0)
 
 

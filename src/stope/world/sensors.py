@@ -83,7 +83,8 @@ def measure(state, measured, sensor, key, counter, is_first):
         m[6] = n * (z + w * ez + x * ey - y * ex)
     if is_first:
         for s in range(MAX_DELAY + 1):
-            measured[POSE * s : POSE * (s + 1)] = m
+            for k in range(POSE):  # a loop: numba takes seconds to compile a copy between slices
+                measured[POSE * s + k] = m[k]
     at = POSE * (1 + MAX_DELAY - delay)
     for k in range(POSE):
         measured[k] = measured[at + k]
