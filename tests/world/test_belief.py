@@ -45,10 +45,10 @@ def test_the_truths_rank_in_its_belief_is_uniform(seed: int) -> None:
         assert kstest(z[:, k], "norm").pvalue > ALARM / NUM_PARAMETERS
 
 
-@pytest.mark.parametrize("sharp", [True, False], ids=["sharp", "vague"])
-def test_ranks_are_uniform_among_the_sharp_beliefs_and_among_the_vague(sharp: bool) -> None:
+@pytest.mark.parametrize("kind", ["sharp", "vague"])
+def test_ranks_are_uniform_among_the_sharp_beliefs_and_among_the_vague(kind: str) -> None:
     z, summary = draw_beliefs(np.random.default_rng(4), 4 * NUM)
-    chosen = (summary[:, NUM_PARAMETERS:].mean(axis=1) < -1.0) == sharp
+    chosen = (summary[:, NUM_PARAMETERS:].mean(axis=1) < -1.0) == (kind == "sharp")
     assert chosen.sum() > 5000
     assert ranks_are_uniform(z[chosen], summary[chosen])
 
@@ -118,9 +118,13 @@ def some_belief() -> Belief:
     rng = np.random.default_rng(9)
     factor = rng.normal(0.0, 0.3, (NUM_PARAMETERS, NUM_PARAMETERS))
     covariance = factor @ factor.T + 0.01 * np.eye(NUM_PARAMETERS)
-    return Belief(robot="bee-gas", mean=rng.standard_normal(NUM_PARAMETERS), covariance=0.5 * (covariance + covariance.T),
-                  provenance={"method": "smc", "flights": ["a"]},
-                  particles=rng.standard_normal((50, NUM_PARAMETERS)))  # fmt: skip
+    return Belief(
+        robot="bee-gas",
+        mean=rng.standard_normal(NUM_PARAMETERS),
+        covariance=0.5 * (covariance + covariance.T),
+        provenance={"method": "smc", "flights": ["a"]},
+        particles=rng.standard_normal((50, NUM_PARAMETERS)),
+    )
 
 
 def test_a_belief_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -152,9 +156,8 @@ def test_intervals_come_from_the_particles_or_else_from_the_normal() -> None:
     assert belief.particles is not None
     np.testing.assert_allclose(((belief.particles >= low) & (belief.particles <= high)).mean(axis=0), 0.9, atol=0.021)
     low, high = Belief.prior("x").interval(0.95)
-    np.testing.assert_allclose(
-        (low, high), [[-1.959963984540054] * NUM_PARAMETERS, [1.959963984540054] * NUM_PARAMETERS]
-    )
+    np.testing.assert_allclose(high, 1.959963984540054, rtol=1e-14)
+    np.testing.assert_array_equal(low, -high)
 
 
 def edited(**changes: Any) -> dict[str, Any]:

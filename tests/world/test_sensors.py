@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements: noise as large as said, as late as said, lost as often as said, and drawn from counters of their own."""
+"""Measurements: noise as large as said, as late as said, lost as often as said, drawn from counters of their own."""
 
 from __future__ import annotations
 
