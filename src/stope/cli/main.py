@@ -6,6 +6,7 @@ Exit codes: 0 yes, 1 the answer is no, 2 misuse, 3 missing device or extra, 130 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -69,11 +70,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app([a for a in given if a != "--debug"], prog_name="stope", standalone_mode=False)
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: typer has printed its help
             return 2
-        command = context.command_path if context is not None else "stope"
-        return _fail(f"{error.format_message().rstrip('.')}. See `{command} --help`.", error.exit_code)
+        return _fail(_usage(error, given), error.exit_code)
     except (StopeError, OSError, MemoryError) as error:
         if has_debug:
             raise
@@ -83,6 +82,18 @@ def run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         return _fail("interrupted. The same command goes on from the last checkpoint.", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _usage(error: typer.TyperException, given: Sequence[str]) -> str:
+    """What is wrong with a command line: what was found, what was expected, where help is."""
+    text, context = error.format_message().strip(), getattr(error, "ctx", None)
+    names = [name for name in getattr(getattr(error, "param", None), "opts", ()) if name in given[:-1]]
+    wanted = re.search(r"Input should be (a valid \w+)", text)
+    if names and wanted:  # typer tells neither what it found nor anything else
+        found = given[given.index(names[0]) + 1]
+        text = f"Invalid value for {names[0]!r}: {found!r}: expected {wanted.group(1)}"
+    text += "" if text.endswith(("?", ".")) else "."
+    return f"{text} See `{context.command_path if context is not None else 'stope'} --help`."
 
 
 def _text(error: Exception) -> str:

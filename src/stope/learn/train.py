@@ -115,10 +115,6 @@ class TrainConfig:
             raise ConfigError(
                 f"task.time_limit = {self.task.time_limit} s: expected 5 s or more, the hold of a success."
             )
-        if self.task.keep_in <= self.task.distance:
-            raise ConfigError(
-                f"task.keep_in = {self.task.keep_in} m: expected more than task.distance = {self.task.distance} m."
-            )
 
 
 @dataclass

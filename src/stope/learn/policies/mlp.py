@@ -31,14 +31,14 @@ from stope.world.allocation import Allocation
 from stope.world.physics import NUM_PARAMETERS
 from stope.world.tasks import dock
 
-__all__ = ["MlpPolicy", "allocate", "network_input"]
+__all__ = ["NUM_INPUTS", "MlpPolicy", "allocate", "network_input"]
 
 # Blocks of theta whose mean log spread the network sees: mass properties, gains, timing, payload, residual.
 _BLOCK_SIZES = (10, 6, 3, 1, 3)
 _BLOCKS = np.repeat(
     np.eye(5, dtype=np.float32) / np.array(_BLOCK_SIZES, dtype=np.float32)[:, None], _BLOCK_SIZES, axis=0
 )
-_NUM_INPUTS = dock.NUM_MOTION + len(_BLOCK_SIZES)
+NUM_INPUTS = dock.NUM_MOTION + len(_BLOCK_SIZES)
 _ALLOCATION = tuple(f.name for f in fields(Allocation))
 _ALLOCATION_SHAPES = ((NUM_PARAMETERS,), (NUM_PARAMETERS,), (6,), (4,), (6,))
 
@@ -130,10 +130,10 @@ class MlpPolicy:
         if set(weights) != wanted or not wanted:
             raise FileError(f"{path}: tensors {', '.join(sorted(weights))}: expected 0.weight, 0.bias, 1.weight, ...")
         sizes = [tuple(weights[f"{k}.weight"].shape) for k in range(layers)]
-        units = [_NUM_INPUTS, *(size[0] for size in sizes)]
+        units = [NUM_INPUTS, *(size[0] for size in sizes)]
         biases = [tuple(weights[f"{k}.bias"].shape) for k in range(layers)]
         if sizes != [(b, a) for a, b in pairwise(units)] or biases != [(b,) for b in units[1:]] or units[-1] != 6:
-            raise FileError(f"{path}: layers {sizes} do not fit together: expected {_NUM_INPUTS} inputs and 6 outputs.")
+            raise FileError(f"{path}: layers {sizes} do not fit together: expected {NUM_INPUTS} inputs and 6 outputs.")
         if not all(torch.isfinite(w).all() for w in weights.values()):
             raise FileError(f"{path}: weights are not finite.")
         try:
