@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
@@ -19,8 +21,10 @@ def test_a_stream_depends_on_its_name_and_not_on_what_was_drawn_before() -> None
 
 def test_numpys_whole_numbers_name_the_same_stream_as_pythons() -> None:
     for kind in (np.int32, np.int64, np.uint8):
-        assert stream_key(kind(7), "env", kind(3)) == stream_key(7, "env", 3)
-        assert generator(kind(7), kind(3)).random() == generator(7, 3).random()
+        seven: Any = kind(7)
+        three: Any = kind(3)
+        assert stream_key(seven, "env", three) == stream_key(7, "env", 3)
+        assert generator(seven, three).random() == generator(7, 3).random()
 
 
 def test_paths_that_look_alike_are_different_streams() -> None:

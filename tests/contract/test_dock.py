@@ -153,7 +153,7 @@ def test_leaving_terminates_and_the_time_limit_truncates_and_never_both(engine: 
 
 def test_a_world_that_ends_starts_the_next_episode_in_the_same_step() -> None:
     batch = make_batch(6, task=DockConfig(time_limit=5.0))
-    batch.reset()
+    observation = batch.reset()
     for k in range(25):
         observation, _, _, truncated = batch.step(np.zeros((6, 6)))
         assert truncated.all() == (k == 24)

@@ -180,8 +180,8 @@ def test_a_landing_never_gains_energy_and_ends_in_rest() -> None:
         moving = rotational_energy(world) + 0.5 * mass * np.sum(velocity**2, axis=1)
         return moving, moving + mass * 1.62 * position[:, 2]
 
-    _, start = energy()
-    lowest = start
+    moving, start = energy()
+    lowest = total = start
     for _ in range(300):
         coast(world, 1)
         moving, total = energy()

@@ -109,7 +109,7 @@ def test_a_wheel_that_spins_down_gives_its_momentum_to_the_body(engine: str) -> 
     # 2400 steps of rounding 1e-16 each, at most 2.4e-13.
     assert world.rate_b[0, 2] - before == pytest.approx(stored / inertia, rel=1e-12)
     assert abs(world.state[0, p.WHEEL + 2]) < 1e-12 * stored
-    np.testing.assert_allclose(angular_momentum(world)[0], total, atol=1e-12 * np.linalg.norm(total))
+    np.testing.assert_allclose(angular_momentum(world)[0], total, atol=1e-12 * float(np.linalg.norm(total)))
     np.testing.assert_array_equal(world.rate_b[0, :2], 0.0)
 
 

@@ -104,4 +104,4 @@ def test_each_world_falls_as_its_own_place_makes_it(path: int) -> None:
         spin, centre = site.spin_l, site.position_l0
         expected = site.grid.acceleration(np.zeros(3)) - np.cross(spin, np.cross(spin, centre))
         # Coriolis over 0.2 s: 2 x 0.04 rad/s x 0.2 s = 1.5 % where the frame spins fast, 1e-4 on Ryugu.
-        np.testing.assert_allclose(world.velocity_l[k] / 0.2, expected, atol=0.02 * np.linalg.norm(expected))
+        np.testing.assert_allclose(world.velocity_l[k] / 0.2, expected, atol=0.02 * float(np.linalg.norm(expected)))

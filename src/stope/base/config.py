@@ -11,6 +11,7 @@ import math
 import tomllib
 import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,7 +64,11 @@ def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: C901, 
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise ConfigError(f"{at} = {value!r}: expected a table.")
-        return build(typing.cast("type[Any]", kind), value, where=f"{where}.{at.rsplit(chr(39), 2)[1]}")
+        return build(
+            typing.cast("type[Any]", kind),
+            typing.cast("dict[str, Any]", value),
+            where=f"{where}.{at.rsplit(chr(39), 2)[1]}",
+        )
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         if value not in arguments:
@@ -76,14 +81,16 @@ def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: C901, 
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{at} = {value!r}: expected a list.")
-        inner = [arguments[0]] * len(value) if len(arguments) == 2 and arguments[1] is Ellipsis else list(arguments)
-        if len(inner) != len(value):
+        items = list(typing.cast("list[Any]", value))
+        inner = [arguments[0]] * len(items) if len(arguments) == 2 and arguments[1] is Ellipsis else list(arguments)
+        if len(inner) != len(items):
             raise ConfigError(f"{at} = {value!r}: expected {len(inner)} entries.")
-        return tuple(_convert(k, v, at, where) for k, v in zip(inner, value, strict=True))
+        return tuple(_convert(k, v, at, where) for k, v in zip(inner, items, strict=True))
     if origin is dict:
         if not isinstance(value, dict):
             raise ConfigError(f"{at} = {value!r}: expected a table.")
-        return {k: _convert(arguments[1], v, at, where) for k, v in value.items()}
+        table = typing.cast("dict[str, Any]", value)
+        return {k: _convert(arguments[1], v, at, where) for k, v in table.items()}
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ConfigError(f"{at} = {value!r}: expected a finite number.")
@@ -102,9 +109,9 @@ def as_dict(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {str(k): as_dict(v) for k, v in value.items()}
+        return {str(k): as_dict(v) for k, v in typing.cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [as_dict(v) for v in value]
+        return [as_dict(v) for v in typing.cast("list[Any]", value)]
     return str(value) if isinstance(value, Path) else value
 
 
@@ -124,11 +131,12 @@ def override(config: T, assignments: list[str]) -> T:
         except tomllib.TOMLDecodeError:
             value = text
         *parents, last = path.strip().split(".")
-        table = data
+        table: dict[str, Any] | None = data
         for parent in parents:
-            table = table.get(parent) if isinstance(table, dict) else None
-        if not isinstance(table, dict) or last not in table:
-            known = ", ".join(table) if isinstance(table, dict) else ", ".join(data)
+            inner = table.get(parent) if table is not None else None
+            table = typing.cast("dict[str, Any]", inner) if isinstance(inner, dict) else None
+        if table is None or last not in table:
+            known = ", ".join(data if table is None else table)
             raise ConfigError(f"--set {path}: no such field. Known: {known}.")
         table[last] = value
     return build(type(config), data, where="--set")
@@ -147,7 +155,7 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _each(config: object, names: tuple[str, ...], rule: str, is_good: Any) -> None:
+def _each(config: object, names: tuple[str, ...], rule: str, is_good: Callable[[float], bool]) -> None:
     for name in names:
         value = getattr(config, name)
         if not (math.isfinite(value) and is_good(value)):
@@ -166,7 +174,7 @@ def check_not_negative(config: object, *names: str) -> None:
 
 def check_finite(config: object, *names: str) -> None:
     """Raise ConfigError unless each field is finite."""
-    _each(config, names, "a finite number", lambda v: True)
+    _each(config, names, "a finite number", lambda _: True)
 
 
 def check_fraction(config: object, *names: str) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stope.base.errors import FileError
 
@@ -58,9 +58,9 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
     if not path.is_file():
         raise FileError(f"{path}: no such {what} file.")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        value: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (ValueError, OSError) as error:
         raise FileError(f"{path}: not a whole {what} file ({error}).") from None
     if not isinstance(value, dict):
         raise FileError(f"{path}: found a {type(value).__name__}: expected a {what} (a JSON object).")
-    return value
+    return cast("dict[str, Any]", value)

@@ -8,7 +8,7 @@ file and ends as if it had never been killed. Wall-clock is kept apart from resu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Run:
         return read_json(path, what=f"stage {name!r}")
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Generator[None]:
         """Add the wall-clock of the block to the stage's, also when the block is left by an exception."""
         start = time.perf_counter()
         try:

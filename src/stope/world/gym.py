@@ -132,7 +132,7 @@ class DockVectorEnv(VectorEnv):
         return observation, rewards.astype(np.float64), terminated, truncated, info
 
 
-class DockEnv(gymnasium.Env[Observations, Observations]):
+class DockEnv(gymnasium.Env[Any, Any]):
     """One docking world."""
 
     def __init__(self, **options: Any) -> None:

@@ -109,7 +109,7 @@ def compile_plant(
     out = np.zeros((th.shape[0], NUM_PLANT))
     out[:, MASS], out[:, COM : COM + 3] = mass, com
     out[:, INERTIA : INERTIA + 6] = _six(inertia)
-    out[:, INVERSE : INVERSE + 6] = _six(np.linalg.inv(inertia))
+    out[:, INVERSE : INVERSE + 6] = _six(np.asarray(np.linalg.inv(inertia), dtype=np.float64))
     gain = index_of("gain_fx")
     out[:, GAIN : GAIN + 6] = th[:, gain : gain + 6]
     out[:, LIMIT : LIMIT + 6], out[:, QUANTUM : QUANTUM + 6] = robot.limit_b, robot.quantum_b
