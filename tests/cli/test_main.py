@@ -71,7 +71,8 @@ def test_closed_pipe_ends_without_a_traceback() -> None:
 
 def test_interrupted_training_goes_on_and_ends_with_the_same_weights(stope: Stope, tmp_path: Path) -> None:
     """Ctrl-C in another process, then the same command here; against a training that was left alone."""
-    settings = [*TINY, "--set=num_iterations=300", "--set=evaluate_every=20", "--set=goal=2.0", "--json"]
+    settings = [*TINY, "--set=num_iterations=80", "--set=evaluate_every=10", "--set=goal=2.0", "--threads=1",
+                "--json"]  # fmt: skip
     command = [sys.executable, "-m", "stope.cli.main", "train", "dock", *settings, "--runs", str(tmp_path / "cut")]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trained policies on disk: one folder per configuration, trained when it is not there, resumed when it is half there.
 
-A folder is named by a hash of the configuration and of the numbers of its robot and site, so a changed number trains
-anew and never finds a stale policy. It holds `config.json`, `history.json`, `checkpoint.safetensors` while training
-runs and, written last, `policy.safetensors`.
+A folder is named by a hash of the configuration, of the numbers of its robot and site, and of the policy family, so a
+changed number trains anew and never finds a stale policy. It holds `config.json`, `history.json`,
+`checkpoint.safetensors` while training runs and, written last, `policy.safetensors`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def trained_dock(
 
 def run_folder(config: TrainConfig, root: Path, *, robot: Robot, site: Site) -> Path:
     """Where the policy of a configuration lives."""
-    return Path(root) / f"train-dock-{content_hash([content_hash(config), physics_hash(robot, site)])}"
+    decides = [content_hash(config), physics_hash(robot, site), MlpPolicy.family]
+    return Path(root) / f"train-dock-{content_hash(decides)}"
 
 
 def physics_hash(robot: Robot, site: Site) -> str:
