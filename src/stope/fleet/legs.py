@@ -294,10 +294,10 @@ def fly_legs(
     threads = min(num_threads, max(1, n // WORLDS_PER_THREAD))
     world = World(robot, site, theta, seed=seed, num_threads=threads,
                   scene=SceneConfig(physics_step=config.physics_step))  # fmt: skip
-    arcs = Arcs(**{name: np.concatenate([getattr(routes[k].arc, name) for k in route_index])
+    arcs = Arcs(**{name: np.concatenate([getattr(route.arc, name) for route in routes])[route_index]
                    for name in Arcs.__dataclass_fields__})  # fmt: skip
-    q_goal = np.array([routes[k].goal.q_lp for k in route_index])
-    pose = np.array([routes[k].goal.position_l for k in route_index])
+    q_goal = np.stack([route.goal.q_lp for route in routes])[route_index]
+    pose = np.stack([route.goal.position_l for route in routes])[route_index]
     world.state[:, :13] = _starts(routes, route_index, generator(seed, "leg start"))
     world.push_state()
     law = Transit.of(config.law, robot, site, arcs=arcs, q_goal=q_goal, told=told)
@@ -347,8 +347,8 @@ def _starts(routes: list[Route], index: NDArray[np.int64], rng: np.random.Genera
     """Where docking ends: pose, attitude, speed and rate uniform in balls of the dock task's tolerances, (n, 13)."""
     n = len(index)
     offset, turn, velocity, rate = (_ball(rng, n, radius) for radius in DOCKED)
-    position = np.array([routes[k].start.position_l for k in index]) + offset
-    q = multiply(np.array([routes[k].start.q_lp for k in index]), from_rotation_vector(turn))
+    position = np.stack([route.start.position_l for route in routes])[index] + offset
+    q = multiply(np.stack([route.start.q_lp for route in routes])[index], from_rotation_vector(turn))
     return np.concatenate([position, q, velocity, rate], axis=1)
 
 

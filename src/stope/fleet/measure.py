@@ -82,7 +82,7 @@ def measure_bank(
 ) -> SkillBank:
     """Measure all pieces and join them; the arguments are those of `measure_piece`."""
     names = pieces(scenario)
-    banks = []
+    banks: list[SkillBank] = []
     for k, piece in enumerate(names):
 
         def report(stage: str, share: float, done: int = k) -> None:
@@ -174,7 +174,7 @@ def join(banks: list[SkillBank]) -> SkillBank:
 
 def bank_table(bank: SkillBank) -> list[dict[str, Any]]:
     """Figures of each cell: success with its interval, and medians (and 90 % ranges) over all outcomes."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (activity, cell), outcomes in sorted(bank.cells.items()):
         rate = clopper_pearson(int(outcomes.is_success.sum()), len(outcomes))
         row: dict[str, Any] = {
