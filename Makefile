@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything starts from nothing: the first target that needs it makes .venv and installs pinned dependencies.
-# command -v finds the interpreter; `make PYTHON=... setup` names another.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first interpreter that runs; `make PYTHON=... setup` names another.
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 STAMP := .venv/.installed
 
 .PHONY: mine test test-all setup docs bench check format results clean
@@ -18,12 +19,18 @@ test-all: setup  ## all tests, the long ones included
 
 setup: $(STAMP)  ## .venv with pinned dependencies, torch first
 
+# What pyproject.toml asks for, the tools included, one requirement a line.
+WANTED := import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); q = p["project"]; \
+	print(*p["build-system"]["requires"], *q["dependencies"], *sum(q["optional-dependencies"].values(), []), sep="\n")
+
 $(STAMP): pyproject.toml constraints.txt
-	command -v $(PYTHON) >/dev/null || { echo "stope needs Python 3.11 or newer: make PYTHON=/path/to/python3 setup"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "stope needs Python 3.11 or newer: make PYTHON=/path/to/python3 setup"; exit 2; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(BIN)/python -c '$(WANTED)' > .venv/wanted.txt
+	$(PIP) --constraint constraints.txt --requirement .venv/wanted.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 
 check: setup  ## lint, format, types, floors
