@@ -12,9 +12,11 @@ import pytest
 from stope.base.errors import ConfigError, RangeError
 from stope.base.intervals import clopper_pearson
 from stope.base.units import DAY, HOUR
+from stope.fleet.canisters import Canister
 from stope.fleet.daylight import Daylight
 from stope.fleet.ferry import Ferry
 from stope.fleet.month import month_of
+from stope.fleet.random_streams import Stream
 from stope.fleet.scenario import FerryScenario, with_settings
 from stope.fleet.simulate import simulate, simulate_month
 from stope.fleet.skill_bank import SkillBank
@@ -246,3 +248,48 @@ def test_a_full_depot_stands_still() -> None:
     assert month.depots["alder"]["stock_kg"] <= 3 * 2.0
     assert month.kpis["mined_kg"] + month.kpis["blocked_kg"] == 2 * 1440 * 2.0
     assert month.kpis["mined_kg"] < 2.0 * (month.kpis["delivered_canisters"] + 3 + 2)
+
+
+def test_a_breakdown_half_way_costs_half() -> None:
+    of = scenario("reliability.mtbf_h=1.0", "reliability.mttr_h=1e9", depots=(depot(canisters_per_day=144.0),))
+    made = bank(of.depots, legs={"duration": 1e5, "energy": 50_000.0, "propellant": 0.01})
+    working = Stream(1, "fleet", 0, "robot", 0, "failure").exponential(HOUR)
+    assert 0.0 < working < DAY - 600.0  # within the first leg, which begins at 600 s
+    month = simulate_month(of, made, seed=1)
+    assert month.failures["breakdown"] == 1.0
+    assert month.activities["leg-out-alder"] == {"started": 1.0, "succeeded": 0.0, "failed": 0.0, "broken_off": 1.0}
+    assert month.time_shares["fly-out"] * DAY == pytest.approx(working)
+    assert month.energy_balance_kwh["used"] * HOUR * 1000.0 == pytest.approx(50_000.0 * working / 1e5)
+    assert month.propellant_balance_kg["used"] == pytest.approx(0.01 * working / 1e5)
+
+
+def test_waiting_for_a_dock_lives_on_the_battery() -> None:
+    of = scenario("robots=3", "service.standby_power=7.0", depots=(depot(canisters_per_day=600.0, load_time=900.0),))
+    month = simulate_month(of, bank(of.depots), seed=1)
+    # 20 W for 300 s of a leg and for 900 s of loading, 1500 J a docking; three robots for one dock: two always wait.
+    count = {name: row["succeeded"] for name, row in month.activities.items()}
+    done = 6000.0 * (count["leg-out-alder"] + count["leg-back-alder"])
+    done += 1500.0 * (count["dock-depot"] + count["dock-processor"])
+    done += 18_000.0 * month.activities["leg-back-alder"]["started"]
+    waited = (month.time_shares["queue-depot"] + month.time_shares["queue-port"]) * 3 * DAY
+    spent = month.energy_balance_kwh["used"] * HOUR * 1000.0 - done
+    under_way = 7.0 * 2 * month.stations["docks-alder"]["max_wait_s"]  # waits that have not ended are not counted yet
+    assert waited > DAY / 2
+    assert 7.0 * waited - under_way <= spent <= 7.0 * waited * (1.0 + 1e-12)
+
+
+def test_who_has_waited_longest_comes_first() -> None:
+    depots = (depot("alder"), depot("birch", north=60.0))
+    ferry = Ferry(scenario("robots=3", depots=depots), bank(depots), seed=1, replicate=0)
+    events, dispatch, robots = ferry.events, ferry.dispatch, ferry.robots
+    events.run(1.0)  # all three have asked for a canister, in the order of their numbers
+    canisters = [Canister(ready, ferry.trips[name], 0, 2000, 2) for ready, name in ((3.0, "birch"), (2.0, "alder"))]
+    for canister in canisters:
+        dispatch.offer(canister)
+    assert [robot.job for robot in robots] == [*canisters, None]
+    dispatch.take(robots[0])
+    more = [Canister(ready, ferry.trips["alder"], k, 2000, 2) for k, ready in enumerate((9.0, 7.0, 8.0, 1.0))]
+    for canister in more:
+        dispatch.offer(canister)
+    assert [robot.job for robot in robots] == [more[1], canisters[1], more[0]]
+    assert [dispatch.take(robots[0]) for _ in range(3)] == [more[3], more[2], None]

@@ -93,9 +93,12 @@ def test_figures_over_months_are_those_of_the_months() -> None:
     spread = result.kpis["delivered_kg"]
     assert spread.mean == pytest.approx(np.mean(values))
     assert min(values) <= spread.low <= spread.mean <= spread.high <= max(values)
-    assert min(values) <= spread.p05 <= spread.p95 <= max(values)
+    assert (spread.p05, spread.p95) == pytest.approx(np.quantile(values, (0.05, 0.95)).tolist())
     assert spread.n == result.replicates == len(values)
     assert sum(result.binding.values()) == len(values)
+    for month in result.months:
+        assert month.kpis["breakdowns"] == month.failures["breakdown"] > 0.0
+        assert month.kpis["breakdowns"] + month.kpis["rescues"] == sum(month.failures.values())
     assert result.bound.mean >= spread.mean / 4.0  # canisters, none heavier than 4 kg
     assert sum(share.mean for share in result.time_shares.values()) == pytest.approx(1.0)
     rate, counts = result.skills["dock-depot"], [month.activities["dock-depot"] for month in result.months]

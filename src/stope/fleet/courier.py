@@ -40,12 +40,13 @@ _ROUNDING = 1e-9  # of a sum of a few thousand terms, relative to the capacity
 class Courier:
     """One robot."""
 
-    __slots__ = ("_chances", "battery", "cargo", "energy_charged", "energy_used", "ferry", "index", "job", "process",
-                 "propellant_used", "refuelled", "tank", "until_failure")  # fmt: skip
+    __slots__ = ("_chances", "_enter", "battery", "cargo", "energy_charged", "energy_used", "ferry", "index", "job",
+                 "process", "propellant_used", "refuelled", "tank", "until_failure")  # fmt: skip
 
     def __init__(self, ferry: Ferry, index: int) -> None:
         """Begin idle at the processor, with full battery and tank."""
         self.ferry, self.index = ferry, index
+        self._enter = ferry.states.enter
         self.battery = ferry.battery_capacity
         """Charge [J]."""
         self.tank = ferry.tank_capacity
@@ -65,7 +66,7 @@ class Courier:
             yield from self._refill()
             canister = self.ferry.dispatch.take(self)
             if canister is None:
-                self._enter(State.IDLE)
+                self._enter(self.index, State.IDLE)
                 yield None
                 canister, self.job = self.job, None
                 assert canister is not None
@@ -89,7 +90,7 @@ class Courier:
     def _fetch(self, canister: Canister) -> Doing:
         """Fly out, dock and load."""
         ferry, trip = self.ferry, canister.trip
-        problem = yield from self._fly(trip.out, "out", State.FLY_OUT)
+        problem = yield from self._try(trip.out, "out", State.FLY_OUT, FAILED_LEG)
         if problem is not None:
             return problem
         docks = ferry.docks[trip.depot.name]
@@ -108,7 +109,7 @@ class Courier:
     def _bring(self, canister: Canister) -> Doing:
         """Fly back, dock and unload; the port is held until the hopper has taken the canister."""
         ferry, trip, cell = self.ferry, canister.trip, canister.cell
-        problem = yield from self._fly(trip.back[cell], "back", State.FLY_BACK)
+        problem = yield from self._try(trip.back[cell], "back", State.FLY_BACK, FAILED_LEG)
         if problem is not None:
             return problem
         problem = yield from self._await(ferry.ports, State.QUEUE_PORT, trip.need_docking[cell])
@@ -117,7 +118,7 @@ class Courier:
         problem = yield from self._dock(trip.dock_processor[cell], "dock-processor", State.DOCK_PROCESSOR)
         if problem is None:
             if not ferry.hopper.request(self.process):
-                self._enter(State.QUEUE_HOPPER)
+                self._enter(self.index, State.QUEUE_HOPPER)
                 yield None
             problem = yield from self._work(State.UNLOAD, ferry.scenario.processor.unload_time, 0.0, 0.0)
             if problem is None:
@@ -127,9 +128,6 @@ class Courier:
                 ferry.hopper.release()
         ferry.ports.release()
         return problem
-
-    def _fly(self, skill: Skill, purpose: str, state: State) -> Doing:
-        return (yield from self._try(skill, purpose, state, FAILED_LEG))
 
     def _dock(self, skill: Skill, purpose: str, state: State) -> Doing:
         problem: str | None = FAILED_DOCKING
@@ -144,7 +142,9 @@ class Courier:
         is_success, duration, energy, propellant = skill.pick(self._chances[purpose].uniform())
         count = self.ferry.activities[skill.name]
         count.started += 1
-        problem = yield from self._work(state, duration, energy, propellant)
+        self._enter(self.index, state)
+        yield min(duration, self.until_failure)
+        problem = self._end(duration, energy, propellant)
         if problem is not None:
             count.broken_off += 1
         elif is_success:
@@ -156,14 +156,17 @@ class Courier:
 
     def _work(self, state: State, duration: float, energy: float, propellant: float) -> Doing:
         """Work for a time [s], at a cost [J, kg], unless the robot breaks down before."""
-        self._enter(state)
+        self._enter(self.index, state)
+        yield min(duration, self.until_failure)
+        return self._end(duration, energy, propellant)
+
+    def _end(self, duration: float, energy: float, propellant: float) -> str | None:
+        """Books of work that would have taken `duration`; it ended before, if the robot broke down."""
         if duration < self.until_failure:
-            yield duration
             self.until_failure -= duration
             self._spend(energy, propellant)
             return None
         share = self.until_failure / duration if duration > 0.0 else 0.0
-        yield self.until_failure
         self._spend(share * energy, share * propellant)
         self.until_failure = self._draw_failure()
         return BREAKDOWN
@@ -175,7 +178,7 @@ class Courier:
         ferry, came = self.ferry, self.ferry.events.now
         power = ferry.scenario.service.standby_power
         patience = max(0.0, self.battery - need) / power if power > 0.0 else math.inf
-        self._enter(state)
+        self._enter(self.index, state)
         if math.isfinite(patience):
             ferry.events.at(came + patience, self.process)
         yield None
@@ -190,12 +193,12 @@ class Courier:
             if self.cargo is not None:
                 ferry.lose(self.cargo)
                 self.cargo = None
-            self._enter(State.LOST)
+            self._enter(self.index, State.LOST)
             return True
         if not ferry.maintainers.request(self.process):
-            self._enter(State.QUEUE_REPAIR)
+            self._enter(self.index, State.QUEUE_REPAIR)
             yield None
-        self._enter(State.REPAIR)
+        self._enter(self.index, State.REPAIR)
         yield self._chances["repair"].exponential(ferry.scenario.reliability.mttr_h * HOUR)
         ferry.maintainers.release()
         if self.cargo is not None:
@@ -207,15 +210,15 @@ class Courier:
         ferry = self.ferry
         if self.battery < ferry.charge_below:
             if not ferry.chargers.request(self.process):
-                self._enter(State.QUEUE_CHARGER)
+                self._enter(self.index, State.QUEUE_CHARGER)
                 yield None
             yield from self._charge()
             ferry.chargers.release()
         if self.tank < ferry.refuel_below:
             if not ferry.pumps.request(self.process):
-                self._enter(State.QUEUE_PUMP)
+                self._enter(self.index, State.QUEUE_PUMP)
                 yield None
-            self._enter(State.REFUEL)
+            self._enter(self.index, State.REFUEL)
             missing = ferry.tank_capacity - self.tank
             yield missing * HOUR / ferry.scenario.processor.pump_kgph
             self.refuelled += missing
@@ -230,10 +233,10 @@ class Courier:
             is_lit, change = ferry.daylight.until(events.now)
             missing = ferry.battery_capacity - self.battery
             if not is_lit:
-                self._enter(State.WAIT_FOR_LIGHT)
+                self._enter(self.index, State.WAIT_FOR_LIGHT)
                 yield change - events.now
                 continue
-            self._enter(State.CHARGE)
+            self._enter(self.index, State.CHARGE)
             lit = change - events.now
             if missing <= power * lit:
                 yield missing / power
@@ -256,6 +259,3 @@ class Courier:
 
     def _draw_failure(self) -> float:
         return self._chances["failure"].exponential(self.ferry.scenario.reliability.mtbf_h * HOUR)
-
-    def _enter(self, state: State) -> None:
-        self.ferry.states.enter(self.index, state)

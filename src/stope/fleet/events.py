@@ -8,6 +8,7 @@ taken in the order in which they were scheduled, so a run is repeatable to the b
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Generator
 
 __all__ = ["Events", "Process", "Steps"]
@@ -30,7 +31,7 @@ class Process:
 class Events:
     """The clock, and what happens next."""
 
-    __slots__ = ("_heap", "_num", "now", "num_taken")
+    __slots__ = ("_heap", "_number", "now", "num_taken")
 
     def __init__(self) -> None:
         """Begin at time 0 with nothing to do."""
@@ -39,7 +40,7 @@ class Events:
         self.num_taken = 0
         """Events that have happened."""
         self._heap: list[tuple[float, int, Process, int]] = []
-        self._num = 0
+        self._number = itertools.count()  # of the event, so that those at one time stay in order
 
     def start(self, steps: Steps) -> Process:
         """Begin a process now."""
@@ -49,28 +50,33 @@ class Events:
 
     def at(self, time: float, process: Process) -> None:
         """Let a process go on at a time [s], unless something else has made it go on before."""
-        self._num += 1
-        heapq.heappush(self._heap, (time, self._num, process, process.turn))
+        heapq.heappush(self._heap, (time, next(self._number), process, process.turn))
 
     def wake(self, process: Process) -> None:
         """Let a sleeping process go on now."""
         self.at(self.now, process)
 
+    def begin(self, process: Process) -> None:
+        """Let a new process live at once up to its first wait, within whatever is happening now."""
+        process.turn += 1
+        delay = next(process.steps, None)
+        if delay is not None:
+            self.at(self.now + delay, process)
+
     def run(self, until: float) -> None:
         """Let everything up to and including a time [s] happen; the clock then stands there."""
-        heap, pop, push = self._heap, heapq.heappop, heapq.heappush
+        heap, number, pop, push = self._heap, self._number, heapq.heappop, heapq.heappush
+        taken = 0
         while heap and heap[0][0] <= until:
             time, _, process, turn = pop(heap)
             if turn != process.turn:
                 continue
-            process.turn = turn + 1
+            turn += 1
+            process.turn = turn
             self.now = time
-            self.num_taken += 1
-            try:
-                delay = next(process.steps)
-            except StopIteration:
-                continue
+            taken += 1
+            delay = next(process.steps, None)  # a process that has ended sleeps for ever
             if delay is not None:
-                self._num += 1
-                push(heap, (time + delay, self._num, process, turn + 1))
+                push(heap, (time + delay, next(number), process, turn))
         self.now = until
+        self.num_taken += taken

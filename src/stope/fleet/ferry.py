@@ -7,13 +7,14 @@ hopper, on a line, or brought in by a maintainer), processed, or lost.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from stope.base.units import DAY, HOUR
 from stope.fleet.canisters import Canister, DepotStock, Dispatch
 from stope.fleet.courier import BREAKDOWN, FAILED_DOCKING, FAILED_LEG, STRANDED, Courier
 from stope.fleet.daylight import Daylight
-from stope.fleet.events import Events, Steps
+from stope.fleet.events import Events, Process, Steps
 from stope.fleet.scenario import FerryScenario
 from stope.fleet.skill_bank import SkillBank
 from stope.fleet.states import StateBook
@@ -65,8 +66,9 @@ class Ferry:
         self.activities = {skill.name: ActivityCount() for trip in self.trips.values() for skill in _skills(trip)}
         self.failures: dict[str, int] = dict.fromkeys((BREAKDOWN, FAILED_LEG, FAILED_DOCKING, STRANDED), 0)
         self.trip_times: list[float] = []
-        self.delivered: list[tuple[float, int]] = []
-        """When [s] and how much [g]."""
+        self.num_delivered = 0
+        self.grams_by_day = [0] * math.ceil(scenario.days)
+        """Delivered in each day [g]."""
         self.at_processor: set[Canister] = set()
         self.grams_brought_in = self.grams_processed = self.grams_lost = 0
         self.by_hour: list[list[int]] = []
@@ -81,7 +83,9 @@ class Ferry:
 
     def deliver(self, canister: Canister) -> None:
         """A robot has put a canister into the hopper, where it had a place."""
-        self.delivered.append((self.events.now, canister.grams))
+        self.num_delivered += 1
+        day = min(int(self.events.now // DAY), len(self.grams_by_day) - 1)  # the last moment is in the last day
+        self.grams_by_day[day] += canister.grams
         self._start_processing(canister, has_place=True)
 
     def bring_in(self, canister: Canister) -> None:
@@ -106,7 +110,8 @@ class Ferry:
 
     def _start_processing(self, canister: Canister, *, has_place: bool) -> None:
         self.at_processor.add(canister)
-        canister.process = self.events.start(self._process(canister, has_place=has_place))
+        canister.process = Process(self._process(canister, has_place=has_place))
+        self.events.begin(canister.process)
 
     def _process(self, canister: Canister, *, has_place: bool) -> Steps:
         assert canister.process is not None
@@ -118,6 +123,7 @@ class Ferry:
         yield canister.grams / 1000.0 * HOUR / self.scenario.processor.line_kgph
         self.lines.release()
         self.at_processor.remove(canister)
+        canister.process = None  # breaks the circle with its own life, so that it can be forgotten
         self.grams_processed += canister.grams
 
     def _sample(self) -> Steps:

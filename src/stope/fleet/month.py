@@ -115,7 +115,7 @@ def month_of(ferry: Ferry) -> Month:
         depots={name: {"mined_kg": depot.grams_mined / 1000.0, "blocked_kg": depot.grams_blocked / 1000.0,
                        "stock_kg": sum(c.grams for c in depot.stock) / 1000.0} for name, depot in ferry.depots.items()},
         mass_balance_g=balance, energy_balance_kwh=_energy(ferry), propellant_balance_kg=_propellant(ferry),
-        delivered_kg_by_day=_by_day(ferry),
+        delivered_kg_by_day=[grams / 1000.0 for grams in ferry.grams_by_day],
         robots_by_hour={state.label: [row[state] for row in ferry.by_hour] for state in State},
     )  # fmt: skip
 
@@ -124,13 +124,13 @@ def _kpis(ferry: Ferry, times: dict[str, float], limits: dict[str, float], total
     counts = {name: _activity(ferry, name) for name in ferry.activities}
     legs = [row for name, row in counts.items() if name.startswith("leg-")]
     docks = [row for name, row in counts.items() if name.startswith("dock-")]
-    delivered, bound = len(ferry.delivered), min(limits.values())
+    delivered, bound = ferry.num_delivered, min(limits.values())
     energy, propellant, trips = _energy(ferry), _propellant(ferry), ferry.trip_times
     parked = sum(time for label, time in times.items() if label not in {s.label for s in _AWAY})
     rescues = sum(num for cause, num in ferry.failures.items() if cause != BREAKDOWN)
     figures = {
         "delivered_canisters": delivered,
-        "delivered_kg": sum(grams for _, grams in ferry.delivered) / 1000.0,
+        "delivered_kg": sum(ferry.grams_by_day) / 1000.0,
         "processed_kg": ferry.grams_processed / 1000.0,
         "mined_kg": sum(d.grams_mined for d in ferry.depots.values()) / 1000.0,
         "blocked_kg": sum(d.grams_blocked for d in ferry.depots.values()) / 1000.0,
@@ -187,10 +187,3 @@ def _propellant(ferry: Ferry) -> dict[str, float]:
         "used": math.fsum(robot.propellant_used for robot in ferry.robots),
         "end": math.fsum(robot.tank for robot in ferry.robots),
     }
-
-
-def _by_day(ferry: Ferry) -> list[float]:
-    grams = [0] * math.ceil(ferry.scenario.days)
-    for time, mass in ferry.delivered:
-        grams[min(int(time // DAY), len(grams) - 1)] += mass
-    return [g / 1000.0 for g in grams]

@@ -7,7 +7,7 @@ checks the other.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from stope.fleet.events import Events, Process
@@ -85,7 +85,7 @@ class Station:
         self.events, self.num_places = events, num_places
         self.tally = Tally()
         self._free = num_places
-        self._queue: deque[tuple[Process, float]] = deque()
+        self._queue: OrderedDict[Process, float] = OrderedDict()  # who waits, and when each came [s]
         self._busy, self._since = 0.0, 0.0
 
     def request(self, process: Process) -> bool:
@@ -97,13 +97,13 @@ class Station:
             return True
         now = self.events.now
         self.tally.enter(now)
-        self._queue.append((process, now))
+        self._queue[process] = now
         return False
 
     def release(self) -> None:
         """Give a place back; who waits longest has it from now on and is woken."""
         if self._queue:
-            process, came = self._queue.popleft()
+            process, came = self._queue.popitem(last=False)
             self.tally.leave(self.events.now, came)
             self.events.wake(process)
         else:
@@ -112,12 +112,11 @@ class Station:
 
     def withdraw(self, process: Process) -> bool:
         """Leave the queue without a place: False if the process has been given one already."""
-        for k, (waiting, came) in enumerate(self._queue):
-            if waiting is process:
-                del self._queue[k]
-                self.tally.leave(self.events.now, came, is_served=False)
-                return True
-        return False
+        came = self._queue.pop(process, None)
+        if came is None:
+            return False
+        self.tally.leave(self.events.now, came, is_served=False)
+        return True
 
     @property
     def num_taken(self) -> int:
@@ -129,7 +128,7 @@ class Station:
         now = self.events.now
         self._count()
         share = self._busy / (now * self.num_places) if now > 0.0 else 0.0
-        queue = self.tally.figures(now, [came for _, came in self._queue])
+        queue = self.tally.figures(now, self._queue.values())
         return {"places": float(self.num_places), "utilisation": share, **queue}
 
     def _count(self) -> None:
