@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a mission over all replicates: means with intervals, the band of outcomes, rates, and the bound."""
+"""Figures of a mission over all replicates: means with intervals, the band of outcomes, counts, and the bound.
+
+There is no success rate with an interval here. A month draws a skill ten thousand times from a bank of some hundred
+measured outcomes, so an interval of the draws would claim a knowledge that nobody has; the skill bank's own table has
+the measured rates and their intervals.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stope.base.config import as_dict, content_hash
-from stope.base.intervals import Rate, clopper_pearson, mean_interval
+from stope.base.intervals import mean_interval
 from stope.base.seeding import generator
 from stope.fleet.bound import LIMITS
 from stope.fleet.month import KPIS, Month
@@ -63,8 +68,8 @@ class MissionResult:
     """Of all robot time, by state."""
     stations: dict[str, dict[str, float]]
     """Mean over the replicates of each station's figures; the largest of those that say `max`."""
-    skills: dict[str, Rate]
-    """Share of tries of each activity that succeeded, over all replicates; breakdowns are no tries."""
+    activities: dict[str, dict[str, float]]
+    """Of each activity, over all replicates: how many were begun, succeeded, failed, and broken off by a breakdown."""
     failures: dict[str, Spread]
     """By cause."""
     delivered_kg_by_day: dict[str, list[float]]
@@ -99,7 +104,8 @@ def summarise(scenario: FerryScenario, bank: SkillBank, months: Sequence[Month],
         binding={name: least.count(name) for name in LIMITS},
         time_shares={s: spread(f"time in {s}", lambda m, s=s: m.time_shares[s]) for s in first.time_shares},
         stations={name: _station([m.stations[name] for m in months]) for name in first.stations},
-        skills={name: rate for name in first.activities if (rate := _rate(name, months)) is not None},
+        activities={name: {key: sum(m.activities[name][key] for m in months) for key in row}
+                    for name, row in first.activities.items()},
         failures={c: spread(f"failures by {c}", lambda m, c=c: m.failures[c]) for c in first.failures},
         delivered_kg_by_day=_days(months),
         robots_by_hour={s: np.mean([m.robots_by_hour[s] for m in months], axis=0).tolist()
@@ -127,11 +133,6 @@ def _station(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     left = sum(row["arrivals"] - row["still_waiting"] for row in rows)
     waited = sum(row["mean_wait_s"] * (row["arrivals"] - row["still_waiting"]) for row in rows)
     return out | {"mean_wait_s": waited / left if left else 0.0}
-
-
-def _rate(name: str, months: Sequence[Month]) -> Rate | None:
-    succeeded, failed = (sum(int(m.activities[name][key]) for m in months) for key in ("succeeded", "failed"))
-    return clopper_pearson(succeeded, succeeded + failed) if succeeded + failed else None
 
 
 def _days(months: Sequence[Month]) -> dict[str, list[float]]:
