@@ -37,7 +37,7 @@ def test_a_stage_that_fails_leaves_no_file(tmp_path: Path) -> None:
 
 def test_another_configuration_is_refused_by_name(tmp_path: Path) -> None:
     Run(tmp_path, {"a": 1})
-    with pytest.raises(ConfigError, match="another configuration.*--out"):
+    with pytest.raises(ConfigError, match=r"another configuration.*--out"):
         Run(tmp_path, {"a": 2})
 
 

@@ -17,6 +17,7 @@ from stope.base.config import build, override
 from stope.base.errors import ConfigError, RangeError
 from stope.base.rotation import angle, from_rotation_vector, multiply, rotate, rotate_inverse
 from stope.world import plant as p
+from stope.world.batch import World
 from stope.world.belief import Belief
 from stope.world.env import DockBatch
 from stope.world.gym import LARGEST
@@ -313,6 +314,45 @@ def test_the_observation_is_what_the_measurement_says_in_the_robots_own_axes() -
     measured[3:7] = multiply(turn, measured[3:7])
     observe(measured, np.full(6, 2.0), belief, turned)
     np.testing.assert_allclose(turned[:9], out[:9], rtol=1e-5)
+
+
+def test_the_batch_flies_what_the_world_flies() -> None:
+    """The batch's own kernel takes the same physics steps as `World.step`, to the bit; MuJoCo's path to 1e-8 m."""
+    batch, slow = make_batch(12, seed=3), make_batch(12, seed=3, engine="mujoco")
+    batch.reset()
+    slow.reset()
+    world = World(batch.robot, batch.site, batch.robot.prior.theta(np.zeros((12, NUM_PARAMETERS))), seed=0)
+    world.restore({**world.snapshot(), "state": batch.world.state.copy(), "plant": batch.world.plant.copy()})
+    for action in np.random.default_rng(4).uniform(-1.0, 1.0, (100, 12, 6)):  # 400 physics steps
+        batch.step(action, autoreset=False)
+        world.step(action)
+        slow.step(action, autoreset=False)
+    np.testing.assert_array_equal(world.state, batch.world.state)
+    np.testing.assert_allclose(slow.world.position_l, batch.world.position_l, rtol=0.0, atol=1e-8)
+    np.testing.assert_allclose(slow.record, batch.record, rtol=0.0, atol=1e-7)
+
+
+def test_starts_measurements_and_jitter_never_share_a_random_number() -> None:
+    body = replace(site_of("iss-cabin").body, jitter_rms=1.0)  # so that the jitter is the bare normal number
+    robot = load_robot("bee-cabin")
+    plain = replace(robot.sensors, drop_out=0.0)
+    batch = DockBatch(replace(robot, sensors=plain), make_site(body), num_worlds=2, seed=1, pool_size=4,
+                      task=DockConfig(time_limit=6.0, keep_in=1e6))  # fmt: skip
+    batch.reset()
+    numbers = [batch.world.velocity_l / 0.02, batch.world.rate_b / 0.02]
+    for k in range(65):  # two starts of an episode on the way
+        noise = batch.measured[:, [0, 1, 2, 7, 8, 9, 10, 11, 12]] - batch.world.state[:, [0, 1, 2, 7, 8, 9, 10, 11, 12]]
+        numbers.append(noise / np.repeat([plain.position_noise, plain.velocity_noise, plain.rate_noise], 3))
+        if k % 30 == 0 and k:
+            numbers += [batch.world.velocity_l / 0.02, batch.world.rate_b / 0.02]
+        batch.step(np.zeros((2, 6)))
+        numbers.append(batch.world.jitter.copy())
+    assert batch.episodes.min() == 3
+    for i in range(2):
+        drawn = np.concatenate([block[i] for block in numbers])
+        # A number drawn twice would come back to 1e-9 (noise is a difference); by chance two of 870 lie so near with
+        # probability 870^2 / 2 x 1e-9 x 0.28 = 1e-4.
+        assert np.diff(np.sort(drawn)).min() > 1e-9
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import ctypes
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import mujoco
 import numpy as np
 import pytest
 
-from stope.base.errors import ConfigError, RangeError
+from stope.base.errors import ConfigError, RangeError, StopeError
 from stope.base.rotation import from_rotation_vector, random_quaternions, rotate
 from stope.world import native, scene
 from stope.world import plant as p
@@ -371,3 +372,36 @@ def test_the_scene_integrates_at_fourth_order_and_leaves_gravity_to_us() -> None
     np.testing.assert_array_equal(model.opt.gravity, 0.0)
     assert [model.body(k).name for k in range(model.nbody)] == ["world", "base", "boulder0", "boulder1"]
     assert scene.__doc__
+
+
+def test_what_mujoco_refuses_is_passed_on_with_its_words() -> None:
+    world = make_world(num=3, engine="mujoco")
+    batch = world._mujoco
+    assert batch is not None
+    library = batch._library
+    status = (ctypes.c_int * 3)(0, 1, 0)
+    deaf: Any = SimpleNamespace(
+        mjb_apply=lambda *_: 1,
+        mjb_setConst=lambda *_: 1,
+        mjb_status=lambda _: ctypes.cast(status, ctypes.POINTER(ctypes.c_int)),
+        mjb_error=lambda _, sim: f"engine error of world {sim}".encode(),
+    )
+    batch._library = deaf
+    try:
+        with pytest.raises(StopeError, match=r"^MuJoCo stopped in 1 of 3 worlds: engine error of world 1$"):
+            world.step(np.zeros((3, 6)))
+        text = r"^MuJoCo refused the mass properties of 1 worlds: engine error of world 1$"
+        with pytest.raises(StopeError, match=text):
+            world.set_theta(default_theta(world.robot, 3))
+    finally:
+        batch._library = library
+    model = compile_scene(load_robot("bee-gas"), SceneConfig())
+    with pytest.raises(StopeError, match=r"^MuJoCo made no batch of -1 worlds: .+"):
+        MujocoBatch(model, -1, num_threads=1, nodes=np.zeros(24))
+
+
+def test_a_type_mujoco_may_add_is_named() -> None:
+    with pytest.raises(
+        native.LayoutError, match=r"^mujoco\.introspect names a type 'odd' this build of stope does not know"
+    ):
+        native._ctype(SimpleNamespace(name="odd"))

@@ -53,13 +53,14 @@ def test_a_tumbling_body_keeps_energy_and_momentum_and_its_period(engine: str, d
     give_body(world, mass=1.0, inertia=INERTIA)
     place_at(world, attitude=random_quaternions(np.random.default_rng(1), 1), rate=[0.01, 1.0, 0.0])
     energy, momentum = rotational_energy(world)[0], angular_momentum(world)[0]
-    worst, times, rates = np.zeros(2), [0.0], [world.rate_b[0].copy()]
+    worst, rates, idle = np.zeros(2), [world.rate_b[0].copy()], np.zeros((1, 6))
     for k in range(NUM_100_PERIODS + 60):
-        coast(world, 1)
-        times.append((k + 1) * CONTROL_PERIOD)
+        world.step(idle)
         rates.append(world.rate_b[0].copy())
-        gap = np.linalg.norm(angular_momentum(world)[0] - momentum) / np.linalg.norm(momentum)
-        worst = np.maximum(worst, [abs(rotational_energy(world)[0] / energy - 1.0), gap])
+        if k % 20 == 0:
+            gap = np.linalg.norm(angular_momentum(world)[0] - momentum) / np.linalg.norm(momentum)
+            worst = np.maximum(worst, [abs(rotational_energy(world)[0] / energy - 1.0), gap])
+    times = CONTROL_PERIOD * np.arange(len(rates))
     assert worst.max() < tolerance  # measured: 1.4e-10 and 5.0e-10 fine, 1.0e-7 and 1.1e-7 by default
     second = np.array(rates)[:, 1]
     turns = np.flatnonzero(np.diff(np.sign(second)))
@@ -70,7 +71,7 @@ def test_a_tumbling_body_keeps_energy_and_momentum_and_its_period(engine: str, d
     last = times[turns[200]] + sign_change(rates[turns[200]], CONTROL_PERIOD)
     assert (last - first) / 100.0 == pytest.approx(PERIOD, rel=10.0 * tolerance)
     tau, m = 4.0 * ellipk(0.99990001) / PERIOD, 0.99990001
-    _, cn, dn, _ = ellipj(tau * np.array(times[: turns[1]]), m)
+    _, cn, dn, _ = ellipj(tau * times[: turns[1]], m)
     # The closed solution over the first half turn; its steepest slope of 0.6 turns the period's error into an angle.
     np.testing.assert_allclose(second[: turns[1]], cn / dn, atol=max(20.0 * tolerance, 2e-8))
 
