@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from stope.base.errors import ConfigError, FileError
 from stope.learn.store import physics_hash, run_folder, trained_dock
 from stope.learn.train import SiteConfig, TrainConfig, Training, train
+from stope.world.physics import NUM_PARAMETERS
 from stope.world.robots import load_robot
-from stope.world.tasks import DockConfig
+from stope.world.tasks import DockConfig, dock
 
 TINY = TrainConfig(num_worlds=16, steps_per_iteration=8, num_iterations=4, evaluate_every=2, num_evaluation=8,
                    hidden=(8,), task=DockConfig(time_limit=6.0))  # fmt: skip
@@ -172,3 +174,12 @@ def test_changed_number_of_a_robot_changes_the_folder(tmp_path: Path) -> None:
     assert physics_hash(robot, site) == physics_hash(load_robot("bee-gas"), SiteConfig(body="ryugu").site())
     folders = {run_folder(TINY, tmp_path, robot=r, site=site) for r in (robot, heavier)}
     assert len(folders) == 2
+
+
+def test_trained_policy_asks_for_nothing_at_rest_at_the_goal(unbroken: Training) -> None:
+    """No motion, no believed residual: no thrust, whatever the belief's spread says."""
+    assert unbroken.best is not None
+    observation = np.zeros((3, dock.NUM_OBSERVATION), dtype=np.float32)
+    observation[1, dock.BELIEF_AT + NUM_PARAMETERS :] = -0.3  # a sharp belief: exp(-0.3 / 0.05) of the prior's width
+    observation[2, dock.BELIEF_AT + NUM_PARAMETERS :] = 0.1
+    assert np.abs(unbroken.best.act(observation)).max() < 1e-6  # float32 sums in two orders

@@ -8,13 +8,34 @@ from typing import Any
 import numpy as np
 import torch
 from rsl_rl.env import VecEnv
+from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 
 from stope.learn.policies import allocate, network_input
 from stope.world.allocation import Allocation
 from stope.world.env import DockBatch
 
-__all__ = ["RslEnv"]
+__all__ = ["CentredModel", "RslEnv"]
+
+
+class CentredModel(MLPModel):
+    """rsl-rl's network less its answer to nothing: at rest at the goal the mean action is zero."""
+
+    def forward(
+        self,
+        obs: TensorDict,
+        masks: Any = None,
+        hidden_state: Any = None,
+        stochastic_output: bool = False,  # noqa: FBT001, FBT002 -- MLPModel's signature
+    ) -> torch.Tensor:
+        """Actions, as in `MLPModel`, which is never recurrent here."""
+        latent = self.get_latent(obs, masks, hidden_state)
+        mean = self.mlp(latent) - self.mlp(torch.zeros_like(latent[:1]))
+        assert self.distribution is not None
+        if not stochastic_output:
+            return self.distribution.deterministic_output(mean)
+        self.distribution.update(mean)
+        return self.distribution.sample()
 
 
 class RslEnv(VecEnv):

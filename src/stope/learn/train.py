@@ -134,7 +134,7 @@ class Training:
         """Build worlds, networks and optimiser."""
         from rsl_rl.algorithms import PPO  # noqa: PLC0415 -- two seconds of import, only when training
 
-        from stope.learn.rsl import RslEnv  # noqa: PLC0415 -- as above
+        from stope.learn.rsl import CentredModel, RslEnv  # noqa: PLC0415 -- as above
 
         c = self.config
         set_learner_threads()
@@ -153,7 +153,8 @@ class Training:
             "algorithm": {"class_name": "PPO", "num_learning_epochs": c.num_epochs,
                           "num_mini_batches": c.num_minibatches, "gamma": c.discount, "lam": c.trace,
                           "entropy_coef": 0.0, "learning_rate": c.learning_rate, "desired_kl": c.desired_kl},
-            "actor": {**network, "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": c.initial_std}},
+            "actor": {**network, "class_name": CentredModel,
+                      "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": c.initial_std}},
             "critic": network,
         }  # fmt: skip
         # construct_algorithm pops keys from what it is given, and prints its networks.
@@ -185,6 +186,11 @@ class Training:
         state = {k: v for k, v in self.ppo.actor.state_dict().items() if k.startswith("mlp.")}
         names = sorted({int(k.split(".")[1]) for k in state})
         weights = {f"{i}.{part}": state[f"mlp.{n}.{part}"] for i, n in enumerate(names) for part in ("weight", "bias")}
+        # CentredModel's answer to nothing is a constant, so that it goes into the last bias.
+        at_rest = torch.zeros((1, self.ppo.actor.obs_dim))
+        with torch.inference_mode():
+            last = f"{len(names) - 1}.bias"
+            weights[last] = weights[last] - self.ppo.actor.mlp(at_rest)[0]
         return MlpPolicy(weights, self.env.allocation, {})
 
     def advance(self) -> None:

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures and pictures of README and docs, made anew: `make results`.
+
+Runs each measurement whose JSON is not in `docs/results/` (all of them with `--again`), then writes the page
+`docs/results/index.md`, the table between the markers of README.md, and the picture. A figure in the README is
+therefore one that a command printed, and a test compares the two.
+
+    python benchmarks/results.py            # measure what is missing, write the pages
+    python benchmarks/results.py --again    # measure everything, about half an hour on 2 cores
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stope.base.files import write_atomic, write_json
+from stope.view.picture import readme_picture
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "docs" / "results"
+STOPE = str(Path(sys.executable).with_name("stope"))
+COMMANDS = {
+    "mission": [STOPE, "mine", "--json"],
+    "evaluate": [STOPE, "evaluate", "dock", "--json"],
+    "flight": [sys.executable, "benchmarks/flight.py", "--json"],
+    "world": [sys.executable, "benchmarks/world.py", "--json"],
+    "train": [sys.executable, "benchmarks/train.py", "--json"],
+}
+"""What is measured, in this order; each prints one JSON object."""
+SHOWN = {
+    "mission": "stope mine",
+    "evaluate": "stope evaluate dock",
+    "flight": "python benchmarks/flight.py",
+    "world": "python benchmarks/world.py",
+    "train": "python benchmarks/train.py",
+}
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def percent(rate: Mapping[str, Any]) -> str:
+    """A rate with its interval and n."""
+    return f"{100 * rate['success']:.1f} % ({100 * rate['low']:.1f} to {100 * rate['high']:.1f}, n = {rate['n']})"
+
+
+def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The table: what, how much, by which command."""
+    out: list[tuple[str, str, str]] = []
+    dock = found["evaluate"]["skills"]["dock"]
+    for name, what in (("default", "default physics"), ("prior", "the whole prior")):
+        out.append((f"docking, {what}: policy", percent(dock["conditions"][name]), "evaluate"))
+        out.append((f"docking, {what}: classical controller", percent(dock["baselines"]["pd"][name]), "evaluate"))
+    ore = next(f for f in found["mission"]["figures"] if f["name"] == "ore delivered")
+    out.append(("ore in 30 days, 20 robots at Ryugu",
+                f"{ore['value']:.1f} t (mean of {ore['n']} months, {ore['low']:.1f} to {ore['high']:.1f})",
+                "mission"))  # fmt: skip
+    flight = found["flight"]
+    cover, docking = flight["coverage"], flight["docking"]
+    band = cover["band_with_design_effect"]
+    out.append((f"{flight['logs']} stand-in flights: 90 % intervals that hold the truth",
+                f"{100 * cover['share']:.1f} % of {cover['n']} (band {100 * band[0]:.0f} to {100 * band[1]:.0f})",
+                "flight"))  # fmt: skip
+    before, after = (1000 * sum(docking[k]) / len(docking[k]) for k in ("before_m", "after_m"))
+    out.append(("docking error in the true world, before and after one flight",
+                f"{before:.1f} to {after:.1f} mm; no worse in {docking['num_no_worse']} of {docking['num_logs']}",
+                "flight"))  # fmt: skip
+    fit = flight["fit_s"]
+    out.append(("one fit of a 5-minute log", f"{fit['median']:.0f} s, longest {fit['max']:.0f} s",
+                "flight"))  # fmt: skip
+    for name, scene in found["world"]["scenes"].items():
+        out.append((f"MuJoCo path, {name}: rate over the floor, with over without our forces",
+                    f"{scene['ratio']:.2f}, {scene['force_ratio']:.2f}", "world"))  # fmt: skip
+    out.append(("fused kernel over MuJoCo path", f"{found['world']['fused_vs_mujoco']:.0f} x", "world"))
+    times = found["train"]["success_95_s"]
+    shown = {k: ", ".join("not reached" if t is None else f"{t:.0f}" for t in v) for k, v in times.items()}
+    out.append(("seconds of learning to 95 % success, three seeds: stope; stable-baselines3",
+                f"{shown['stope']}; {shown['sb3']}", "train"))  # fmt: skip
+    return out
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The table as Markdown."""
+    lines = ["| what | measured | command |", "|---|---|---|"]
+    lines += [f"| {what} | {value} | `{SHOWN[key]}` |" for what, value, key in rows(found)]
+    return "\n".join(lines)
+
+
+def gravity_table(found: Mapping[str, Any]) -> str:
+    """Success by gravity as Markdown, policy and baselines side by side."""
+    dock = found["evaluate"]["skills"]["dock"]
+    lines = ["| gravity | policy | classical controller |", "|---|---|---|"]
+    for name, row in dock["gravities"].items():
+        policy = row.get("policy", row)
+        rival = row.get("baselines", {}).get("pd", row.get("pd"))
+        lines.append(f"| {name} | {percent(policy)} | {percent(rival) if rival else ''} |")
+    return "\n".join(lines)
+
+
+def times_faster(ratio: float | None) -> str:
+    """A speed-up; None means that the rival reached the goal on too few seeds to have a median."""
+    return "not known, because SB3 missed the goal on most seeds" if ratio is None else f"{ratio:.1f}"
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """docs/results/index.md."""
+    alone = times_faster(found["train"]["speedup_on_stope_batch_median"])
+    machine = json.dumps(found["world"].get("hardware", {}), sort_keys=True)
+    return "\n".join(
+        [
+            "# Results",
+            "",
+            "Written by `make results` from the JSON beside this page; nothing is typed by hand. Stand-in flights are",
+            "simulated by an independent engine. Success rates carry n and Clopper-Pearson 95 % intervals.",
+            "",
+            table(found),
+            "",
+            "## Docking by gravity",
+            "",
+            "The same policy at places of uniform gravity without air; it is told nothing of gravity. Where the",
+            "thrusters cannot hold the weight, nothing can dock.",
+            "",
+            gravity_table(found),
+            "",
+            "## Against stable-baselines3",
+            "",
+            f"Median speed-up {times_faster(found['train']['speedup_median'])}; with SB3 on stope's own batch, so that",
+            f"only the learner differs, {alone}. The settings of",
+            "SB3 are the best of a search that is written down in `benchmarks/sb3_search.json`.",
+            "",
+            "## Machine",
+            "",
+            f"`{machine}`",
+            "",
+        ]
+    )
+
+
+def written_readme(text: str, found: Mapping[str, Any]) -> str:
+    """README with the table put between its markers."""
+    return re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{table(found)}\n{END}", text, flags=re.DOTALL)
+
+
+def load() -> dict[str, Any]:
+    """What was measured, by name."""
+    return {name: json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8")) for name in COMMANDS}
+
+
+def measure(name: str) -> None:
+    """Run one command and keep its JSON; of the mission only what is shown and what the picture needs."""
+    sys.stderr.write(f"{name}: {SHOWN[name]}\n")
+    done = subprocess.run(COMMANDS[name], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout)
+    if name == "mission":
+        readme_picture(found, ROOT / "docs" / "mission.png")
+        found = {key: found[key] for key in ("title", "answer", "figures", "provenance", "timing")}
+    write_json(KEPT / f"{name}.json", found)
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--again", action="store_true", help="measure everything again")
+    given = parser.parse_args()
+    for name in COMMANDS:
+        if given.again or not (KEPT / f"{name}.json").exists():
+            measure(name)
+    found = load()
+    write_atomic(KEPT / "index.md", page(found))
+    readme = ROOT / "README.md"
+    write_atomic(readme, written_readme(readme.read_text(encoding="utf-8"), found))
+
+
+if __name__ == "__main__":
+    main()
