@@ -6,30 +6,39 @@ Nothing is drawn here. The numbers come from the shape that the physics uses, ro
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.errors import RangeError
+from stope.base.seeding import generator
 from stope.base.units import DEG
-from stope.fleet.legs import Flown
+from stope.fleet.legs import LegConfig, Route, fly_legs
+from stope.learn.evaluate import draw_truths
 from stope.world.batch import CONTROL_PERIOD, World
+from stope.world.belief import Belief
+from stope.world.physics import index_of
+from stope.world.robots import Robot
+from stope.world.shape import TriangleMesh
 from stope.world.site import Site
 
-__all__ = ["LegRecorder", "body_picture", "ground_map"]
+__all__ = ["body_picture", "ground_map", "sample_legs"]
 
 Floats = NDArray[np.float64]
 
 SCAN_STEP = 2.0
 """First step down in search of the ground [m] (chosen: a tenth of the facets of the shipped shapes)."""
-CAMERA_LEAD_DEG = 35.0
-"""Longitude from the camera to the site [deg] (chosen: the site stands off the middle, so that relief shows)."""
+RECORD_EVERY = 25
+"""Control steps between two points of a leg that are kept: 5 s."""
+CAMERA_LEAD_DEG = -32.0
+"""Longitude from the camera to the site [deg] (chosen: the site stands left of the middle, towards the light)."""
 CAMERA_SHARE = 0.35
 """Latitude of the camera over that of the site [1] (chosen: near the equator a spinning top looks like one)."""
-SUN_C = (-0.62, 0.50, 0.60)
+SUN_C = (-0.60, 0.42, 0.68)
 """Direction of the light in the camera's axes: from the upper left, behind the viewer (chosen)."""
 AMBIENT = 0.12
 """Brightness of a facet that the light does not reach (chosen)."""
@@ -56,10 +65,8 @@ def ground_map(site: Site, half_width: float, num: int = 97) -> dict[str, Any]:
         raise RangeError(f"ground_map = {half_width} m, {num} points: expected a positive width and 2 points or more.")
     axis = np.linspace(-half_width, half_width, num)
     east, north = (grid.ravel() for grid in np.meshgrid(axis, axis))
-    if site.body.kind == "uniform":
-        ground = np.full(num * num, -site.height)
-    else:
-        ground = _ground_under(site, east, north)
+    is_flat = site.body.kind == "uniform"
+    ground = np.full(num * num, -site.height) if is_flat else _ground_under(site, east, north)
     radius = float(np.linalg.norm(site.position_l0))
     return {"half_width": float(half_width), "radius": round(radius, 2),
             "ground": np.round(ground, 2).reshape(num, num).tolist()}  # fmt: skip
@@ -95,35 +102,53 @@ def _ground_under(site: Site, east: Floats, north: Floats) -> Floats:
     return 0.5 * (low + high)
 
 
-class LegRecorder:
-    """Keeps where legs went; give it to `fly_legs` as `on_step`.
+def sample_legs(
+    legs: Mapping[str, tuple[Route, Route]],
+    robot: Robot,
+    belief: Belief,
+    *,
+    seed: int,
+    payload: float,
+    config: LegConfig | None = None,
+    num_threads: int = 1,
+) -> list[dict[str, Any]]:
+    """Fly every leg once, for the map alone: no figure comes from it.
 
     Args:
-        names: One a world, such as "out-alder".
-        every: Control steps between two points that are kept.
+        legs: Routes out and back by depot, from `plan_legs` with the same `config`.
+        robot: Who flies; out empty, back loaded.
+        belief: What is thought of the robots; each physics is a draw from it, and each robot flies by it.
+        seed: Root seed of the draws, the starts and the sensors.
+        payload: On the way back [kg].
+        config: What a leg is.
+        num_threads: Threads of the physics; the legs do not depend on it.
+
+    Returns:
+        For each leg up to its end: `name`, `east`, `north`, `up` [m] in the site's level frame, rounded to 10 cm, and
+        `is_success`.
     """
+    routes = [route for pair in legs.values() for route in pair]
+    names = [f"{way}-{depot}" for depot in legs for way in ("out", "back")]
+    theta = robot.prior.theta(draw_truths(belief, len(routes), rng=generator(seed, "sample legs")))
+    theta[:, index_of("payload")] = [payload * (k % 2) for k in range(len(routes))]
+    track: list[Floats] = []
+    steps = itertools.count()
 
-    def __init__(self, names: Sequence[str], *, every: int = 25) -> None:
-        """Begin with nothing."""
-        self.names, self.every = tuple(names), every
-        self._steps = 0
-        self._points: list[Floats] = []
+    def record(world: World, _: NDArray[np.float32]) -> None:
+        if next(steps) % RECORD_EVERY == 0:
+            track.append(world.position_l.copy())
 
-    def __call__(self, world: World, actions: NDArray[np.float32]) -> None:
-        """Keep the positions of this step, if it is its turn."""
-        if self._steps % self.every == 0:
-            self._points.append(world.position_l.copy())
-        self._steps += 1
-
-    def legs(self, flown: Flown) -> list[dict[str, Any]]:
-        """Legs for a site map, each up to its end: `name`, `east`, `north` and `up` [m], rounded to 1 cm."""
-        track = np.round(np.array(self._points), 2)
-        out = []
-        for k, name in enumerate(self.names):
-            num = max(2, math.ceil(flown.duration[k] / (self.every * CONTROL_PERIOD)))
-            east, north, up = track[:num, k].T.tolist()
-            out.append({"name": name, "east": east, "north": north, "up": up, "is_success": bool(flown.failure[k] == 0)})
-        return out
+    flown = fly_legs(
+        routes, robot, config=config or LegConfig(), route_index=np.arange(len(routes)), theta=theta,
+        told=np.tile(belief.summary(), (len(routes), 1)), seed=seed, num_threads=num_threads, on_step=record,
+    )  # fmt: skip
+    points = np.round(np.array(track), 1)
+    out = []
+    for k, name in enumerate(names):
+        num = max(2, math.ceil(flown.duration[k] / (RECORD_EVERY * CONTROL_PERIOD)))
+        east, north, up = points[:num, k].T.tolist()
+        out.append({"name": name, "east": east, "north": north, "up": up, "is_success": bool(flown.is_success[k])})
+    return out
 
 
 def body_picture(site: Site) -> dict[str, Any]:
@@ -147,9 +172,8 @@ def body_picture(site: Site) -> dict[str, Any]:
     near = np.flatnonzero(normals[:, 2] > 0.0)
     near = near[np.argsort(corners[mesh.faces[near]].mean(axis=1)[:, 2], kind="stable")]
     light = np.array(SUN_C) / np.linalg.norm(SUN_C)
-    lit = np.maximum(normals[near] @ light, 0.0)
-    # Lommel and Seeliger: a dark rough body hardly darkens towards its edge.
-    shade = AMBIENT + (1.0 - AMBIENT) * 2.0 * lit / (lit + normals[near, 2] + 1e-9) * np.minimum(1.0, 3.0 * lit)
+    lit = np.maximum(_softened(mesh, normals)[near] @ light, 0.0)
+    shade = AMBIENT + (1.0 - AMBIENT) * lit
     used, index = np.unique(mesh.faces[near], return_inverse=True)
     poles = {name: np.array([0.0, 0.0, sign]) for name, sign in (("north", 1.0), ("south", -1.0))}
     return {
@@ -162,6 +186,16 @@ def body_picture(site: Site) -> dict[str, Any]:
         "latitude_deg": round(latitude, 3),
         "longitude_deg": round(longitude, 3),
     }
+
+
+def _softened(mesh: TriangleMesh, normals: Floats) -> Floats:
+    """Unit normals (num_faces, 3) halfway between each facet's own and the mean of its neighbours' at its corners."""
+    at_corners = np.zeros((len(mesh.vertices), 3))
+    for k in range(3):
+        np.add.at(at_corners, mesh.faces[:, k], normals)
+    around = at_corners[mesh.faces].sum(axis=1)
+    mixed = normals + around / np.linalg.norm(around, axis=1, keepdims=True)
+    return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
 
 
 def _camera_axes(latitude_deg: float, longitude_deg: float) -> Floats:

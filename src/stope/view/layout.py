@@ -22,7 +22,7 @@ BASES = ("measured", "simulated", "assumed", "extrapolated")
 extrapolated: beyond what was measured."""
 
 
-def plain(report: Any, where: str = "report") -> dict[str, Any]:  # noqa: ANN401 -- unchecked data
+def plain(report: Any, where: str = "report") -> dict[str, Any]:
     """A report as JSON gives it back: keys sorted, tuples as lists.
 
     Raises:
@@ -31,10 +31,10 @@ def plain(report: Any, where: str = "report") -> dict[str, Any]:  # noqa: ANN401
     try:
         return json.loads(json.dumps(report, sort_keys=True, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: {_culprit(report, where) or error}.") from None
+        raise ConfigError(f"{_culprit(report, where) or f'{where}: {error}'}.") from None
 
 
-def check_report(report: Any, where: str = "report") -> None:  # noqa: ANN401 -- unchecked data
+def check_report(report: Any, where: str = "report") -> None:
     """Refuse a report that lacks something.
 
     Raises:
@@ -74,7 +74,7 @@ def _table(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     return data[key]
 
 
-def _check_section(section: Any, where: str) -> None:  # noqa: ANN401 -- unchecked data
+def _check_section(section: Any, where: str) -> None:
     check_keys(section, where, needs=("title", "text"), allows=("figures", "table", "plots"))
     check_text(section["title"], f"{where}.title")
     check_text(section["text"], f"{where}.text", may_be_empty=True)
@@ -95,7 +95,7 @@ def _check_section(section: Any, where: str) -> None:  # noqa: ANN401 -- uncheck
             _check_leaf(cell, f"{at}[{k}]")
 
 
-def _check_figure(figure: Any, where: str) -> None:  # noqa: ANN401 -- unchecked data
+def _check_figure(figure: Any, where: str) -> None:
     check_keys(figure, where, needs=("name", "value", "unit", "kind", "how", "basis"),
                allows=("low", "high", "level", "n", "what"))  # fmt: skip
     check_text(figure["name"], f"{where}.name")
@@ -107,9 +107,17 @@ def _check_figure(figure: Any, where: str) -> None:  # noqa: ANN401 -- unchecked
         if figure[key] not in known:
             raise ConfigError(f"{at}.{key} = {figure[key]!r}: expected one of {', '.join(known)}.")
     given = {key: figure.get(key) for key in ("low", "high", "level", "n")}
-    for key, value in {"value": figure["value"], **given}.items():
-        if (value is not None or key == "value") and not is_number(value):
-            raise ConfigError(f"{at}.{key} = {value!r}: expected a finite number.")
+    _check_numbers_of(figure["value"], given, at)
+    if figure["kind"] == "rate":
+        _check_rate(figure["value"], given, at)
+    elif figure["kind"] in {"mean", "median"} and given["n"] is None:
+        raise ConfigError(f"{at}.n: missing. A {figure['kind']} says of how many.")
+
+
+def _check_numbers_of(value: Any, given: Mapping[str, Any], at: str) -> None:
+    for key, number in {"value": value, **given}.items():
+        if (number is not None or key == "value") and not is_number(number):
+            raise ConfigError(f"{at}.{key} = {number!r}: expected a finite number.")
     if len({given[key] is None for key in ("low", "high", "level")}) > 1:
         raise ConfigError(f"{at}: expected all of 'low', 'high' and 'level', or none.")
     if given["n"] is not None and (given["n"] != int(given["n"]) or given["n"] < 1):
@@ -119,10 +127,6 @@ def _check_figure(figure: Any, where: str) -> None:  # noqa: ANN401 -- unchecked
             raise ConfigError(f"{at}.low = {given['low']:g}: lies above high = {given['high']:g}.")
         if not 0.0 < given["level"] < 1.0:
             raise ConfigError(f"{at}.level = {given['level']:g}: expected a fraction between 0 and 1.")
-    if figure["kind"] == "rate":
-        _check_rate(figure["value"], given, at)
-    elif figure["kind"] in {"mean", "median"} and given["n"] is None:
-        raise ConfigError(f"{at}.n: missing. A {figure['kind']} says of how many.")
 
 
 def _check_rate(value: float, given: Mapping[str, Any], at: str) -> None:
@@ -136,7 +140,7 @@ def _check_rate(value: float, given: Mapping[str, Any], at: str) -> None:
         )
 
 
-def _check_tree(value: Any, where: str) -> None:  # noqa: ANN401 -- unchecked data
+def _check_tree(value: Any, where: str) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             _check_tree(inner, f"{where}.{key}")
@@ -147,12 +151,12 @@ def _check_tree(value: Any, where: str) -> None:  # noqa: ANN401 -- unchecked da
         _check_leaf(value, where)
 
 
-def _check_leaf(value: Any, where: str) -> None:  # noqa: ANN401 -- unchecked data
+def _check_leaf(value: Any, where: str) -> None:
     if not (value is None or isinstance(value, str | bool) or is_number(value)):
         raise ConfigError(f"{where} = {value!r}: expected text, a finite number, yes or no, or nothing.")
 
 
-def _culprit(value: Any, where: str) -> str:  # noqa: ANN401 -- unchecked data
+def _culprit(value: Any, where: str) -> str:
     """Where the first thing stands that JSON has no word for."""
     if isinstance(value, Mapping):
         found = (_culprit(inner, f"{where}.{key}") for key, inner in value.items())
@@ -161,5 +165,5 @@ def _culprit(value: Any, where: str) -> str:  # noqa: ANN401 -- unchecked data
     elif value is None or isinstance(value, str | bool) or is_number(value):
         return ""
     else:
-        return f"{where.removeprefix('report.')} = {value!r} is not JSON: expected text, a list, a table or a finite number"
+        return f"{where} = {value!r}: expected text, a list, a table or a finite number"
     return next((text for text in found if text), "")

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -22,11 +23,13 @@ __all__ = ["NIGHT", "PAPER", "Look", "axes_in", "css_variables", "draw_figure", 
 
 WIDTH = 440.0
 """Of a plot on a page [px]: two stand side by side on a desk, one fills a telephone."""
-FONT_SIZE = 11.5
+FONT_SIZE = 12.5
 """Of the words in a plot [px]."""
 PNG_DPI = 216
 """Of a PNG, three pixels for each of the page's (a point is a pixel here)."""
-_SETTINGS = {
+IMAGE_DPI = 170
+"""Of images inside an SVG; its lines have no resolution."""
+_SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so the layout is the same on every machine
     "font.size": FONT_SIZE,
@@ -73,7 +76,7 @@ class Look:
 
 
 PAPER = Look(
-    ground="#fbfaf7", ink="#1e2126", muted="#5d6169", rule="#d9d6ce", accent="#a5431b", accent_soft="#d0855f",
+    ground="#fbfaf7", ink="#1e2126", muted="#5d6169", rule="#d9d6ce", accent="#a5431b", accent_soft="#c4764d",
     accent_pale="#ecc9b5", slate="#3f6079", slate_soft="#93aabb", grey="#a3a19b", grey_soft="#e3e1da",
     alarm="#2f2b3d", alarm_soft="#77718c",
 )  # fmt: skip
@@ -119,6 +122,7 @@ def axes_in(axes: Axes, look: Look, *, sides: str = "lb", grid: str = "") -> Axe
 
 def svg(figure: Figure) -> str:
     """A figure as an SVG document; the same bytes for the same figure."""
+    figure.set_dpi(IMAGE_DPI)
     with rc_context(_SETTINGS):
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(
@@ -161,6 +165,6 @@ def page_svg(document: str, *, key: str, label: str) -> str:
     for field in fields(Look):
         body = body.replace(getattr(PAPER, field.name), f"var(--{field.name.replace('_', '-')})")
     body = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", body)
-    body = re.sub(r"(?<=\d\.\d\d)\d+(?=[ \"\n,);])", "", body)
+    body = re.sub(r"<[^>]*>", lambda m: re.sub(r"(\d\.\d\d)\d+", r"\1", m[0]) if " d=" in m[0] else m[0], body)
     body = re.sub(r"\n\s*", "\n", body)
     return f'<svg viewBox="{view[1]}" role="img" aria-label="{label}">{body}'

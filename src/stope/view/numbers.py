@@ -80,11 +80,13 @@ def _decimals(size: float, *, digits: int) -> int:
 
 def _scale(figure: Mapping[str, Any]) -> tuple[float, str, int | None]:
     """Factor, unit and decimals that a figure is shown with."""
-    low, high, value = figure.get("low"), figure.get("high"), figure["value"]
+    low: Any = figure.get("low")
+    high: Any = figure.get("high")
+    value = figure["value"]
     if figure["kind"] != "rate":
         return 1.0, figure["unit"], None if low is None else decimals_for(low, high, value)
     decimals = 1
-    while decimals < 4 and any(_looks_certain(x, decimals) for x in (value, low, high)):
+    while decimals < MAX_DECIMALS and _looks_certain(value, decimals):
         decimals += 1
     return 100.0, "%", decimals
 
@@ -95,4 +97,6 @@ def _looks_certain(rate: float, decimals: int) -> bool:
 
 
 def _raised(exponent: int) -> str:
-    return str(exponent).translate(str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"))
+    return str(exponent).translate(
+        str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+    )

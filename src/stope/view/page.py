@@ -22,13 +22,15 @@ LONG_TABLE = 16
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may load for the page: nothing from anywhere."""
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s<>\"'&]*[^\s<>\"'&.,;:)]")
+_UNIT_AFTER = re.compile(r"(?<=\d) (?=(?:%|t|kg|g|m|mm|cm|km|s|h|deg|N|W|Wh|kWh)(?!\w))")
+"""A space that must not break a line."""
 _CODE = re.compile(r"`([^`]+)`")
-_NUMERIC = re.compile(r"^[\u2212+-]?[\d\u202f., ]*\d[\d\u202f., ]*( ?%| to .*)?$|^$")
+_NUMERIC = re.compile(r"^([\u2212+-]?\d[\d\u202f.,]*(e[+-]?\d+)?( ?%)?( to .*)?)?$")
 
 
 def words(text: str) -> str:
     """Escaped text; `code` as such, a DOI as a link (a link is not fetched)."""
-    escaped = html.escape(text, quote=True)
+    escaped = html.escape(_UNIT_AFTER.sub("\u00a0", text), quote=True)
     linked = _DOI.sub(lambda m: f'<a href="https://doi.org/{m[0]}">{m[0]}</a>', escaped)
     return _CODE.sub(r"<code>\1</code>", linked)
 
@@ -115,7 +117,7 @@ def _body_cell(text: str, column: int, *, is_number: bool) -> str:
     return f"<td{' class=number' if is_number else ''}>{words(text)}</td>"
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 -- a leaf of JSON
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -155,7 +157,9 @@ def assumption_table(rows: Sequence[Mapping[str, Any]]) -> str:
         f'<td class="path">{words(row["source"])}</td></tr>'
         for row in rows
     )
-    head = '<tr><th scope="col">assumption</th><th scope="col" class="number">value</th><th scope="col">source</th></tr>'
+    head = (
+        '<tr><th scope="col">assumption</th><th scope="col" class="number">value</th><th scope="col">source</th></tr>'
+    )
     whole = f'<div class="stack"><table><thead>{head}</thead><tbody>\n{body}\n</tbody></table></div>\n'
     if len(rows) < LONG_TABLE:
         return whole
@@ -190,7 +194,7 @@ def _leaves(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
     return out
 
 
-def _raw(value: Any) -> str:  # noqa: ANN401 -- a leaf of JSON
+def _raw(value: Any) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -41,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
 """By the name in a plot's `kind`."""
 
 
-def check_plot(plot: Any, where: str = "plot") -> None:  # noqa: ANN401 -- unchecked data
+def check_plot(plot: Any, where: str = "plot") -> None:
     """Refuse a plot that cannot be drawn.
 
     Raises:
@@ -80,6 +80,6 @@ def save_plot(plot: Mapping[str, Any], path: Path) -> None:
         write_atomic(path, png(figure, ground=PAPER.ground))
 
 
-def _figure(plot: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- a matplotlib Figure
+def _figure(plot: Mapping[str, Any]) -> Any:
     kind, data = KINDS[plot["kind"]], plot["data"]
     return draw_figure(lambda panel, look: kind.draw(panel, data, look), kind.height(data), PAPER)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -58,7 +59,7 @@ def _draw(panel: FigureBase, data: Data, look: Look) -> None:
     worst = min(row["low"] for row in rows)
     for axes, title in ((left, "success"), (middle, "time [s]"), (right, "propellant [g]")):
         axes_in(axes, look, sides="b", grid="x")
-        axes.set_title(title, loc="left")
+        axes.set_title(title, loc="left", color=look.ink)
         axes.tick_params(axis="y", length=0, labelcolor=look.ink)
         axes.xaxis.set_major_locator(MaxNLocator(3))
     for row, y in zip(rows, places, strict=True):
@@ -67,11 +68,12 @@ def _draw(panel: FigureBase, data: Data, look: Look) -> None:
         for axes, key, scale in ((middle, "duration_s", 1.0), (right, "propellant_kg", 1e3)):
             _mark(axes, y, tuple(scale * row[key][q] for q in ("p05", "median", "p95")), colour)
     left.set_xlim(min(worst, 0.9) - 0.01, 1.005)
+    left.set_xticks([math.ceil(20.0 * min(worst, 0.9)) / 20.0, 1.0])
     left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f}{THIN}%"))
     left.set(ylim=(max(places) + CELL, min(places) - CELL))
     left.set_yticks(list(ticks.values()), list(ticks))
     for axes in (middle, right):
-        axes.set_xlim(left=0.0)
+        axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
     _key(panel, rows, shades, look)
 
 
@@ -94,9 +96,8 @@ def _mark(axes: Axes, y: float, values: tuple[float, ...], colour: str) -> None:
 
 
 def _shades(num: int, look: Look) -> list[str]:
-    """Grey for the empty robot, then the accent from pale to full; only colours of the look, so that pages recolour."""
-    steps = (look.accent_pale, look.accent_soft, look.accent)
-    return [look.slate, *(steps[min(2, 3 * k // max(num, 1))] for k in range(num))]
+    """One for the empty robot, one for each half of the payloads: only colours of the look, so that pages recolour."""
+    return [look.slate, *(look.accent_soft if 2 * k < num else look.accent for k in range(num))]
 
 
 def _key(panel: FigureBase, rows: list[dict[str, Any]], shades: list[str], look: Look) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
-from stope.view.numbers import decimals_for, number
+from stope.view.numbers import THIN, number
 from stope.view.plots.kind import Data, FigureBase, Kind, check_band, check_keys, check_text, is_number
 
 __all__ = ["BELIEF"]
@@ -47,18 +47,20 @@ def _draw(panel: FigureBase, data: Data, look: Look) -> None:
         axes.hlines(y, -1.0, 1.0, color=look.grey_soft, linewidth=9.0)
         axes.hlines(y, low, high, color=look.accent, linewidth=4.0)
         axes.plot(median, y, color=look.accent, marker="o", markersize=5.0)
-        decimals = decimals_for(row["low"], row["high"], row["median"])
-        unit = "" if row["unit"] == "1" else f" {row['unit']}"
-        axes.annotate(f"{number(row['low'], decimals)} to {number(row['high'], decimals)}{unit}", (1.0, y),
-                      xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center",
-                      color=look.muted, fontsize="small", annotation_clip=False)  # fmt: skip
+        left = 100.0 * (high - low) / 2.0
+        axes.annotate(f"{number(left, 0 if left >= 9.5 else 1)}{THIN}%", (1.0, y), (40, 0), va="center", ha="right",
+                      xycoords=("axes fraction", "data"), textcoords="offset points", color=look.muted,
+                      annotation_clip=False)  # fmt: skip
     reach = max(1.15, *(abs(row[k] - 0.5 * (row["prior_low"] + row["prior_high"])) * 2.0
                         / (row["prior_high"] - row["prior_low"]) for row in rows for k in ("low", "high")))  # fmt: skip
     axes.set(xlim=(-reach, reach), ylim=(len(rows) - 0.4, -0.6))
     axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes.tick_params(axis="y", length=0, labelcolor=look.ink)
-    axes.set_xticks([-1.0, 1.0], ["5 %\nbefore", "95 %\nbefore"])
+    axes.set_xticks([-1.0, 1.0], [f"5{THIN}%", f"95{THIN}%"])
     axes.tick_params(axis="x", length=0)
+    axes.set_xlabel("scaled to the interval before the flight")
+    axes.annotate("width left", (1.0, -0.9), (40, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                  ha="right", va="bottom", color=look.muted, annotation_clip=False)  # fmt: skip
 
 
-BELIEF = Kind(check=_check, height=lambda data: 60.0 + ROW * len(data["parameters"]), draw=_draw)
+BELIEF = Kind(check=_check, height=lambda data: 82.0 + ROW * len(data["parameters"]), draw=_draw)

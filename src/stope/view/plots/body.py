@@ -22,8 +22,6 @@ __all__ = ["BODY"]
 DARK = np.array([0x17, 0x16, 0x18]) / 255.0
 LIGHT = np.array([0xD6, 0xCF, 0xC4]) / 255.0
 """Of a facet in shadow and in light."""
-RASTER_DPI = 216
-"""Of the facets, which are kept as an image: three pixels for each of the page's."""
 MARGIN = 1.14
 """Half width of the picture over the largest reach of the body [1]."""
 
@@ -37,7 +35,9 @@ def _check(data: Data, where: str) -> None:
     for k, face in enumerate(data["faces"]):
         check_numbers(face, f"{where}.faces[{k}]", num=3)
         if not all(isinstance(i, int) and 0 <= i < len(data["points"]) for i in face):
-            raise ConfigError(f"{where}.faces[{k}] = {list(face)}: expected indices from 0 to {len(data['points']) - 1}.")
+            raise ConfigError(
+                f"{where}.faces[{k}] = {list(face)}: expected indices from 0 to {len(data['points']) - 1}."
+            )
     check_numbers(data["site"], f"{where}.site", num=2)
     check_keys(data["axis"], f"{where}.axis", needs=("north", "south"))
     for name in ("north", "south"):
@@ -60,9 +60,9 @@ def draw_body(axes: Axes, data: Data, look: Look) -> None:
     points, faces = np.asarray(data["points"], dtype=float), np.asarray(data["faces"], dtype=int)
     shade = np.asarray(data["shade"], dtype=float)[:, None]
     colours = DARK + (LIGHT - DARK) * shade
-    # An edge of the facet's own colour closes the hairlines between neighbours.
+    # Without antialiasing there are no hairlines between neighbours.
     axes.add_collection(
-        PolyCollection(points[faces], facecolors=colours, edgecolors=colours, linewidths=0.3, rasterized=True)
+        PolyCollection(list(points[faces]), facecolors=colours, linewidths=0.0, antialiaseds=False, rasterized=True)
     )
     lines = [np.asarray(line, dtype=float) for line in data["graticule"]]
     axes.add_collection(LineCollection(lines, colors=PLATE, linewidths=0.6, alpha=0.22))
@@ -71,7 +71,9 @@ def draw_body(axes: Axes, data: Data, look: Look) -> None:
         out = end / np.linalg.norm(end)
         reach = float(np.abs(points @ out).max())
         axes.plot(*np.column_stack([1.01 * reach * out, 1.07 * reach * out]), color=look.muted, linewidth=1.2)
-        axes.annotate(letter, 1.10 * reach * out, color=look.muted, ha="center", va="center")
+        axes.annotate(
+            letter, (1.10 * reach * out[0], 1.10 * reach * out[1]), color=look.muted, ha="center", va="center"
+        )
     x, y = data["site"]
     axes.plot(x, y, marker="o", markersize=15.0, markerfacecolor="none", markeredgecolor=LEG, markeredgewidth=1.8)
     axes.plot(x, y, marker="o", markersize=4.0, color=LEG)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Docking errors before and after a flight, as two distributions on one scale.
 
-`before-after`: `before` and `after`, the errors one by one, in `unit` ("m" is shown in millimetres when they are small).
+`before-after`: `before` and `after`, the errors one by one, in `unit`; small metres are shown in millimetres.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
-from stope.view.numbers import THIN, decimals_for, number
+from stope.view.numbers import THIN, decimals_for, quantity
 from stope.view.plots.kind import Data, FigureBase, Kind, check_keys, check_numbers, check_text
 
 __all__ = ["BEFORE_AFTER"]
@@ -46,12 +46,13 @@ def _draw(panel: FigureBase, data: Data, look: Look) -> None:
         median, low, high = (float(q) for q in np.quantile(x, (0.5, 0.05, 0.95)))
         decimals = decimals_for(low, high, median)
         axes.vlines(median, 0.0, 1.12 * highest, color=line, linewidth=1.6)
-        beyond = int((x > top).sum())
-        text = f"{key}: median {number(median, decimals)}{THIN}{unit}, 95{THIN}% below {number(high, decimals)}{THIN}{unit}"
-        axes.set_title(text + (f" ({beyond} beyond the scale)" if beyond else ""), loc="left", color=look.ink)
+        text = f"median {quantity(median, unit, decimals)}, 95{THIN}% below {quantity(high, unit, decimals)}"
+        axes.set_title(f"{key}: {text}", loc="left", color=look.ink)
         axes.set(ylim=(0.0, 1.15 * highest), xlim=(0.0, top), yticks=[])
         if key == "after":
-            axes.set_xlabel(f"distance from the pose [{unit}]; n = {len(rows['before'])} and {len(rows['after'])}")
+            beyond = sum(int((errors > top).sum()) for errors in rows.values())
+            counts = f"n = {len(rows['before'])} and {len(rows['after'])}" + (f"; {beyond} beyond" if beyond else "")
+            axes.set_xlabel(f"distance from the pose [{unit}]; {counts}")
         else:
             axes.tick_params(labelbottom=False)
 

@@ -7,6 +7,8 @@ them, `marks` of `name`, `east`, `north`, and `legs` of `name`, `east`, `north` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -24,6 +26,13 @@ LIGHT = np.array([0xEF, 0xE9, 0xDF]) / 255.0
 WORDS, PLATE, LEG, LINE = "#22201e", "#f7f3ec", "#c2410c", "#6b645c"
 SUN_L = (-0.55, 0.55, 0.63)
 """Direction of the light: from the north-west, as on maps (chosen)."""
+PLACES = (((0, 1), ("center", "bottom")), ((1, 0), ("left", "center")), ((0, -1), ("center", "top")),
+          ((-1, 0), ("right", "center")))  # fmt: skip
+"""Where the name of a mark may stand: above, right, below, left."""
+DRAWN_WIDTH = 360.0
+"""Of the map in the drawing, about [px]; for the places of names only."""
+SMOOTH = 300
+"""Points a side of the shaded picture."""
 RELIEF = 1.6
 """How much steeper the ground is lit than it is (chosen)."""
 
@@ -73,7 +82,7 @@ def draw_map(axes: Axes, data: Data) -> None:
     spacing = 2.0 * half / (len(ground) - 1)
     shade = hill_shade(ground, spacing)
     low, high = np.quantile(shade, (0.01, 0.99))
-    shade = np.clip((shade - low) / max(high - low, 1e-9), 0.0, 1.0)[..., None]
+    shade = _finer(np.clip((shade - low) / max(high - low, 1e-9), 0.0, 1.0))[..., None]
     picture = np.round(255.0 * (DARK + (LIGHT - DARK) * shade)).astype(np.uint8)
     axes.imshow(picture, origin="lower", extent=(-half, half, -half, half), interpolation="none")
     axis = np.linspace(-half, half, len(ground))
@@ -85,19 +94,58 @@ def draw_map(axes: Axes, data: Data) -> None:
     for leg in data.get("legs", []):
         style = "-" if leg.get("is_success", True) else ":"
         axes.plot(leg["east"], leg["north"], color=LEG, linewidth=1.5, linestyle=style)
-    for mark in data["marks"]:
-        _mark(axes, mark, is_home=mark["east"] == 0.0 and mark["north"] == 0.0)
+    for mark, place in zip(data["marks"], _label_places(data["marks"], half), strict=True):
+        _mark(axes, mark, place, is_home=mark["east"] == 0.0 and mark["north"] == 0.0)
     _scale_bar(axes, half)
     axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
 
 
-def _mark(axes: Axes, mark: Data, *, is_home: bool) -> None:
+def _finer(shade: Floats) -> Floats:
+    """The same brightness, softened by a grid point and laid on SMOOTH points a side, linear in between."""
+    for axis in (0, 1):
+        padded = np.pad(shade, [(1, 1) if k == axis else (0, 0) for k in (0, 1)], mode="edge")
+        before, after = (np.delete(padded, [0, 1] if k else [-2, -1], axis=axis) for k in (0, 1))
+        shade = 0.25 * before + 0.5 * shade + 0.25 * after
+    old = np.linspace(0.0, 1.0, len(shade))
+    new = np.linspace(0.0, 1.0, max(SMOOTH, len(shade)))
+    rows = np.array([np.interp(new, old, row) for row in shade])
+    return np.array([np.interp(new, old, column) for column in rows.T]).T
+
+
+def _label_places(marks: Sequence[Data], half: float) -> list[int]:
+    """Index into PLACES for the name of each mark: the first that covers the fewest marks and names."""
+    metres = 2.0 * half / DRAWN_WIDTH
+    boxes = [_box(mark["east"], mark["north"], 9.0 * metres, 9.0 * metres) for mark in marks]
+    chosen: list[int] = []
+    for k, mark in enumerate(marks):
+        width, height = metres * (7.0 * len(mark["name"]) + 8.0), metres * 20.0
+        places = [
+            _box(mark["east"] + dx * (0.5 * width + 10.0 * metres), mark["north"] + dy * 20.0 * metres, width, height)
+            for (dx, dy), _ in PLACES
+        ]
+        others = [box for i, box in enumerate(boxes) if i != k]
+        covered = [sum(_overlap(place, box) for box in others) for place in places]
+        chosen.append(covered.index(min(covered)))
+        boxes.append(places[chosen[-1]])
+    return chosen
+
+
+def _box(x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
+    return x - 0.5 * width, x + 0.5 * width, y - 0.5 * height, y + 0.5 * height
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
+
+
+def _mark(axes: Axes, mark: Data, place: int, *, is_home: bool) -> None:
     shape = {"marker": "D", "markersize": 8.0} if is_home else {"marker": "o", "markersize": 7.0}
     axes.plot(mark["east"], mark["north"], color=LEG if is_home else PLATE, markeredgecolor=WORDS, linestyle="",
               markeredgewidth=1.3, **shape)  # fmt: skip
     plate = {"facecolor": PLATE, "edgecolor": "none", "alpha": 0.85, "boxstyle": "round,pad=0.25"}
-    axes.annotate(mark["name"], (mark["east"], mark["north"]), (0, 9), textcoords="offset points", ha="center",
-                  va="bottom", color=WORDS, bbox=plate, annotation_clip=True)  # fmt: skip
+    (dx, dy), (across, upright) = PLACES[place]
+    axes.annotate(mark["name"], (mark["east"], mark["north"]), (11 * dx, 11 * dy), textcoords="offset points",
+                  ha=across, va=upright, color=WORDS, bbox=plate, annotation_clip=True)  # fmt: skip
 
 
 def _scale_bar(axes: Axes, half: float) -> None:

@@ -31,7 +31,7 @@ class Kind:
     """Draws into a figure or a part of one."""
 
 
-def check_keys(data: Any, where: str, *, needs: Sequence[str], allows: Sequence[str] = ()) -> None:  # noqa: ANN401 -- unchecked data
+def check_keys(data: Any, where: str, *, needs: Sequence[str], allows: Sequence[str] = ()) -> None:
     """Refuse what is no table, lacks a key or has one that is unknown.
 
     Raises:
@@ -50,12 +50,12 @@ def check_keys(data: Any, where: str, *, needs: Sequence[str], allows: Sequence[
             raise ConfigError(f"{where}: field {key!r} is missing.")
 
 
-def is_number(value: Any) -> bool:  # noqa: ANN401 -- unchecked data
+def is_number(value: Any) -> bool:
     """Whether a value is a finite number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def check_text(value: Any, where: str, *, may_be_empty: bool = False) -> None:  # noqa: ANN401 -- unchecked data
+def check_text(value: Any, where: str, *, may_be_empty: bool = False) -> None:
     """Refuse what is no text.
 
     Raises:
@@ -65,7 +65,7 @@ def check_text(value: Any, where: str, *, may_be_empty: bool = False) -> None:  
         raise ConfigError(f"{where} = {_short(value)}: expected text.")
 
 
-def check_numbers(values: Any, where: str, *, num: int | None = None, least: int = 1) -> None:  # noqa: ANN401 -- unchecked data
+def check_numbers(values: Any, where: str, *, num: int | None = None, least: int = 1) -> None:
     """Refuse what is no list of finite numbers, or one of another length.
 
     Raises:
@@ -82,7 +82,7 @@ def check_numbers(values: Any, where: str, *, num: int | None = None, least: int
         raise ConfigError(f"{where}: {len(values)} numbers, expected {least} or more.")
 
 
-def check_names(values: Any, where: str) -> None:  # noqa: ANN401 -- unchecked data
+def check_names(values: Any, where: str) -> None:
     """Refuse what is no list of texts with something in it.
 
     Raises:
@@ -106,6 +106,6 @@ def check_band(data: Data, where: str, *, low: str = "low", high: str = "high") 
             raise ConfigError(f"{where}.{low}[{k}] = {a:g}: lies above {high} = {b:g}.")
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 -- unchecked data
+def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

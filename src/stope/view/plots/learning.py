@@ -39,11 +39,11 @@ def _draw(panel: FigureBase, data: Data, look: Look) -> None:
     x = [scale * value for value in data[name]]
     axes.fill_between(x, data["low"], data["high"], color=look.accent_pale, linewidth=0)
     axes.plot(x, data["success"], color=look.accent, marker="o", markersize=3.5)
-    axes.set(xlabel=label, ylim=(-0.02, 1.04), yticks=[0.0, 0.25, 0.5, 0.75, 1.0])
+    axes.set(xlabel=label, ylim=(-0.02, 1.17), yticks=[0.0, 0.25, 0.5, 0.75, 1.0])
     axes.set_xlim(left=0.0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.0f}{THIN}%"))
     last = f"{number(100 * data['success'][-1], 1)}{THIN}%"
-    axes.annotate(last, (x[-1], data["success"][-1]), (0, -9), textcoords="offset points", ha="right", va="top",
+    axes.annotate(last, (x[-1], data["success"][-1]), (0, 5), textcoords="offset points", ha="right", va="bottom",
                   color=look.ink, weight="bold")  # fmt: skip
 
 

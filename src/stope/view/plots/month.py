@@ -74,6 +74,8 @@ def _check_states(data: Data, where: str) -> None:
         check_numbers(values, f"{where}.by_hour.{name}", num=hours)
         if min(values) < 0:
             raise ConfigError(f"{where}.by_hour.{name} = {min(values):g}: a number of robots is 0 or more.")
+    if not any(max(values) > 0 for values in states.values()):
+        raise ConfigError(f"{where}.by_hour: no robot is in any state at any time.")
 
 
 def grouped(by_hour: dict[str, list[float]]) -> dict[str, Floats]:
@@ -81,8 +83,8 @@ def grouped(by_hour: dict[str, list[float]]) -> dict[str, Floats]:
     groups = dict(GROUPS)
     placed = {state for states in groups.values() for state in states}
     groups |= {state: (state,) for state in sorted(by_hour) if state not in placed}
-    sums = {name: sum(np.asarray(by_hour[s], dtype=float) for s in states if s in by_hour)
-            for name, states in groups.items()}  # fmt: skip
+    rows = {name: [by_hour[s] for s in states if s in by_hour] for name, states in groups.items()}
+    sums = {name: np.sum(values, axis=0, dtype=np.float64) for name, values in rows.items() if values}
     return {name: values for name, values in sums.items() if np.any(values)}
 
 
@@ -100,8 +102,8 @@ def _draw_states(panel: FigureBase, data: Data, look: Look) -> None:
     for axes, first, step, num in stacks:
         _stack(axes, {n: g[first : first + num] for n, g in groups.items()}, colours, first=first, step=step, look=look)
     if len(stacks) > 1:
-        stacks[0][0].set_title("the whole month, daily means", loc="left")
-        stacks[1][0].set_title("the last two days, hour by hour", loc="left")
+        stacks[0][0].set_title("the whole month, daily means", loc="left", color=look.ink)
+        stacks[1][0].set_title("the last two days, hour by hour", loc="left", color=look.ink)
     stacks[-1][0].set_xlabel("time [days]")
     from matplotlib.patches import Patch  # noqa: PLC0415 -- one use
 
