@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -33,7 +34,7 @@ def policy() -> MlpPolicy:
     return MlpPolicy(weights, Allocation.of(load_robot("bee-gas")), {"task": "dock"})
 
 
-def observations(num: int = 5) -> np.ndarray:
+def observations(num: int = 5) -> NDArray[np.float32]:
     """Observations of the right width."""
     return np.random.default_rng(2).standard_normal((num, dock.NUM_OBSERVATION)).astype(np.float32)
 
@@ -55,7 +56,7 @@ def test_saved_policy_comes_back_to_the_bit(policy: MlpPolicy, tmp_path: Path) -
 
 
 def test_actions_are_shares_of_the_limits(policy: MlpPolicy) -> None:
-    actions = policy.act(100.0 * observations())
+    actions = policy.act(np.float32(100.0) * observations())
     assert actions.shape == (5, 6)
     assert np.abs(actions).max() <= 1.0
 

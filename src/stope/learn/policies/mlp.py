@@ -51,7 +51,8 @@ def allocate(
 ) -> NDArray[np.float32]:
     """Thruster shares (worlds, 6) from wanted accelerations, under the belief that the observation carries."""
     z = observation[:, dock.BELIEF_AT : dock.BELIEF_AT + NUM_PARAMETERS] / dock.MEAN_SCALE
-    return allocation.shares(wanted, z, observation[:, dock.NUM_MOTION : dock.NUM_MOTION + dock.RESIDUAL])
+    residual_b = observation[:, dock.NUM_MOTION : dock.NUM_MOTION + dock.RESIDUAL]
+    return allocation.shares(wanted, np.asarray(z, dtype=np.float64), np.asarray(residual_b, dtype=np.float64))
 
 
 class MlpPolicy:
