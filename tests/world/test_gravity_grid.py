@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import numba as nb
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stope.base.errors import RangeError
+from stope.world import plant as p
+from stope.world.free_flight import gravity_at
 from stope.world.gravity.grid import build_grid, interpolate
+from stope.world.robots import load_robot
 from stope.world.site import Site, make_site
+from tests.builders import default_theta
 
 SITES = {
     "ryugu": make_site("ryugu", latitude_deg=10.0, longitude_deg=25.0, height=6.0),
@@ -18,6 +23,14 @@ SITES = {
     "bennu": make_site("bennu", latitude_deg=40.0, longitude_deg=100.0),
 }
 FRACTION = st.floats(-1.0, 1.0, allow_nan=False)
+
+
+@nb.njit
+def read_by_kernel(nodes: np.ndarray, row: np.ndarray, points: np.ndarray) -> np.ndarray:
+    out = np.empty_like(points)
+    for i in range(len(points)):
+        out[i, 0], out[i, 1], out[i, 2] = gravity_at(nodes, row, points[i, 0], points[i, 1], points[i, 2])
+    return out
 
 
 def relative_error(site: Site, position_l: np.ndarray) -> float:
@@ -85,3 +98,20 @@ def test_a_position_outside_the_grid_is_refused() -> None:
     text = r"^GravityGrid\.acceleration position_l = up to 12\.5 m: the grid ends at 12 m\. Make the site with"
     with pytest.raises(RangeError, match=text):
         SITES["ryugu"].grid.acceleration(np.array([0.0, 12.5, 0.0]))
+
+
+def test_the_kernel_reads_the_same_grid_and_holds_its_edge_value_outside() -> None:
+    table = p.GravityTable((SITES["bennu"], SITES["ryugu"]))
+    robot = load_robot("bee-gas")
+    rows = p.compile_plant(default_theta(robot, 2), robot=robot, table=table, dt=0.05, site_index=[0, 1])
+    rng = np.random.default_rng(5)
+    for row, name in zip(rows, ("bennu", "ryugu"), strict=True):
+        site = SITES[name]
+        points = rng.uniform(-site.grid_half_width, site.grid_half_width, (200, 3))
+        found = read_by_kernel(table.nodes, row, points)
+        np.testing.assert_allclose(found, site.grid.acceleration(points), rtol=1e-13, atol=1e-18)
+        outside = points * np.array([3.0, 1.0, 1.0])
+        edge = np.clip(outside, -site.grid_half_width, site.grid_half_width)
+        np.testing.assert_allclose(
+            read_by_kernel(table.nodes, row, outside), site.grid.acceleration(edge), rtol=1e-13, atol=1e-18
+        )
