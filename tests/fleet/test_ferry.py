@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from tests.fleet.books import check_books
 from tests.fleet.builders import bank, depot, noisy_bank, outcomes, scenario, shipped
 
 
-def hourly(**changes: float) -> tuple[FerryScenario, SkillBank]:
+def hourly(**changes: Any) -> tuple[FerryScenario, SkillBank]:
     """One robot and a depot that fills a canister in 600 s by clockwork: more than one robot can fetch."""
     of = scenario(depots=(depot(canisters_per_day=144.0, **changes),))
     return of, bank(of.depots)

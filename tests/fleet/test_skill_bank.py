@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def noisy() -> SkillBank:
     return bank(num=50, legs={"spread": 0.3, "success": 0.8}, docks={"spread": 0.3})
 
 
-def write_npz(path: Path, header: object, **arrays: np.ndarray) -> Path:
+def write_npz(path: Path, header: object, **arrays: Any) -> Path:
     """A file of the right kind with any header."""
     buffer = io.BytesIO()
     np.savez(buffer, header=np.array(json.dumps(header)), **arrays)
@@ -79,7 +80,7 @@ def test_an_outcome_that_cannot_be_is_refused(name: str, value: float) -> None:
 def test_columns_of_other_lengths_and_empty_ones_are_refused() -> None:
     with pytest.raises(RangeError, match=r"^Outcomes\.energy: shape \(2,\): expected \(3,\) with n > 0\.$"):
         replace(outcomes(3), energy=np.zeros(2))
-    empty = {f.name: np.zeros(0) for f in fields(Outcomes)}
+    empty: dict[str, Any] = {f.name: np.zeros(0) for f in fields(Outcomes)}
     with pytest.raises(RangeError, match=r"^Outcomes\.is_success: shape \(0,\)"):
         Outcomes(**(empty | {"is_success": np.zeros(0, dtype=bool)}))
 

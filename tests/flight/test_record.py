@@ -18,7 +18,7 @@ from stope.base.errors import FlightError
 from stope.flight import Flight, check_flight, load_flight
 from stope.flight.record import COLUMNS
 
-Edit = Callable[[list[list[str]]], None]
+Edit = Callable[[list[list[str]]], object]
 
 
 @pytest.fixture(scope="module")
