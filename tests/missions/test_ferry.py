@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import subprocess
 import sys
 from pathlib import Path
@@ -55,31 +56,33 @@ def whole(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 
 def without_time(done: Done) -> dict[str, Any]:
-    """The report as it is in its file, without wall-clock."""
-    return {k: v for k, v in read_json(done.html.parent / "report.json", what="report").items() if k != "timing"}
+    """The report as it is in its file, without wall-clock and without the commit, which others may move meanwhile."""
+    report = {k: v for k, v in read_json(done.html.parent / "report.json", what="report").items() if k != "timing"}
+    report["provenance"].pop("git_commit")
+    return report
 
 
 def test_a_mission_killed_in_every_stage_and_on_two_threads_ends_with_the_same_report(
     log: Path, whole: Done, tmp_path: Path
 ) -> None:
-    stages = (
-        "train dock",
+    # A training killed half way is in tests/learn and tests/cli; here its policy is there already.
+    runs = whole.html.parents[1] / "runs"
+    for stage in (
         "fit flight",
         "dock before and after",
         "measure skills, told the belief",
         "the month, told the prior",
-    )
-    for stage in stages:
+    ):
         with pytest.raises(Stop):
-            mine(config(log), out=tmp_path / "run", runs=tmp_path / "runs", num_threads=2, progress=killed_at(stage))
-    done = mine(config(log), out=tmp_path / "run", runs=tmp_path / "runs", num_threads=2)
+            mine(config(log), out=tmp_path / "run", runs=runs, num_threads=2, progress=killed_at(stage))
+    done = mine(config(log), out=tmp_path / "run", runs=runs, num_threads=2)
     assert without_time(done) == without_time(whole)
 
 
 def test_the_report_says_what_was_mined_and_how_each_figure_arose(whole: Done) -> None:
     report = without_time(whole)
-    page = whole.html.read_text(encoding="utf-8")
-    assert report["answer"].split(";")[0] in page.replace("\u2009", " ")
+    page = " ".join(html.unescape(whole.html.read_text(encoding="utf-8")).split())
+    assert " ".join(report["answer"].split()[:4]) in page
     for figure in report["figures"] + [f for s in report["sections"] for f in s["figures"]]:
         assert figure["how"]
         if figure["kind"] == "rate":
