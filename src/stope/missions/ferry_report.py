@@ -15,7 +15,8 @@ from stope.base.config import as_dict
 from stope.base.intervals import mean_interval
 from stope.base.seeding import generator
 from stope.fleet.figures import MissionResult, Spread
-from stope.fleet.measure import bank_table
+from stope.fleet.legs import LegConfig
+from stope.fleet.measure import bank_table, plan_legs
 from stope.fleet.month import KPIS
 from stope.fleet.scenario import FerryScenario, numeric_paths
 from stope.fleet.skill_bank import SkillBank
@@ -24,13 +25,15 @@ from stope.flight.record import Flight
 from stope.learn.policies import MlpPolicy
 from stope.learn.store import git_commit
 from stope.missions.ferry_config import FerryConfig
-from stope.view.ground import body_picture, ground_map
+from stope.view.ground import body_picture, ground_map, sample_legs
 from stope.world.belief import Belief
 from stope.world.robots import Robot
 
 __all__ = ["Facts", "ferry_report"]
 
 CHANCE = "chance from month to month; how well the skills are known is in the skill bank's table"
+SAMPLE_PAYLOAD = 2.5
+"""Of the legs back that the map shows [kg]."""
 VERSIONS = ("numpy", "scipy", "numba", "mujoco", "torch", "rsl-rl-lib")
 
 
@@ -94,9 +97,9 @@ def _rate(name: str, rate: dict[str, Any], how: str) -> dict[str, Any]:
                    kind="rate")  # fmt: skip
 
 
-def _spread(name: str, spread: Spread, unit: str, how: str, scale: float = 1.0) -> dict[str, Any]:
+def _spread(name: str, spread: Spread, unit: str, how: str, scale: float = 1.0, **more: Any) -> dict[str, Any]:
     return _figure(name, spread.mean * scale, unit, how=how, low=spread.low * scale, high=spread.high * scale,
-                   level=0.95, n=spread.n, kind="mean")  # fmt: skip
+                   level=0.95, n=spread.n, kind="mean", basis="simulated", **more)  # fmt: skip
 
 
 def _how_month(facts: Facts) -> str:
@@ -110,12 +113,12 @@ def _key_figures(facts: Facts) -> list[dict[str, Any]]:
     kpis, how = facts.month.kpis, _how_month(facts)
     success = facts.policy.card["success"]["prior"]
     fresh = "fresh worlds after training; the policy is told a belief of random sharpness"
-    bound = how + "; the bound is the least of the month's limits"
     return [
         _spread("ore delivered", kpis["delivered_kg"], "t", how, 1e-3),
         _rate("docking, over the whole prior", success, fresh),
         _effect_figure(facts),
-        _spread("share of the upper bound", kpis["delivered_share_of_bound"], "1", bound),
+        _spread("share of the upper bound", kpis["delivered_share_of_bound"], "1", how,
+                what="of the least of the month's limits"),
         _spread("robots lost", kpis["robots_lost"], "1", how),
         _spread("propellant", kpis["propellant_kg"], "kg", how),
     ]  # fmt: skip
@@ -146,11 +149,14 @@ def _place(facts: Facts) -> dict[str, Any]:
     marks = [{"name": "processor", "east": 0.0, "north": 0.0}]
     marks += [{"name": d.name, "east": d.east, "north": d.north} for d in facts.scenario.depots]
     reach = 1.35 * max(max(abs(m["east"]), abs(m["north"])) for m in marks)
+    legs = sample_legs(plan_legs(facts.scenario, LegConfig()), facts.robot, facts.belief, seed=facts.config.seed,
+                       payload=SAMPLE_PAYLOAD)  # fmt: skip
     plots = [
-        {"kind": "body", "title": site.body.name, "caption": "The shape model, seen from above the site.",
+        {"kind": "body", "title": site.body.name, "caption": "The shape model, north up; the ring is the site.",
          "data": body_picture(site)},
-        {"kind": "site-map", "title": "The site", "caption": "Height of the ground in the processor's level frame.",
-         "data": ground_map(site, half_width=reach) | {"marks": marks}},
+        {"kind": "site-map", "title": "The site", "caption": "The real ground from above, height in the "
+         "processor's level frame [m], and one flight of every leg.",
+         "data": ground_map(site, half_width=reach) | {"marks": marks, "legs": legs}},
     ]  # fmt: skip
     return _section("The place", text, plots=plots)
 
@@ -233,7 +239,7 @@ def _month(facts: Facts) -> dict[str, Any]:
         f"{month.replicates} months with other chances. Ports, chargers, pumps and maintainers have queues; chargers "
         f"work {light}."
     )
-    figures = [_spread(name.replace("_", " "), month.kpis[name], unit, f"{what}; {how}")
+    figures = [_spread(name.replace("_", " "), month.kpis[name], unit, how, what=what)
                for name, (unit, what) in KPIS.items()]  # fmt: skip
     table = {
         "columns": ["station", "places", "share of time in use", "mean wait, s", "longest queue"],
@@ -267,7 +273,7 @@ def _worth(facts: Facts) -> dict[str, Any]:
         mean, low, high = mean_interval(change, rng=generator(facts.config.seed, "worth", name))
         figures.append(
             _figure(f"{name.replace('_', ' ')}, after minus before", mean, KPIS[name][0], low=low, high=high,
-                    level=0.95, n=len(change), kind="mean",
+                    level=0.95, n=len(change), kind="mean", basis="simulated",
                     how="the same months, told the prior and told the belief, paired seeds")
         )  # fmt: skip
     text = (

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import FigureBase
+import numpy as np
+from matplotlib.figure import FigureBase, SubFigure
 
 from stope.base.errors import ConfigError, FileError, StopeError
 from stope.base.files import write_atomic
@@ -67,11 +68,9 @@ def _plot(report: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 def _draw(panel: FigureBase, look: Look, report: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> None:
     panel.get_layout_engine().set(w_pad=9 / 72, h_pad=7 / 72)  # type: ignore[union-attr]
-    places, right = panel.subfigures(1, 2, width_ratios=(2.05, 0.95))
-    pictures, words = places.subfigures(2, 1, height_ratios=(1.0, 0.2))
-    left, middle = pictures.subfigures(1, 2)
-    for part in (places, pictures, words, left, middle, right):
-        part.patch.set_alpha(0.0)
+    places, right = _parts(panel, 1, 2, width_ratios=(2.05, 0.95))
+    pictures, words = _parts(places, 2, 1, height_ratios=(1.0, 0.2))
+    left, middle = _parts(pictures, 1, 2)
     _figures(words, report["figures"][:NUM_FIGURES], look)
     body = left.subplots()
     draw_body(body, data["body"]["data"], look)
@@ -80,11 +79,18 @@ def _draw(panel: FigureBase, look: Look, report: Mapping[str, Any], data: Mappin
     draw_map(ground, data["site-map"]["data"])
     ground.set(xticks=[], yticks=[])
     _title(ground, "real ground, flown legs" if data["site-map"]["data"].get("legs") else "real ground", look)
-    parts: Any = right.subfigures(3, 1, height_ratios=(1.0, 1.15, 0.95))
+    parts = _parts(right, 3, 1, height_ratios=(1.0, 1.15, 0.95))
     for part, (kind, title) in zip(parts, SMALL, strict=True):
-        part.patch.set_alpha(0.0)
         KINDS[kind].draw(part, data[kind]["data"], look)
         part.suptitle(title, color=look.ink, fontsize=14.5, weight="bold", x=0.02, ha="left")
+
+
+def _parts(panel: FigureBase, num_rows: int, num_columns: int, **ratios: tuple[float, ...]) -> list[SubFigure]:
+    """Parts of a figure without a ground of their own."""
+    parts = list(np.ravel(np.asarray(panel.subfigures(num_rows, num_columns, **ratios))))  # type: ignore[arg-type]
+    for part in parts:
+        part.patch.set_alpha(0.0)
+    return parts
 
 
 def _figures(panel: FigureBase, figures: Sequence[Mapping[str, Any]], look: Look) -> None:

@@ -84,7 +84,7 @@ def grouped(by_hour: dict[str, list[float]]) -> dict[str, Floats]:
     placed = {state for states in groups.values() for state in states}
     groups |= {state: (state,) for state in sorted(by_hour) if state not in placed}
     rows = {name: [by_hour[s] for s in states if s in by_hour] for name, states in groups.items()}
-    sums = {name: np.sum(values, axis=0, dtype=np.float64) for name, values in rows.items() if values}
+    sums = {name: np.array(values, dtype=np.float64).sum(axis=0) for name, values in rows.items() if values}
     return {name: values for name, values in sums.items() if np.any(values)}
 
 
