@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documentation says is what the code does: examples run, commands exist, sources are listed, it builds."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from stope.cli.main import app
+from stope.world.body import load_body
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOI = re.compile(r"\b10\.\d{4,}/[\w./()-]*\w")
+
+
+def command_names() -> set[str]:
+    """All commands of stope, as they are typed after it."""
+    names: set[str] = set()
+
+    def walk(group: object, before: str) -> None:
+        for name, command in getattr(group, "commands", {}).items():
+            names.add(f"{before}{name}")
+            walk(command, f"{before}{name} ")
+
+    walk(typer.main.get_command(app), "")
+    return names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    known = command_names()
+    assert {"mine", "world bodies", "flight fit"} <= known
+    for words in re.findall(r"(?:`|^|/)stope ([a-z-]+(?: [a-z-]+)?)", page.read_text(encoding="utf-8"), re.M):
+        group = words.split()[0]
+        is_group = any(name.startswith(f"{group} ") for name in known)
+        assert (words if is_group else group) in known, words
+
+
+def test_the_example_body_is_accepted(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "add-a-body.md").read_text(encoding="utf-8")
+    example = re.search(r"```toml\n(.*?)```", page, re.S)
+    assert example
+    file = tmp_path / "pebble.toml"
+    file.write_text(example.group(1), encoding="utf-8")
+    assert load_body(str(file)).name == "pebble"
+
+
+def test_every_doi_that_the_code_cites_is_in_the_bibliography() -> None:
+    listed = set(DOI.findall((ROOT / "docs" / "references.bib").read_text(encoding="utf-8")))
+    cited = {
+        doi
+        for folder in ("src", "proving_ground")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".toml")
+        for doi in DOI.findall(path.read_text(encoding="utf-8"))
+    }
+    assert len(cited) > 5
+    assert cited <= listed, cited - listed
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    bodies = (tmp_path / "site" / "reference" / "bodies" / "index.html").read_text(encoding="utf-8")
+    assert "Hayabusa2" in bodies
+    assert "table: bodies" not in bodies
+    pages = "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "site").rglob("*.html"))
+    assert not re.search(r"""(?:src|rel="stylesheet" href)=["']?https?:""", pages)  # fetches nothing from elsewhere
