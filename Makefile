@@ -44,7 +44,7 @@ format: setup  ## format, and mend what can be mended
 	$(BIN)/ruff format .
 
 docs: setup  ## the documentation, warnings as errors, into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: setup  ## every claim of speed, JSON into runs/bench
 	mkdir -p runs/bench
