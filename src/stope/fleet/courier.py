@@ -62,30 +62,26 @@ class Courier:
         self.process = ferry.events.start(self._live())
 
     def _live(self) -> Generator[float | None, None, None]:
+        ferry = self.ferry
         while True:
-            yield from self._refill()
-            canister = self.ferry.dispatch.take(self)
+            if self.battery < ferry.charge_below or self.tank < ferry.refuel_below:
+                yield from self._refill()
+            canister = ferry.dispatch.take(self)
             if canister is None:
                 self._enter(self.index, State.IDLE)
                 yield None
                 canister, self.job = self.job, None
                 assert canister is not None
-            problem = yield from self._carry(canister)
+            started = ferry.events.now
+            problem = yield from self._fetch(canister)
+            if problem is not None:
+                ferry.dispatch.offer(canister)
+            else:
+                problem = yield from self._bring(canister)
+                if problem is None:
+                    ferry.trip_times.append(ferry.events.now - started)
             if problem is not None and (yield from self._recover(problem)):
                 return
-
-    def _carry(self, canister: Canister) -> Doing:
-        """One trip."""
-        started = self.ferry.events.now
-        problem = yield from self._fetch(canister)
-        if problem is not None:
-            if self.cargo is None:
-                self.ferry.dispatch.offer(canister)
-            return problem
-        problem = yield from self._bring(canister)
-        if problem is None:
-            self.ferry.trip_times.append(self.ferry.events.now - started)
-        return problem
 
     def _fetch(self, canister: Canister) -> Doing:
         """Fly out, dock and load."""

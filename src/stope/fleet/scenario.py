@@ -230,7 +230,7 @@ class FerryScenario:
     """How robots fail."""
     depots: tuple[Depot, ...]
     """Where the canisters come from; their order means nothing."""
-    sources: dict[str, str] = field(default_factory=dict, compare=False)
+    sources: dict[str, str] = field(default_factory=dict[str, str], compare=False)
     """Where each number comes from, by its path."""
 
     def __post_init__(self) -> None:
