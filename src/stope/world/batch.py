@@ -35,8 +35,11 @@ Floats = NDArray[np.float64]
 @nb.njit(cache=True, error_model="numpy")
 def _draw_jitter(keys, counts, plant, out):
     for i in range(keys.shape[0]):
-        for k in range(3):
-            out[i, k] = plant[i, p.JITTER] * normal(keys[i], np.uint64(3 * counts[i] + k))
+        if plant[i, p.JITTER] > 0.0:
+            for k in range(3):
+                out[i, k] = plant[i, p.JITTER] * normal(keys[i], np.uint64(3 * counts[i] + k))
+        else:
+            out[i, :] = 0.0
         counts[i] += 1
 
 

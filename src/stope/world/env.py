@@ -98,8 +98,9 @@ def _step_all(nodes, plant, state, actions, jitter, num_steps, fused, keys, epis
         if fused:
             apply_command(state[i], plant[i], command, action)
             base = (np.uint64(episodes[i]) << np.uint64(32)) + np.uint64(record[i, dock.STEPS]) * np.uint64(64)
+            rms = plant[i, p.JITTER]
             for k in range(3):
-                jitter[i, k] = plant[i, p.JITTER] * normal(keys[i], base + np.uint64(48 + k))
+                jitter[i, k] = rms * normal(keys[i], base + np.uint64(48 + k)) if rms > 0.0 else 0.0
             advance(nodes, plant[i], state[i], command, jitter[i], num_steps, scratch[:96])
         r, done, late = _after_one(state[i], record[i], measured[i], action, belief[i], sensor, task, keys[i],
                                    episodes[i], terms, observation[i])  # fmt: skip
