@@ -159,8 +159,8 @@ def _scale_bar(axes: Axes, half: float) -> None:
 
 
 def _step(size: float) -> float:
-    """The largest of 1, 2, 5, 10, ... that is not above a size; 1 for less than 1."""
-    if size < 1.0:
+    """The largest of ..., 1, 2, 5, 10, ... that is not above a size; 1 for none."""
+    if size <= 0.0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(size))
     return float(next(k * power for k in (5.0, 2.0, 1.0) if k * power <= size))

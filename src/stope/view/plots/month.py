@@ -121,7 +121,7 @@ def _stack(axes: Axes, groups: dict[str, Floats], colours: list[str], *, first: 
     for level, colour in zip(levels, colours, strict=True):
         axes.stairs(level, edges, baseline=base, fill=True, color=colour, linewidth=0.3, edgecolor=colour)
         base = level
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(0.0, float(levels[-1].max())), ylabel="robots")
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0.0, max(1.0, float(levels[-1].max()))), ylabel="robots")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
