@@ -6,4 +6,4 @@ Nothing is loaded here: `scenario` says what is to do, `measure` fills a `skill_
 
 from __future__ import annotations
 
-__all__ = ["figures", "legs", "measure", "month", "scenario", "simulate", "skill_bank"]
+__all__: list[str] = []
