@@ -77,9 +77,9 @@ def test_sample_legs_go_from_the_processor_to_the_depot_and_back(site: Site) -> 
     home, there = pose_at(site, 0.0, 0.0), pose_at(site, 25.0, 0.0)
     routes = [plan_route(site, home, there, config), plan_route(site, there, home, config)]
     world = with_grid(site, routes, config)
-    pair = tuple(type(r)(site=world, start=r.start, goal=r.goal, arc=r.arc, clearance=r.clearance) for r in routes)
+    out, back = (type(r)(site=world, start=r.start, goal=r.goal, arc=r.arc, clearance=r.clearance) for r in routes)
     flown = [
-        sample_legs({"alder": pair}, robot, Belief.prior(robot.name), seed=3, payload=2.0, num_threads=threads)
+        sample_legs({"alder": (out, back)}, robot, Belief.prior(robot.name), seed=3, payload=2.0, num_threads=threads)
         for threads in (1, 2)
     ]
     assert flown[0] == flown[1]
