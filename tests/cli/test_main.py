@@ -78,8 +78,10 @@ def test_interrupted_training_goes_on_and_ends_with_the_same_weights(stope: Stop
     for attempt in range(5):
         runs = tmp_path / f"cut{attempt}"
         with subprocess.Popen(
-            [*command, str(runs)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-        ) as job:
+            [*command, str(runs)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
+            # A shell that put the tests in its background has told them to ignore the signal, and children inherit it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 -- the tests have one thread
+        ) as job:  # fmt: skip
             deadline = time.monotonic() + 240.0
             while not list(runs.glob("*/checkpoint.safetensors")) and time.monotonic() < deadline:
                 time.sleep(0.02)
