@@ -59,11 +59,14 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
                 f"{ore['value']:.1f} t (mean of {ore['n']} months, {ore['low']:.1f} to {ore['high']:.1f})",
                 "mission"))  # fmt: skip
     flight = found["flight"]
-    cover, docking = flight["coverage"], flight["docking"]
-    band = cover["band_with_design_effect"]
-    out.append((f"{flight['logs']} stand-in flights: 90 % intervals that hold the truth",
-                f"{100 * cover['share']:.1f} % of {cover['n']} (band {100 * band[0]:.0f} to {100 * band[1]:.0f})",
-                "flight"))  # fmt: skip
+    docking = flight["docking"]
+    for key, logs in (("coverage", flight["logs"]), ("coverage_first_ten", 10)):
+        cover = flight[key]
+        plain, own = cover["band"], cover["band_with_design_effect"]
+        out.append((f"{logs} stand-in flights: 90 % intervals that hold the truth",
+                    f"{100 * cover['share']:.1f} % of {cover['n']} (band {100 * plain[0]:.1f} to {100 * plain[1]:.1f}; "
+                    f"as parameters of a log go together, {100 * own[0]:.0f} to {100 * own[1]:.0f})",
+                    "flight"))  # fmt: skip
     before, after = (1000 * sum(docking[k]) / len(docking[k]) for k in ("before_m", "after_m"))
     out.append(("docking error in the true world, before and after one flight",
                 f"{before:.1f} to {after:.1f} mm; no worse in {docking['num_no_worse']} of {docking['num_logs']}",

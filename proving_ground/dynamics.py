@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.integrate import DOP853
@@ -44,7 +44,7 @@ class Vehicle:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Gravity and spin at a site; attraction is taken constant in l axes."""
+    """Gravity and spin at a site; attraction is taken linear in position, in l axes."""
 
     gravity_l: np.ndarray
     """Effective gravity at the origin of l (3,) [m/s2], l: attraction plus centrifugal acceleration."""
@@ -52,6 +52,8 @@ class Place:
     """Spin of l (3,) [rad/s], l; the same components in i."""
     centre_l: np.ndarray
     """From the asteroid's centre to the origin of l (3,) [m], l."""
+    gradient_l: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
+    """Change of attraction with position (3, 3) [1/s2], l; row k is the gradient of component k."""
 
     @property
     def attraction_l(self) -> np.ndarray:
@@ -149,16 +151,32 @@ def _equations(
     (ixx, ixy, ixz), (_, iyy, iyz), (_, _, izz) = vehicle.inertia_b.tolist()
     (jxx, jxy, jxz), (_, jyy, jyz), (_, _, jzz) = np.linalg.inv(vehicle.inertia_b).tolist()
     aims = target.tolist()
-    # A vector fixed in l turns about the spin: along + across cos + (axis x it) sin.
     spin = float(np.linalg.norm(place.spin_l))
-    axis = place.spin_l / spin if spin > 0.0 else np.zeros(3)
-    pull = place.attraction_l + push_l
-    along = axis * (axis @ pull)
-    (lx, ly, lz), (px, py, pz), (sx, sy, sz) = along.tolist(), (pull - along).tolist(), np.cross(axis, pull).tolist()
+    nx, ny, nz = (place.spin_l / spin if spin > 0.0 else np.zeros(3)).tolist()
+    ax, ay, az = (place.attraction_l + push_l).tolist()
+    bx, by, bz = place.centre_l.tolist()
+    (dxx, dxy, dxz), (dyx, dyy, dyz), (dzx, dzy, dzz) = place.gradient_l.tolist()
 
     def rates(time: float, state: np.ndarray) -> list[float]:
-        _, _, _, ux, uy, uz, qw, qx, qy, qz, wx, wy, wz, fx, fy, fz, tx, ty, tz = state.tolist()
+        x, y, z, ux, uy, uz, qw, qx, qy, qz, wx, wy, wz, fx, fy, fz, tx, ty, tz = state.tolist()
+        # From i to l and back: v cos + (n x v) sin + n (n . v) (1 - cos), by the angle of the spin.
         cos, sin = math.cos(spin * time), math.sin(spin * time)
+        x, y, z = x + bx, y + by, z + bz
+        m = (1.0 - cos) * (nx * x + ny * y + nz * z)
+        x, y, z = (
+            x * cos - (ny * z - nz * y) * sin + nx * m - bx,
+            y * cos - (nz * x - nx * z) * sin + ny * m - by,
+            z * cos - (nx * y - ny * x) * sin + nz * m - bz,
+        )
+        lx, ly, lz = (
+            ax + dxx * x + dxy * y + dxz * z,
+            ay + dyx * x + dyy * y + dyz * z,
+            az + dzx * x + dzy * y + dzz * z,
+        )
+        m = (1.0 - cos) * (nx * lx + ny * ly + nz * lz)
+        px = lx * cos + (ny * lz - nz * ly) * sin + nx * m
+        py = ly * cos + (nz * lx - nx * lz) * sin + ny * m
+        pz = lz * cos + (nx * ly - ny * lx) * sin + nz * m
         # Force to i: f + 2 w (r x f) + 2 r x (r x f), for a quaternion of any norm.
         n = 2.0 / (qw * qw + qx * qx + qy * qy + qz * qz)
         kx, ky, kz = n * (qy * fz - qz * fy), n * (qz * fx - qx * fz), n * (qx * fy - qy * fx)
@@ -173,9 +191,9 @@ def _equations(
             ux,
             uy,
             uz,
-            gx * inverse_mass + lx + px * cos + sx * sin,
-            gy * inverse_mass + ly + py * cos + sy * sin,
-            gz * inverse_mass + lz + pz * cos + sz * sin,
+            gx * inverse_mass + px,
+            gy * inverse_mass + py,
+            gz * inverse_mass + pz,
             -0.5 * (qx * wx + qy * wy + qz * wz),
             0.5 * (qw * wx + qy * wz - qz * wy),
             0.5 * (qw * wy + qz * wx - qx * wz),

@@ -37,15 +37,15 @@ class Scenario:
     @property
     def spin_l(self) -> np.ndarray:
         """Spin of the local frame (3,) [rad/s], l."""
-        latitude = math.radians(self.site["latitude_deg"])
-        rate = 2.0 * math.pi / (self.site["spin_period_h"] * 3600.0)
-        return rate * np.array([0.0, math.cos(latitude), math.sin(latitude)])
+        pole_l = np.array(self.site["pole_l"], dtype=float)
+        return 2.0 * math.pi / (self.site["spin_period_h"] * 3600.0) * pole_l / np.linalg.norm(pole_l)
 
     @property
     def place(self) -> Place:
         """The site as the engine needs it."""
         centre_l = np.array([0.0, 0.0, self.site["centre_distance"]])
-        return Place(gravity_l=np.array(self.site["gravity_l"], dtype=float), spin_l=self.spin_l, centre_l=centre_l)
+        gravity_l, gradient_l = (np.array(self.site[name], dtype=float) for name in ("gravity_l", "gradient_l"))
+        return Place(gravity_l=gravity_l, spin_l=self.spin_l, centre_l=centre_l, gradient_l=gradient_l)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,20 +99,22 @@ def test_a_force_at_the_base_origin_turns_the_body_about_its_centre_of_mass() ->
     assert motion.pose().rate_b == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
-def test_a_drift_in_the_turning_frame_follows_coriolis_and_centrifugal_acceleration() -> None:
+def test_a_drift_in_the_turning_frame_follows_coriolis_centrifugal_and_tidal_acceleration() -> None:
     spin = np.array([0.003, 0.01, 0.006])  # fifty times Ryugu's, so that the curve shows
     gravity, push = np.array([1e-5, 2e-5, -1.3e-4]), np.array([3e-4, 0.0, -2e-4])
-    place = Place(gravity_l=gravity, spin_l=spin, centre_l=np.array([10.0, -20.0, 450.0]))
+    # The gradient is as large as the square of the spin.
+    gradient = 1e-4 * np.array([[-3.0, 0.4, -0.5], [0.4, -1.6, -0.2], [-0.5, -0.2, 4.6]])
+    place = Place(gravity_l=gravity, spin_l=spin, centre_l=np.array([10.0, -20.0, 450.0]), gradient_l=gradient)
     body = vehicle(com_b=np.zeros(3))
     start = at_rest(position_l=np.array([0.5, -0.3, 0.2]), velocity_l=np.array([0.05, 0.1, -0.02]))
     motion = Motion(body, place, start)
     motion.advance(100.0, target=NOTHING, push_l=push)
-    # x'' = g - W W x - 2 W x' is linear: its exact solution is the exponential of this matrix.
+    # x'' = g + G x - W W x - 2 W x' is linear: its exact solution is the exponential of this matrix.
     x, y, z = spin
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     system = np.zeros((7, 7))
     system[0:3, 3:6] = np.eye(3)
-    system[3:6, 0:3], system[3:6, 3:6], system[3:6, 6] = -cross @ cross, -2.0 * cross, gravity + push
+    system[3:6, 0:3], system[3:6, 3:6], system[3:6, 6] = gradient - cross @ cross, -2.0 * cross, gravity + push
     exact = expm(100.0 * system) @ np.concatenate([start.position_l, start.velocity_l, [1.0]])
     pose = motion.pose()
     assert pose.position_l == pytest.approx(exact[:3], abs=1e-6)  # 500 m in i times 1e-10 a step, some tens of steps

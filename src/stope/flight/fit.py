@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stope.base.errors import Misfit
 from stope.base.seeding import generator
 from stope.flight.likelihood import FlightLikelihood
-from stope.flight.posterior import RatioCoordinates, SmcConfig, laplace, tempered_smc
+from stope.flight.posterior import SmcConfig, TotalCoordinates, laplace, tempered_smc
 from stope.flight.record import Flight
 from stope.world.belief import Belief
 from stope.world.physics import NUM_PARAMETERS, PARAMETERS, index_of
@@ -42,7 +42,7 @@ class Knowledge:
     prior_high: float
 
 
-def fit_flight(  # noqa: PLR0913 -- keyword-only settings, each independent
+def fit_flight(
     flight: Flight,
     robot: Robot,
     site: Site,
@@ -71,17 +71,19 @@ def fit_flight(  # noqa: PLR0913 -- keyword-only settings, each independent
     """
     config = config or SmcConfig()
     likelihood = FlightLikelihood(flight, robot, site, num_threads=num_threads)
-    coordinates = RatioCoordinates(robot)
+    coordinates = TotalCoordinates(robot)
     free = coordinates.free
 
     def residuals(u: Floats) -> Floats:
-        z = coordinates.z(u)
+        z, log_jacobian = coordinates.z(u)
         errors = likelihood.prediction_errors(robot.prior.theta(z))
+        errors[~np.isfinite(log_jacobian)] = np.inf
         return np.concatenate([np.nan_to_num(errors, nan=1e6, posinf=1e6, neginf=-1e6), z[:, free]], axis=1)
 
     def log_posterior(u: Floats) -> Floats:
-        z = coordinates.z(u)
-        return likelihood.log_likelihood(robot.prior.theta(z)) - 0.5 * np.sum(z[:, free] ** 2, axis=1)
+        z, log_jacobian = coordinates.z(u)
+        log_prior = log_jacobian - 0.5 * np.sum(z[:, free] ** 2, axis=1)
+        return likelihood.log_likelihood(robot.prior.theta(z)) + log_prior
 
     draws = 0.5 * generator(seed, "starts").standard_normal((4, NUM_PARAMETERS))
     draws[0] = 0.0
@@ -89,11 +91,11 @@ def fit_flight(  # noqa: PLR0913 -- keyword-only settings, each independent
     result = tempered_smc(log_posterior, (mode, WIDEN * covariance), config=config, rng=generator(seed, "smc"),
                           on_stage=on_stage)  # fmt: skip
     z = generator(seed, "fixed").standard_normal((config.num_particles, NUM_PARAMETERS))
-    z[:, free] = coordinates.z(result.particles)[:, free]
+    z[:, free] = coordinates.z(result.particles)[0][:, free]
     mean, cov = np.zeros(NUM_PARAMETERS), np.eye(NUM_PARAMETERS)
     mean[free] = z[:, free].mean(axis=0)
     cov[np.ix_(free, free)] = np.cov(z[:, free].T) + 1e-9 * np.eye(len(free))
-    error = float(likelihood.normalised_error(robot.prior.theta(coordinates.z(mode[None])))[0])
+    error = float(likelihood.normalised_error(robot.prior.theta(coordinates.z(mode[None])[0]))[0])
     if error > LARGEST_ERROR:
         raise Misfit(
             f"flight {flight.name}: the best world leaves prediction errors {error:.2f} times the expected square "

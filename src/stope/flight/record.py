@@ -29,8 +29,8 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from stope.base.config import read_toml
 
+from stope.base.config import read_toml
 from stope.base.errors import FileError, FlightError
 
 __all__ = ["COLUMNS", "FORMAT", "Flight", "FlightSite", "check_flight", "load_flight"]
@@ -261,7 +261,7 @@ def _read_head(head: dict[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def _get(table: dict[str, Any], name: str, kind: type, where: str) -> Any:  # noqa: ANN401 the type is that of `kind`
+def _get(table: dict[str, Any], name: str, kind: type, where: str) -> Any:
     """One entry of flight.toml, of the wanted type; a whole number passes for a float."""
     value = table.get(name, _ABSENT)
     if value is _ABSENT:

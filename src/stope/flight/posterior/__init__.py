@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from stope.flight.posterior.coordinates import RatioCoordinates
+from stope.flight.posterior.coordinates import TotalCoordinates
 from stope.flight.posterior.laplace import laplace
 from stope.flight.posterior.smc import SmcConfig, SmcResult, tempered_smc
 
-__all__ = ["RatioCoordinates", "SmcConfig", "SmcResult", "laplace", "tempered_smc"]
+__all__ = ["SmcConfig", "SmcResult", "TotalCoordinates", "laplace", "tempered_smc"]

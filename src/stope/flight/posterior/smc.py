@@ -2,9 +2,11 @@
 """Tempered sequential Monte Carlo: from a normal reference to the posterior of theta given flights.
 
 Particles start as draws of the reference (the prior, or a widened Laplace approximation) and are carried along the
-geometric path to the posterior, each step chosen so that half of the effective sample is left. After each resampling they move by autoregressive proposals about the normal fitted to
-them, x' = m + r (x - m) + sqrt(1 - r^2) L e, which leave that normal unchanged; the acceptance therefore only corrects
-what is not normal, and a few moves suffice in two dozen dimensions where a random walk needs dozens.
+geometric path to the posterior, each step chosen so that half of the effective sample is left. After each resampling
+they move by autoregressive proposals about the normal fitted to them, x' = m + r (x - m) + sqrt(1 - r^2) L e, which
+leave that normal unchanged; the acceptance therefore only corrects what is not normal, and a few moves suffice in two
+dozen dimensions where a random walk needs dozens. On a curved ridge the proposals fail: choose coordinates that have
+none, and mind the acceptance.
 
 Source:
     Del Moral, Doucet and Jasra 2006, doi 10.1111/j.1467-9868.2006.00553.x; adaptive temperatures: Jasra et al. 2011,
@@ -118,7 +120,7 @@ def tempered_smc(
 
 
 def _log_normal(x: Floats, mean: Floats, factor: Floats) -> Floats:
-    """log density of a normal with Cholesky factor `factor`, up to a constant."""
+    """Log density of a normal with Cholesky factor `factor`, up to a constant."""
     return -0.5 * np.sum(np.linalg.solve(factor, (x - mean).T) ** 2, axis=0)
 
 
