@@ -112,7 +112,10 @@ def _riccati(flight: Flight, thrust: Floats, noise: tuple[float, float, float, f
 
 
 @nb.njit(error_model="numpy")
-def _correct(state, gain, whitening, position, attitude, velocity, rate, white):
+def _correct(
+    state: Floats, gain: Floats, whitening: Floats, position: Floats, attitude: Floats, velocity: Floats, rate: Floats,
+    white: Floats,
+) -> float:  # fmt: skip
     """Correct a state row with one measurement; whitened innovations into white (12,); return their squared sum."""
     error = np.empty(12)
     # q_pred^-1 q_meas, as a rotation vector in b, to second order in half the angle.
@@ -150,8 +153,11 @@ def _correct(state, gain, whitening, position, attitude, velocity, rate, white):
 
 
 @nb.njit(cache=True, parallel=True, error_model="numpy")
-def _misfit_all(nodes, plant, first, command, measured, position, attitude, velocity, rate, gain, whitening, num_steps,
-                out, errors):  # fmt: skip
+def _misfit_all(
+    nodes: Floats, plant: Floats, first: Floats, command: Floats, measured: NDArray[np.bool_], position: Floats,
+    attitude: Floats, velocity: Floats, rate: Floats, gain: Floats, whitening: Floats, num_steps: int, out: Floats,
+    errors: Floats,
+) -> None:  # fmt: skip
     """Sum of squared whitened innovations of each plant row, into out (particles,).
 
     Where errors (particles, rows, 12) has particles at all, the innovations themselves go there.

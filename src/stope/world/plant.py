@@ -76,7 +76,7 @@ class GravityTable:
             chunks.append(np.ascontiguousarray(grid.nodes, dtype=np.float64).ravel())
             offset += chunks[-1].size
         self.rows = rows
-        self.nodes = np.concatenate(chunks)
+        self.nodes: NDArray[np.float64] = np.concatenate(chunks)
 
 
 def compile_plant(

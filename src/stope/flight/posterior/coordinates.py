@@ -161,6 +161,6 @@ def _log_cholesky(second: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         u11 = np.sqrt(a[:, 0, 0] - u12**2 - u13**2)
         out[:, 0], out[:, 1], out[:, 2] = np.log(u11), np.log(u22), np.log(u33)
     out[:, 3], out[:, 4], out[:, 5] = u12, u13, u23
-    is_body = np.isfinite(out).all(axis=1)
+    is_body: NDArray[np.bool_] = np.asarray(np.isfinite(out).all(axis=1))
     out[~is_body] = 0.0
     return out, is_body

@@ -45,7 +45,7 @@ def laplace(
             r, jacobian = _linearise(residuals, x[k])
             hessian, gradient = jacobian.T @ jacobian, jacobian.T @ r
             trials = damping[k] * np.array([0.1, 1.0, 10.0, 100.0])
-            steps = [-np.linalg.solve(hessian + t * np.diag(np.diag(hessian)), gradient) for t in trials]
+            steps: list[Floats] = [-np.linalg.solve(hessian + t * np.diag(np.diag(hessian)), gradient) for t in trials]
             candidates = x[k] + np.clip(np.array(steps), -2.0, 2.0)
             costs = _cost(residuals(candidates))
             best = int(np.argmin(costs))

@@ -82,12 +82,14 @@ def tempered_smc(
     Raises:
         Misfit: if no draw of the reference has a finite posterior, or the stages run out.
     """
-    n, start, origin = config.num_particles, np.linalg.cholesky(reference[1]), reference[0]
+    n, origin = config.num_particles, reference[0]
+    start = _cholesky(reference[1])
     x = origin + rng.standard_normal((n, len(origin))) @ start.T
     lp, lq = log_posterior(x), _log_normal(x, origin, start)
     if not np.isfinite(lp).any():
         raise Misfit("no world near the best fit gives this flight a finite likelihood. Check the log's units.")
-    power, memory, stages, passes = 0.0, config.memory, [], 1
+    power, memory, passes = 0.0, config.memory, 1
+    stages: list[dict[str, float]] = []
     while power < 1.0:
         if len(stages) == config.max_stages:
             raise Misfit(f"the posterior was not reached in {config.max_stages} stages (power {power:.2g}).")
@@ -96,9 +98,9 @@ def tempered_smc(
         weights = np.exp(step * (gain - gain.max()))
         weights /= weights.sum()
         power = min(1.0, power + step)
-        mean = weights @ x
-        cov = ((x - mean) * weights[:, None]).T @ (x - mean) / (1.0 - np.sum(weights**2))
-        factor = np.linalg.cholesky(cov + 1e-12 * np.diag(np.diag(reference[1])))
+        mean: Floats = weights @ x
+        cov: Floats = ((x - mean) * weights[:, None]).T @ (x - mean) / (1.0 - np.sum(weights**2))
+        factor = _cholesky(cov + 1e-12 * np.diag(np.diag(reference[1])))
         chosen = _systematic(weights, rng)
         x, lp, lq = x[chosen], lp[chosen], lq[chosen]
         moves = config.moves * (3 if power >= 1.0 else 1)
@@ -117,6 +119,10 @@ def tempered_smc(
         if on_stage is not None:
             on_stage(power)
     return SmcResult(x, lp, stages, passes)
+
+
+def _cholesky(covariance: Floats) -> Floats:
+    return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
 
 
 def _log_normal(x: Floats, mean: Floats, factor: Floats) -> Floats:

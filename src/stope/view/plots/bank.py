@@ -10,12 +10,13 @@ import math
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
 from stope.view.numbers import THIN
-from stope.view.plots.kind import Data, FigureBase, Kind, check_band, check_keys, check_numbers, check_text, is_number
+from stope.view.plots.kind import Data, Kind, check_band, check_keys, check_numbers, check_text, is_number
 
 __all__ = ["BANK"]
 

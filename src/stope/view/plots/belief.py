@@ -7,10 +7,12 @@ to its own interval before the flight, so that all of them can be read in one pi
 
 from __future__ import annotations
 
+from matplotlib.figure import FigureBase
+
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
 from stope.view.numbers import THIN, number
-from stope.view.plots.kind import Data, FigureBase, Kind, check_band, check_keys, check_text, is_number
+from stope.view.plots.kind import Data, Kind, check_band, check_keys, check_text, is_number
 
 __all__ = ["BELIEF"]
 

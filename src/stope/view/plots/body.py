@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import FigureBase
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look
 from stope.view.numbers import number
 from stope.view.plots.ground import LEG, PLATE
-from stope.view.plots.kind import Data, FigureBase, Kind, check_keys, check_numbers, is_number
+from stope.view.plots.kind import Data, Kind, check_keys, check_numbers, is_number
 
 __all__ = ["BODY"]
 

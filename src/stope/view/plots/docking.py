@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import FigureBase
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
 from stope.view.numbers import THIN, decimals_for, quantity
-from stope.view.plots.kind import Data, FigureBase, Kind, check_keys, check_numbers, check_text
+from stope.view.plots.kind import Data, Kind, check_keys, check_numbers, check_text
 
 __all__ = ["BEFORE_AFTER"]
 

@@ -8,10 +8,12 @@ The first series is the one that matters.
 
 from __future__ import annotations
 
+from matplotlib.figure import FigureBase
+
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
 from stope.view.numbers import decimals_for, number
-from stope.view.plots.kind import Data, FigureBase, Kind, check_band, check_keys, check_names, check_numbers, check_text
+from stope.view.plots.kind import Data, Kind, check_band, check_keys, check_names, check_numbers, check_text
 
 __all__ = ["BARS", "LINES"]
 

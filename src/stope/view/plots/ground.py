@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
-from stope.view.plots.kind import Data, FigureBase, Kind, check_keys, check_numbers, check_text, is_number
+from stope.view.plots.kind import Data, Kind, check_keys, check_numbers, check_text, is_number
 
 __all__ = ["SITE_MAP"]
 

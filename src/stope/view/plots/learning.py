@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+from matplotlib.figure import FigureBase
 from matplotlib.ticker import FuncFormatter
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
 from stope.view.numbers import THIN, number
-from stope.view.plots.kind import Data, FigureBase, Kind, check_band, check_keys, check_numbers
+from stope.view.plots.kind import Data, Kind, check_band, check_keys, check_numbers
 
 __all__ = ["LEARNING_CURVE"]
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from stope.base.errors import ConfigError
 from stope.view.look import Look, axes_in
-from stope.view.plots.kind import Data, FigureBase, Kind, check_band, check_keys, check_numbers, check_text
+from stope.view.plots.kind import Data, Kind, check_band, check_keys, check_numbers, check_text
 
 __all__ = ["DAILY", "STATES"]
 
