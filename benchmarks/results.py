@@ -31,6 +31,7 @@ COMMANDS = {
     "evaluate": [STOPE, "evaluate", "dock", "--json"],
     "flight": [sys.executable, "benchmarks/flight.py", "--json"],
     "world": [sys.executable, "benchmarks/world.py", "--json"],
+    "train": [sys.executable, "benchmarks/train.py", "--json"],
 }
 """What is measured, in this order; each prints one JSON object."""
 SHOWN = {
@@ -38,6 +39,7 @@ SHOWN = {
     "evaluate": "stope evaluate dock",
     "flight": "python benchmarks/flight.py",
     "world": "python benchmarks/world.py",
+    "train": "python benchmarks/train.py",
 }
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -80,7 +82,26 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
                     "with over without our forces",
                     f"{mj_step:.2f}; {scene['ratio']:.2f}; {scene['force_ratio']:.2f}", "world"))  # fmt: skip
     out.append(("fused kernel over MuJoCo path", f"{found['world']['fused_vs_mujoco']:.0f} x", "world"))
-    return out
+    return out + train_rows(found)
+
+
+def train_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Seconds of learning to the goal, ours and SB3's."""
+    train = found["train"]
+    limit = train["limit_s"]
+
+    def shown(name: str) -> str:
+        return ", ".join(f"over {limit:.0f}" if t is None else f"{t:.1f}" for t in train["success_95_s"][name])
+
+    bound = "at least " if train["speedup_is_lower_bound"] else ""
+    times = f"{bound}{train['speedup_median']:.1f}; on the same batch {train['speedup_on_stope_batch_median']:.1f}"
+    what = (
+        "seconds of learning until docking succeeds in 95 %, 3 seeds: stope; stable-baselines3 on Gymnasium worlds; "
+        "stable-baselines3 on stope's batch; times faster"
+    )
+    return [
+        (what, f"{shown('stope')}; {shown('sb3')}; {shown('sb3_on_stope_batch')}; {times} (median)", "train"),
+    ]
 
 
 def table(found: Mapping[str, Any]) -> str:

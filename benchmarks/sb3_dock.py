@@ -140,6 +140,7 @@ class _Judge(BaseCallback):
         self.batch = DockBatch(robot, config.site.site(), num_worlds=config.num_evaluation, seed=config.seed + 7919,
                                task=config.task, num_threads=2)  # fmt: skip
         self.cases = conditions(config.num_evaluation, config.seed + 7919)["prior"]
+        self.torch_threads = torch.get_num_threads()
         self.seconds, self.started, self.last = 0.0, 0.0, 0
         self.reached: float | None = None
         self.history: list[tuple[int, float, float]] = []
@@ -165,6 +166,7 @@ class _Judge(BaseCallback):
         self.history.append((self.num_timesteps, self.seconds, rate.success))
         if rate.success >= self.goal and self.reached is None:
             self.reached = self.seconds
+        torch.set_num_threads(self.torch_threads)  # evaluation sets one
         self.started = time.perf_counter()
 
     def _on_step(self) -> bool:
