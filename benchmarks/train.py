@@ -102,7 +102,7 @@ def chosen_of(tried: list[dict[str, Any]]) -> dict[str, Any]:
 
 def search(limit: float) -> None:
     """Try each setting of SB3 once, write down how it did, and choose the fastest of each kind of environment."""
-    found: dict[str, Any] = {"seed": SEARCH_SEED, "limit_s": limit, "goal": GOAL, "tried": [], "chosen": {}}
+    found: dict[str, Any] = {"seed": SEARCH_SEED, "limit_s": limit, "goal": GOAL, "tried": []}
     for settings in SEARCHED:
         seconds, history = apart(asdict(settings), SEARCH_SEED, limit)
         top = max((h[2] for h in history), default=0.0)
@@ -114,7 +114,6 @@ def search(limit: float) -> None:
         }
         found["tried"].append(row)
         say(f"{settings}: {seconds} s, best success {top:.3f}")
-        found["chosen"] = chosen_of(found["tried"])
         write_json(FOUND, found)
 
 

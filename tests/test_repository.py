@@ -42,6 +42,7 @@ def pins() -> dict[str, Version]:
 def tracked() -> list[Path]:
     """Files that are in the repository."""
     if not (ROOT / ".git").exists():
+        # An unpacked source archive has no list of its files; continuous integration always runs in a clone.
         pytest.skip("not a clone")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [path for path in (ROOT / line for line in listed.splitlines()) if path.exists()]
