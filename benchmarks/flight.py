@@ -68,15 +68,19 @@ def score(log: Path, policy: MlpPolicy | None, config: TrainConfig, *, num: int,
     return row
 
 
-def pooled(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Coverage over all logs: the plain binomial band, and one that knows that parameters of one log go together."""
+def pooled(rows: list[dict[str, Any]], effect: float | None = None) -> dict[str, Any]:
+    """Coverage over logs: the plain binomial band, and one that knows that parameters of one log go together.
+
+    The second needs a design effect; without one, it is estimated from these logs.
+    """
     free = [[q for q in row["quantities"] if "/" not in q["name"]] for row in rows]
     hits = np.array([[q["is_covered"] for q in log] for log in free], dtype=float)
     ratios = np.array([[q["is_covered"] for q in row["quantities"] if "/" in q["name"]] for row in rows], dtype=float)
     low, high = binomial_band(hits.size, LEVEL)
     # Design effect: variance of the logs' shares over what independent parameters would give, at the nominal rate.
-    spread = float(np.mean((hits.mean(axis=1) - LEVEL) ** 2))
-    effect = max(1.0, spread / (LEVEL * (1.0 - LEVEL) / hits.shape[1]))
+    if effect is None:
+        spread = float(np.mean((hits.mean(axis=1) - LEVEL) ** 2))
+        effect = max(1.0, spread / (LEVEL * (1.0 - LEVEL) / hits.shape[1]))
     own_low, own_high = binomial_band(max(1, round(hits.size / effect)), LEVEL)
     by_name = {q["name"]: float(hits[:, k].mean()) for k, q in enumerate(free[0])}
     return {
@@ -132,8 +136,13 @@ def main() -> None:
         rows.append(read_json(kept, what="row"))
         sys.stderr.write(f"log {seed}: fit {rows[-1]['fit_s']:.0f} s, covered {rows[-1]['covered']}/{rows[-1]['n']}\n")
     times = [row["fit_s"] for row in rows]
+    cover = pooled(rows)
+    tens = [pooled(rows[k : k + 10], cover["design_effect"]) for k in range(0, len(rows), 10)]
     result: dict[str, Any] = {
-        "logs": len(rows), "minutes": given.minutes, "coverage": pooled(rows), "coverage_first_ten": pooled(rows[:10]),
+        "logs": len(rows), "minutes": given.minutes, "coverage": cover, "coverage_first_ten": tens[0],
+        "shares_by_tens": [ten["share"] for ten in tens],
+        "tens_in_band": [ten["is_in_band"] for ten in tens],
+        "tens_in_band_with_design_effect": [ten["is_in_band_with_design_effect"] for ten in tens],
         "fit_s": {"median": float(np.median(times)), "max": max(times)},
         "mass_and_gain": "known only as gain over total mass: see ratios_share",
     }  # fmt: skip
