@@ -19,7 +19,9 @@ from stope.base.errors import ConfigError, RangeError
 from stope.base.seeding import stream_key
 from stope.world import plant as p
 from stope.world.free_flight import advance_all
+from stope.world.ground import Ground
 from stope.world.physics import check_theta
+from stope.world.regolith.bed import bed_shape
 from stope.world.robots import Robot
 from stope.world.scene import SceneConfig, compile_scene
 from stope.world.site import Site
@@ -87,7 +89,9 @@ class World:
                 f"SceneConfig.physics_step = {self.scene.physics_step} s does not divide the control period "
                 f"of {CONTROL_PERIOD} s."
             )
-        touches = self.scene.has_ground or self.scene.num_boulders > 0
+        scene = self.scene
+        touches = scene.has_ground or scene.has_soil or scene.num_boulders > 0 or scene.target_size > 0.0
+        touches = touches or robot.articulation is not None
         if num_threads < 1:
             raise ConfigError(f"num_threads = {num_threads}: expected 1 or more.")
         if engine not in ("auto", "fused", "mujoco"):
@@ -103,11 +107,21 @@ class World:
         self._counts = np.zeros(self.num_worlds, dtype=np.int64)
         self.reseed(seed)
         self._mujoco = None
+        self.ground: Ground | None = None
         if not self.is_fused:
             from stope.world.mujoco_flight import MujocoBatch  # noqa: PLC0415 -- compiles a callback: only when used
 
+            from stope.world.tools import make_ground  # noqa: PLC0415 -- as above
+
             model = compile_scene(robot, self.scene)
-            self._mujoco = MujocoBatch(model, self.num_worlds, num_threads=num_threads, nodes=self.table.nodes)
+            if scene.has_soil or robot.articulation is not None:
+                shape = None
+                if scene.bed_half_width > 0.0:
+                    shape = bed_shape(half_width=scene.bed_half_width, spacing=scene.bed_spacing)
+                self.ground = make_ground(model, robot, self.num_worlds, bed_shape=shape, num_stones=scene.num_stones)
+            self._mujoco = MujocoBatch(
+                model, self.num_worlds, num_threads=num_threads, nodes=self.table.nodes, ground=self.ground
+            )
         self.set_theta(theta)
 
     def reseed(self, seed: int) -> None:
@@ -147,6 +161,8 @@ class World:
         """Give the listed worlds the scene as compiled and their state rows; nothing of an earlier episode is left."""
         if self._mujoco is not None:
             self._mujoco.restart(worlds)
+        if self.ground is not None:
+            self.ground.restart(worlds)
         self.push_state(worlds)
 
     def step(self, action: ArrayLike) -> None:
@@ -172,6 +188,8 @@ class World:
         }  # fmt: skip
         if self._mujoco is not None:
             out["rows"] = self._mujoco.rows.copy()
+        if self.ground is not None:
+            out |= {f"ground.{name}": array for name, array in self.ground.snapshot().items()}
         return out
 
     def restore(self, snapshot: dict[str, NDArray[np.generic]]) -> None:
@@ -189,6 +207,25 @@ class World:
         self.set_plant(np.asarray(snapshot["plant"], dtype=np.float64), np.arange(self.num_worlds))
         if self._mujoco is not None:
             self._mujoco.rows[:] = snapshot["rows"]
+        if self.ground is not None:
+            self.ground.restore({k[7:]: v for k, v in snapshot.items() if k.startswith("ground.")})
+
+    @property
+    def qpos(self) -> Floats:
+        """Joint positions of the whole model, a live view (worlds, nq); the base's free joint comes first."""
+        assert self._mujoco is not None, "only scenes that MuJoCo steps have joints"
+        return self._mujoco.qpos
+
+    @property
+    def qvel(self) -> Floats:
+        """Joint velocities of the whole model, a live view (worlds, nv)."""
+        assert self._mujoco is not None, "only scenes that MuJoCo steps have joints"
+        return self._mujoco.qvel
+
+    def set_link(self, link: str, *, mass: ArrayLike, moments: ArrayLike, worlds: NDArray[np.intp]) -> None:
+        """Give a link of the listed worlds another mass [kg] (n,) and principal moments [kg m2] (n, 3)."""
+        assert self._mujoco is not None, "only scenes that MuJoCo steps have links"
+        self._mujoco.set_link(link, mass=np.asarray(mass), moments=np.asarray(moments), worlds=worlds)
 
     @property
     def position_l(self) -> Floats:

@@ -35,6 +35,7 @@ from stope.world.free_flight import (
     spin_torque,
     thrust_over,
 )
+from stope.world.ground import Ground, apply_ctrl, ground_wrenches
 from stope.world.native import address_to_floats, address_to_ints, call, load_address
 
 __all__ = ["MujocoBatch"]
@@ -46,13 +47,13 @@ STAGES = 8  # addresses of the five stage functions, in the order they run
 FIRST_FIELD = 13  # offsets of the fields of mjData, then of mjModel
 _STAGE_FUNCTIONS = ("mj_fwdPosition", "mj_fwdVelocity", "mj_fwdActuation", "mj_fwdAcceleration", "mj_fwdConstraint")
 _DATA_FIELDS = ("qpos", "qvel", "qacc", "qacc_warmstart", "xfrc_applied", "xipos", "xmat", "cvel", "subtree_com",
-                "ximat")  # fmt: skip
+                "ximat", "xpos", "ctrl")  # fmt: skip
 _MODEL_FIELDS = ("body_mass", "body_inertia")
-QPOS, QVEL, QACC, WARM, XFRC, XIPOS, XMAT, CVEL, SUBTREE, XIMAT, MODEL_MASS, MODEL_INERTIA = range(
+QPOS, QVEL, QACC, WARM, XFRC, XIPOS, XMAT, CVEL, SUBTREE, XIMAT, XPOS, CTRL, MODEL_MASS, MODEL_INERTIA = range(
     FIRST_FIELD, FIRST_FIELD + len(_DATA_FIELDS) + len(_MODEL_FIELDS)
 )
 NUM_LAYOUT = FIRST_FIELD + len(_DATA_FIELDS) + len(_MODEL_FIELDS)
-NUM_BLOCK = 9  # what the callback is handed: steps, then addresses of the arrays of `MujocoBatch.step`
+NUM_BLOCK = 10  # what the callback is handed: steps, then addresses of the arrays of `MujocoBatch.step`
 
 _FREE, _BALL = int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL)
 
@@ -165,7 +166,7 @@ def _frame_torque(r, moments, row, w, out):
 
 
 @kernel
-def _forces(mp, dp, at, nodes, row, state, wrench, jitter, ahead, work):
+def _forces(mp, dp, at, nodes, row, state, wrench, jitter, ahead, work, pressed):
     """Fill xfrc_applied: gravity and spin on every body, and on body 1, the robot's base, what drives the robot."""
     n = at[NBODY]
     xfrc, xipos, xmat = _field(dp, at[XFRC], 6 * n), _field(dp, at[XIPOS], 3 * n), _field(dp, at[XMAT], 9 * n)
@@ -191,14 +192,30 @@ def _forces(mp, dp, at, nodes, row, state, wrench, jitter, ahead, work):
             _base_forces(xmat[9:18], rate, row, state, wrench, jitter, ahead, v, out)
         else:
             _frame_torque(ximat[9 * b : 9 * b + 9], moments[3 * b : 3 * b + 3], row, w, out)
+        if pressed.shape[0] > 0:
+            for k in range(6):
+                out[k] += pressed[6 * b + k]
 
 
 @kernel
-def _evaluate(mp, dp, at, nodes, row, state, wrench, jitter, ahead, work):
-    """MuJoCo's stages with our forces: from qpos and qvel to qacc."""
+def _press(dp, at, ground, sim, dt, step, pressed):
+    """Fill the wrench of the ground on every body for the step that begins; it is held over the stages."""
+    n = at[NBODY]
+    pressed[:] = 0.0
+    root = nb.carray(address_to_ints(at[BODY_ROOT]), (n,))
+    ground_wrenches(ground, sim, dt, step, _field(dp, at[XPOS], 3 * n), _field(dp, at[XMAT], 9 * n),
+                    _field(dp, at[XIPOS], 3 * n), _field(dp, at[CVEL], 6 * n), _field(dp, at[SUBTREE], 3 * n), root,
+                    pressed)  # fmt: skip
+
+
+@kernel
+def _evaluate(mp, dp, at, nodes, row, state, wrench, jitter, ahead, work, ground, sim, dt, pressed):
+    """MuJoCo's stages with our forces: from qpos and qvel to qacc; a step dt > 0 begins here, 0 goes on."""
     call(at[STAGES], mp, dp)
     call(at[STAGES + 1], mp, dp)
-    _forces(mp, dp, at, nodes, row, state, wrench, jitter, ahead, work)
+    if ground != 0 and dt > 0.0:
+        _press(dp, at, ground, sim, dt, row[p.DT], pressed)
+    _forces(mp, dp, at, nodes, row, state, wrench, jitter, ahead, work, pressed)
     call(at[STAGES + 2], mp, dp)
     call(at[STAGES + 3], mp, dp)
     call(at[STAGES + 4], mp, dp)
@@ -219,7 +236,7 @@ def _acceleration_of_centre(row, q, v, acceleration):
 
 
 @kernel
-def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt):
+def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt, ground, sim, pressed):
     """One Runge-Kutta step; `wrench` (18,) holds the thrusters at the beginning, the middle and the end of it."""
     nq, nv = at[NQ], at[NV]
     qpos, qvel, qacc = _field(dp, at[QPOS], nq), _field(dp, at[QVEL], nv), _field(dp, at[QACC], nv)
@@ -236,7 +253,8 @@ def _step(mp, dp, at, nodes, row, state, wrench, jitter, work, dt):
         ahead = 0.0 if stage == 0 else (dt if stage == 3 else 0.5 * dt)
         first = 0 if stage == 0 else (12 if stage == 3 else 6)
         _configuration_rate(at, qpos, vs, dq)
-        _evaluate(mp, dp, at, nodes, row, state, wrench[first : first + 6], jitter, ahead, small)
+        _evaluate(mp, dp, at, nodes, row, state, wrench[first : first + 6], jitter, ahead, small, ground, sim,
+                  dt if stage == 0 else 0.0, pressed)  # fmt: skip
         if stage == 0:
             _copy(qacc, _field(dp, at[WARM], nv))
         _copy(qacc, dv)
@@ -264,15 +282,20 @@ def _control_period(mp, dp, sim, block):
     jitter = nb.carray(address_to_floats(load_address(block, 32) + 24 * sim), (3,))
     nodes = nb.carray(address_to_floats(load_address(block, 40)), (load_address(block, 48),))
     at = nb.carray(native.address_to_longs(load_address(block, 64)), (NUM_LAYOUT,))
-    size = 3 * at[NQ] + 4 * at[NV] + 30
+    ground = load_address(block, 72)
+    loads = 6 * at[NBODY] if ground != 0 else 0
+    size = 3 * at[NQ] + 4 * at[NV] + 30 + 6 * at[NBODY]
     work = nb.carray(address_to_floats(load_address(block, 56) + 8 * size * sim), (size,))
     command, wrench = work[size - 24 : size - 18], work[size - 18 : size]
+    pressed = work[size - 24 - loads : size - 24]
+    if ground != 0:
+        apply_ctrl(ground, sim, dp, at[CTRL])
     apply_command(state, row, command, action)
     done, start = 0, 0.0
     while done < steps:
         end = segment_end(row, start, done)
         thrust_over(state, row, command, start, end - start, wrench)
-        _step(mp, dp, at, nodes, row, state, wrench, jitter, work, end - start)
+        _step(mp, dp, at, nodes, row, state, wrench, jitter, work, end - start, ground, sim, pressed)
         for k in range(3):
             state[p.WHEEL + k] += (end - start) * state[p.WHEEL_TORQUE + k]
         start = end
@@ -299,7 +322,15 @@ class MujocoBatch:
     Body 1 of the model, on the model's first joint, a free one, is the robot's base.
     """
 
-    def __init__(self, model: mujoco.MjModel, num_worlds: int, *, num_threads: int, nodes: NDArray[np.float64]) -> None:
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        num_worlds: int,
+        *,
+        num_threads: int,
+        nodes: NDArray[np.float64],
+        ground: Ground | None = None,
+    ) -> None:
         """Make the batch; compiles the callback when no earlier process has.
 
         Raises:
@@ -321,7 +352,8 @@ class MujocoBatch:
             self._library.mjb_state(handle), (num_worlds, self._library.mjb_nstate(handle))
         )
         self._expanded: dict[str, NDArray[np.float64]] = {}
-        self._work = np.zeros((num_worlds, 3 * model.nq + 4 * model.nv + 30))
+        self.ground = ground
+        self._work = np.zeros((num_worlds, 3 * model.nq + 4 * model.nv + 30 + 6 * model.nbody))
         self._nodes = np.ascontiguousarray(nodes)
         self._layout = self._layout_of(model)
         self._block = np.zeros(NUM_BLOCK, dtype=np.int64)
@@ -382,6 +414,19 @@ class MujocoBatch:
         self._expand("body_ipos")[worlds, 3:6] = plant[:, p.COM : p.COM + 3]
         self._expand("body_inertia")[worlds, 3:6] = moments
         self._expand("body_iquat")[worlds, 4:8] = quaternion
+        self._settle(worlds)
+
+    def set_link(
+        self, link: str, *, mass: NDArray[np.float64], moments: NDArray[np.float64], worlds: NDArray[np.intp]
+    ) -> None:
+        """Give a link other than the base its mass (n,) and principal moments (n, 3) in the listed worlds."""
+        body = int(self.model.body(link).id)
+        self._expand("body_mass")[worlds, body] = mass
+        self._expand("body_inertia")[worlds, 3 * body : 3 * body + 3] = moments
+        self._settle(worlds)
+
+    def _settle(self, worlds: NDArray[np.intp]) -> None:
+        """Let MuJoCo derive what depends on masses."""
         ids = np.ascontiguousarray(worlds, dtype=np.int32)
         failed = self._library.mjb_setConst(self._handle, ids.ctypes.data, len(ids))
         if failed:
@@ -399,7 +444,8 @@ class MujocoBatch:
         """One control period of every world; plant, state, action and jitter as in `free_flight.advance_all`."""
         self._block[:] = [num_steps, native.as_bytes(plant), native.as_bytes(state), native.as_bytes(action),
                           native.as_bytes(jitter), native.as_bytes(self._nodes), self._nodes.size,
-                          native.as_bytes(self._work), native.as_bytes(self._layout)]  # fmt: skip
+                          native.as_bytes(self._work), native.as_bytes(self._layout),
+                          0 if self.ground is None else native.as_bytes(self.ground.table)]  # fmt: skip
         failed = self._library.mjb_apply(self._handle, None, 0, _callback().address, self._block.ctypes.data, 1)
         if failed:
             raise StopeError(f"MuJoCo stopped in {failed} of {self.num_worlds} worlds: {self._first_error()}")

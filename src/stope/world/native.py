@@ -83,6 +83,8 @@ def check_offsets(owner: mujoco.MjData | mujoco.MjModel, names: tuple[str, ...])
     structure = "mjData" if isinstance(owner, mujoco.MjData) else "mjModel"
     for name in names:
         offset = field_offset(structure, name)
+        if getattr(owner, name).size == 0:
+            continue  # nothing there to point at, and nothing is read or written
         if ctypes.c_uint64.from_address(owner._address + offset).value != getattr(owner, name).ctypes.data:
             raise LayoutError(
                 f"{structure}.{name} is not at byte {offset} in MuJoCo {mujoco.__version__}: "

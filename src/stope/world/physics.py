@@ -8,6 +8,9 @@ Mass properties are log-Cholesky (Rucker and Wensing 2022, doi 10.1109/LRA.2022.
 with L the upper triangular matrix of exp(inertia_d*) on its diagonal and inertia_s* above it, the second moment of mass
 about the centre of mass is m L L^T, and the inertia is its trace times the identity minus itself. Each z therefore
 gives a body that can exist (positive mass, triangle inequality).
+
+The robot's parameters and those of the ground are two families with the same machinery: `PARAMETERS` and
+`GROUND_PARAMETERS`. A flight in free space says nothing about the ground, so its belief does not carry it.
 """
 
 from __future__ import annotations
@@ -21,9 +24,10 @@ from scipy.special import ndtr, ndtri
 
 from stope.base.errors import RangeError
 
-__all__ = ["NUM_PARAMETERS", "PARAMETERS", "Parameter", "PhysicsPrior", "check_theta", "index_of", "mass_properties"]
+__all__ = ["GROUND_PARAMETERS", "NUM_PARAMETERS", "PARAMETERS", "Parameter", "PhysicsPrior", "check_theta", "index_of", "mass_properties"]
 
 Floats = NDArray[np.float64]
+Transform = Literal["linear", "log", "uniform", "log-uniform"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,8 +36,9 @@ class Parameter:
 
     name: str
     unit: str
-    transform: Literal["linear", "log", "uniform"]
-    """linear: centre + spread z; log: centre exp(spread z); uniform: centre + spread (2 Phi(z) - 1)."""
+    transform: Transform
+    """linear: centre + spread z; log: centre exp(spread z); uniform: centre + spread (2 Phi(z) - 1);
+    log-uniform: centre exp(spread (2 Phi(z) - 1))."""
     low: float
     """Smallest admissible value [unit]."""
     high: float
@@ -42,7 +47,7 @@ class Parameter:
 
 
 def _parameters() -> tuple[Parameter, ...]:
-    rows: list[tuple[str, str, Literal["linear", "log", "uniform"], float, float, str]] = [
+    rows: list[tuple[str, str, Transform, float, float, str]] = [
         ("mass", "kg", "log", 0.1, 1e4, "robot without payload"),
         *((f"com_{k}", "m", "linear", -1.0, 1.0, f"centre of mass without payload, {k}_b") for k in "xyz"),
         *((f"inertia_d{k}", "log m", "linear", -8.0, 3.0, f"log-Cholesky diagonal {k}") for k in (1, 2, 3)),
@@ -61,6 +66,21 @@ def _parameters() -> tuple[Parameter, ...]:
 PARAMETERS: tuple[Parameter, ...] = _parameters()
 NUM_PARAMETERS: int = len(PARAMETERS)
 _INDEX = {p.name: k for k, p in enumerate(PARAMETERS)}
+
+
+GROUND_PARAMETERS: tuple[Parameter, ...] = tuple(
+    Parameter(name=n, unit=u, transform=t, low=a, high=b, text=s)
+    for n, u, t, a, b, s in (
+        ("cohesion", "Pa", "log-uniform", 0.0, 1e5, "cohesion of the soil"),
+        ("k_mu", "1", "log-uniform", 1.0, 1000.0, "frictional stress of the soil over its overburden"),
+        ("bulk_density", "kg/m3", "uniform", 50.0, 6000.0, "of the soil"),
+        ("inertial_factor", "1", "uniform", 0.1, 10.0, "stress over density times squared speed (lambda)"),
+        ("tool_friction", "1", "uniform", 0.0, 2.0, "Coulomb friction of tools on soil and rock"),
+        ("restitution", "1", "uniform", 0.0, 1.0, "of rock and boulders"),
+        ("boulder_fraction", "1", "uniform", 0.0, 1.0, "share of the surface that is rock or boulder"),
+    )
+)
+"""Uncertain numbers of the ground; `stope.world.regolith.prior` gives their default prior."""
 
 
 def index_of(name: str) -> int:
@@ -102,6 +122,8 @@ class PhysicsPrior:
     """Value at z = 0 [unit of each], shape (num_parameters,)."""
     spread: Floats
     """Spread in the parameter's transform, shape (num_parameters,); 0 fixes the parameter."""
+    parameters: tuple[Parameter, ...] = PARAMETERS
+    """Which family."""
 
     def __post_init__(self) -> None:
         """Check shapes, signs and bounds.
@@ -110,11 +132,11 @@ class PhysicsPrior:
             RangeError: naming the parameter, what was found and what was expected.
         """
         for name in ("centre", "spread"):
-            if np.shape(getattr(self, name)) != (NUM_PARAMETERS,):
+            if np.shape(getattr(self, name)) != (len(self.parameters),):
                 raise RangeError(
-                    f"prior.{name} has shape {np.shape(getattr(self, name))}: expected ({NUM_PARAMETERS},)."
+                    f"prior.{name} has shape {np.shape(getattr(self, name))}: expected ({len(self.parameters)},)."
                 )
-        for k, p in enumerate(PARAMETERS):
+        for k, p in enumerate(self.parameters):
             c, s = float(self.centre[k]), float(self.spread[k])
             if not (np.isfinite(c) and np.isfinite(s)):
                 raise RangeError(f"prior.{p.name} = {c} +- {s} {p.unit}: expected finite numbers.")
@@ -122,10 +144,12 @@ class PhysicsPrior:
                 raise RangeError(f"prior.{p.name}.spread = {s}: expected 0 or more.")
             if not p.low <= c <= p.high:
                 raise RangeError(f"prior.{p.name}.centre = {c} {p.unit}: expected {p.low} to {p.high}.")
-            if p.transform == "log" and c == 0.0 and s > 0.0:
+            if p.transform.startswith("log") and c == 0.0 and s > 0.0:
                 raise RangeError(f"prior.{p.name} = 0 {p.unit} with spread {s}: a share of nothing; expected spread 0.")
             if p.transform == "uniform" and not (p.low <= c - s and c + s <= p.high):
                 raise RangeError(f"prior.{p.name} = {c} +- {s} {p.unit}: leaves {p.low} to {p.high}.")
+            if p.transform == "log-uniform" and not (p.low <= c * np.exp(-s) and c * np.exp(s) <= p.high):
+                raise RangeError(f"prior.{p.name} = {c} times exp(+-{s}) {p.unit}: leaves {p.low} to {p.high}.")
 
     @property
     def is_free(self) -> NDArray[np.bool_]:
@@ -143,14 +167,10 @@ class PhysicsPrior:
         """
         z = np.asarray(z, dtype=np.float64)
         out = np.empty_like(z)
-        for k, p in enumerate(PARAMETERS):
+        for k, p in enumerate(self.parameters):
             c, s = self.centre[k], self.spread[k]
-            if p.transform == "linear":
-                out[..., k] = c + s * z[..., k]
-            elif p.transform == "log":
-                out[..., k] = c * np.exp(s * z[..., k])
-            else:
-                out[..., k] = c + s * (2.0 * ndtr(z[..., k]) - 1.0)
+            inner = 2.0 * ndtr(z[..., k]) - 1.0 if p.transform.endswith("uniform") else z[..., k]
+            out[..., k] = c * np.exp(s * inner) if p.transform.startswith("log") else c + s * inner
             np.clip(out[..., k], p.low, p.high, out=out[..., k])
         return out
 
@@ -158,16 +178,14 @@ class PhysicsPrior:
         """Whitened coordinates of theta; 0 where the prior fixes a parameter. Inverse of `theta` inside the bounds."""
         theta = np.asarray(theta, dtype=np.float64)
         out = np.zeros_like(theta)
-        for k, p in enumerate(PARAMETERS):
+        for k, p in enumerate(self.parameters):
             c, s = self.centre[k], self.spread[k]
             if s == 0:
                 continue
-            if p.transform == "linear":
-                out[..., k] = (theta[..., k] - c) / s
-            elif p.transform == "log":
-                out[..., k] = np.log(theta[..., k] / c) / s
-            else:
-                out[..., k] = ndtri(np.clip((theta[..., k] - c) / (2.0 * s) + 0.5, 1e-12, 1.0 - 1e-12))
+            inner = (np.log(theta[..., k] / c) if p.transform.startswith("log") else theta[..., k] - c) / s
+            if p.transform.endswith("uniform"):
+                inner = ndtri(np.clip(0.5 * inner + 0.5, 1e-12, 1.0 - 1e-12))
+            out[..., k] = inner
         return out
 
 

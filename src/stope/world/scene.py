@@ -24,13 +24,25 @@ class SceneConfig:
     """A plane through the local frame's origin, normal to z_l, that the robot's cube can touch."""
     num_boulders: int = 0
     """Loose spheres of 0.1 m radius resting beside the robot; they need `has_ground` to rest on."""
+    has_soil: bool = False
+    """Granular ground below z_l = 0 that the robot's tools feel."""
+    bed_half_width: float = 0.0
+    """Half width of the height map that remembers what was dug [m]; 0 keeps no memory. It needs `has_soil`."""
+    bed_spacing: float = 0.05
+    """Edge of a cell of the height map [m]."""
+    num_stones: int = 0
+    """Stones buried in the soil of each world, which drums can strike."""
+    target_size: float = 0.0
+    """Radius of one free-floating boulder to be grasped [m]; 0 for none."""
     friction: float = 0.6
     """Coulomb friction of every contact [1]; chosen, within 0.4 to 0.8 for rock."""
 
     def __post_init__(self) -> None:
         """Check the step, the friction, and that boulders have something to rest on."""
-        check_positive(self, "physics_step", "friction")
-        check_not_negative(self, "num_boulders")
+        check_positive(self, "physics_step", "friction", "bed_spacing")
+        check_not_negative(self, "num_boulders", "bed_half_width", "num_stones", "target_size")
+        if (self.bed_half_width > 0.0 or self.num_stones > 0) and not self.has_soil:
+            raise ConfigError("SceneConfig.has_soil = false: a bed and stones need soil. Set has_soil = true.")
         if self.num_boulders > 0 and not self.has_ground:
             raise ConfigError(f"SceneConfig.num_boulders = {self.num_boulders}: boulders need has_ground = true.")
 
@@ -39,7 +51,12 @@ def compile_scene(robot: Robot, config: SceneConfig) -> mujoco.MjModel:
     """MuJoCo model: world frame = l, body 1 = the robot's base, gravity 0 (ours is native), RK4.
 
     MuJoCo's Euler step gains energy in free rotation; the fourth-order scheme does not (measured in docs/results).
+
+    Raises:
+        ConfigError: if the robot's MJCF is refused, or its first body is not `base` with a free joint.
     """
+    if robot.articulation is not None:
+        return _compile_links(robot, config)
     half, contact = 0.5 * robot.side, int(config.has_ground or config.num_boulders > 0)
     inertia = " ".join(f"{x:.17g}" for x in robot.inertia_b)
     com = " ".join(f"{x:.17g}" for x in robot.com_b)
@@ -59,3 +76,35 @@ def compile_scene(robot: Robot, config: SceneConfig) -> mujoco.MjModel:
 <geom name="base" type="box" size="{half} {half} {half}" contype="{contact}" conaffinity="{contact}"/></body>
 {boulders}</worldbody></mujoco>"""
     )
+
+
+def _compile_links(robot: Robot, config: SceneConfig) -> mujoco.MjModel:
+    """The model of a robot of several links, its ground and its target."""
+    made = robot.articulation
+    assert made is not None
+    try:
+        spec = mujoco.MjSpec.from_string(made.mjcf)
+    except ValueError as error:
+        raise ConfigError(f"robot {robot.name!r}: model.mjcf: {str(error).splitlines()[0]}") from None
+    spec.option.timestep, spec.option.gravity = config.physics_step, [0.0, 0.0, 0.0]
+    spec.option.integrator, spec.option.cone = mujoco.mjtIntegrator.mjINT_RK4, mujoco.mjtCone.mjCONE_ELLIPTIC
+    rock = {"friction": [config.friction, 0.005, 0.0001], "solref": [0.04, 1.0]}
+    world = spec.worldbody
+    if config.has_ground:
+        world.add_geom(name="ground", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[50, 50, 1], **rock)
+    if config.target_size > 0.0:
+        target = world.add_body(name="target", pos=[0.0, 0.0, 0.0])
+        target.add_freejoint(name="target")
+        r = config.target_size
+        target.add_geom(name="target", type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, size=[r, 0.85 * r, 0.7 * r],
+                        density=2000.0, condim=4, **rock)  # fmt: skip
+    for geom in spec.geoms:
+        if geom.name.startswith(("soil", "drum")):
+            geom.contype, geom.conaffinity = 0, 0
+    try:
+        model = spec.compile()
+    except ValueError as error:
+        raise ConfigError(f"robot {robot.name!r}: model.mjcf: {str(error).splitlines()[0]}") from None
+    if model.nbody < 2 or model.body(1).name != "base" or model.jnt_type[0] != mujoco.mjtJoint.mjJNT_FREE:
+        raise ConfigError(f"robot {robot.name!r}: model.mjcf: expected the first body to be 'base' with a free joint.")
+    return model

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stope.base.config import read_toml
 from stope.base.errors import ConfigError, RangeError, UnknownName
 from stope.world.physics import PARAMETERS, PhysicsPrior
+from stope.world.robots.articulation import Articulation, read_articulation
 
 __all__ = ["Robot", "Sensors", "load_robot", "robot_names"]
 
@@ -37,7 +38,7 @@ _PRIOR = {
     "lag": "s", "latency": "s", "drag": "kg/s", "payload": "kg", "residual": "m/s2",
 }  # fmt: skip
 _MAY_BE_ZERO = {"specific_impulse", "propellant_capacity", "power_idle", "power_per_newton", "delay", "drop_out",
-                "force_quantum", "torque_quantum", "position_noise", "attitude_noise", "velocity_noise",
+                "force_limit_b", "torque_limit_b", "force_quantum", "torque_quantum", "position_noise", "attitude_noise", "velocity_noise",
                 "rate_noise"}  # fmt: skip
 
 
@@ -98,6 +99,8 @@ class Robot:
     prior: PhysicsPrior
     sources: dict[str, str]
     """Where each number comes from, by "section.key"."""
+    articulation: Articulation | None = None
+    """Links, joints and tools; None for one rigid body."""
 
 
 def robot_names() -> tuple[str, ...]:
@@ -116,21 +119,23 @@ def load_robot(name: str) -> Robot:
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not name.endswith(".toml") and not path.exists():
         raise UnknownName.of("robot", name, robot_names(), listing="stope world robots")
-    robot = _build(read_toml(path), str(path.name))
+    robot = _build(read_toml(path), str(path.name), folder=path.parent)
     if name.endswith(".toml") and robot.name in robot_names():
         raise ConfigError(f"{path.name}: name = {robot.name!r}: the package has a robot of this name. Choose another.")
     return robot
 
 
-def _build(data: dict[str, Any], where: str) -> Robot:
-    allowed = {"name", "summary", "needs_air", "prior", *_UNITS}
+def _build(data: dict[str, Any], where: str, *, folder: Path) -> Robot:
+    needed = {"name", "summary", "needs_air", "prior", *_UNITS}
+    allowed = needed | {"model"}
     for key in data:
         if key not in allowed:
             raise ConfigError(f"{where}: unknown key {key!r}: expected one of {', '.join(sorted(allowed))}.")
-    for key in allowed:
+    for key in sorted(needed):
         if key not in data:
             raise ConfigError(f"{where}: missing key {key!r}.")
         _check_kind(data[key], key, where)
+    _check_kind(data.get("model", {}), "model", where)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for section, units in _UNITS.items():
@@ -139,12 +144,16 @@ def _build(data: dict[str, Any], where: str) -> Robot:
         _no_more(data[section], set(units), f"{where}: {section}")
     prior = _prior(data["prior"], values, f"{where}: prior", sources)
     sensors = Sensors(**{k: values.pop(k) for k in _UNITS["sensors"]})
+    articulation = None
+    if "model" in data:
+        base = {"mass": values["mass"], "com": values["com_b"], "inertia": values["inertia_b"]}
+        articulation = read_articulation(data["model"], base, folder=folder, where=f"{where}: model", sources=sources)
     limit = np.concatenate([values.pop("force_limit_b"), values.pop("torque_limit_b")])
     quantum = np.repeat([values.pop("force_quantum"), values.pop("torque_quantum")], 3)
     return Robot(
         name=data["name"], summary=data["summary"], needs_air=data["needs_air"], limit_b=limit, quantum_b=quantum,
         payload_mount_b=values.pop("mount_b"), payload_radius=values.pop("radius"), sensors=sensors, prior=prior,
-        sources=sources, **values,
+        sources=sources, articulation=articulation, **values,
     )  # fmt: skip
 
 

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""anchor: land at up to 10 cm/s on unknown soil, engage the anchors, then hold a pull with the thrusters shut.
+
+The lander starts 1 to 3 m up, tilted, drifting down. From `push_start` on the thrusters are shut whatever the policy
+says, and a tool pulls on the base, upward within 60 degrees, harder than the lander weighs. Success, judged on the
+truth when the time is up: two anchors or more hold, the base has moved less than 3 cm since the pull began and is
+tilted less than 15 degrees more than then.
+
+The pull is 10 to 50 mN: five times a lander's weight on Ryugu and what screws in soil of 1 Pa can give; newtons, as on
+Earth, would tear them out of anything but cemented ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stope.base.config import check_positive
+from stope.base.errors import ConfigError
+from stope.base.rotation import from_rotation_vector
+from stope.world import ground as g
+from stope.world.scene import SceneConfig
+from stope.world.tasks.contact_task import Commands, ContactTask
+
+if TYPE_CHECKING:
+    from stope.world.contact_env import ContactBatch
+
+__all__ = ["AnchorTask"]
+
+Floats = NDArray[np.float64]
+STANDING = 0.46
+"""Height of the lander's origin when its feet touch level ground [m]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnchorTask(ContactTask):
+    """Land, engage, hold."""
+
+    robot: str = "lander"
+    """A robot with anchors."""
+    body: str = "ryugu"
+    """Where."""
+    latitude_deg: float = 30.0
+    """[deg]"""
+    height: float = 0.0
+    """[m]"""
+    time_limit: float = 120.0
+    """Length of an episode [s]."""
+    push_start: float = 100.0
+    """When the thrusters are shut and the pull begins [s]; it lasts to the end."""
+    push_low: float = 0.010
+    """Least pull [N]."""
+    push_high: float = 0.050
+    """Largest pull [N]; log-uniform."""
+    descent: float = 0.10
+    """Largest speed downward at the start [m/s]."""
+    physics_step: float = 0.01
+    """[s]"""
+
+    action_names = (*(f"force_{k}_b" for k in "xyz"), *(f"torque_{k}_b" for k in "xyz"), "drill")
+    observation_names = (
+        *(f"up_{k}_b [1]" for k in "xyz"), *(f"velocity_{k}_b [0.05 m/s]" for k in "xyz"),
+        *(f"rate_{k}_b [0.05 rad/s]" for k in "xyz"), "height of the feet over level ground [m], tanh 3 h",
+        "time [limit]", "pull has begun", *(f"foot {k} touches" for k in range(3)),
+        *(f"anchor {k} progress" for k in range(3)), *(f"anchor {k} holds" for k in range(3)),
+    )  # fmt: skip
+    reward_names = ("upright", "slow", "low", "engaged", "quiet", "held")
+    reward_weights = (0.1, 0.2, 0.2, 0.6, 0.1, 1.0)
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive(self, "time_limit", "push_start", "push_low", "push_high", "descent", "physics_step")
+        if not (self.push_start < self.time_limit and self.push_low <= self.push_high):
+            raise ConfigError(
+                f"AnchorTask.push_start = {self.push_start} s, push_low = {self.push_low} N: expected less than "
+                f"time_limit = {self.time_limit} s and at most push_high = {self.push_high} N."
+            )
+
+    def scene(self) -> SceneConfig:
+        """Soil, no memory."""
+        return SceneConfig(physics_step=self.physics_step, has_soil=True)
+
+    def begin(self, batch: ContactBatch, worlds: NDArray[np.intp], rngs: list[np.random.Generator]) -> None:
+        """1 to 3 m up, tilted up to 30 degrees, slow, descending."""
+        for name, size in (("push", 6), ("start", 4)):
+            batch.record.setdefault(name, np.zeros((batch.num_worlds, size)))
+        state = batch.world.state
+        for i, rng in zip(worlds, rngs, strict=True):
+            tilt, way = np.radians(30.0) * np.sqrt(rng.random()), 2.0 * np.pi * rng.random()
+            state[i, 2] = STANDING + rng.uniform(1.0, 3.0)
+            state[i, 3:7] = from_rotation_vector(tilt * np.array([np.cos(way), np.sin(way), 0.0]))
+            state[i, 7:9] = rng.uniform(-0.03, 0.03, 2)
+            state[i, 9] = -rng.uniform(0.0, self.descent)
+            state[i, 10:13] = np.radians(rng.uniform(-3.0, 3.0, 3))
+            size = self.push_low * (self.push_high / self.push_low) ** rng.random()
+            lean, side = np.radians(60.0) * np.sqrt(rng.random()), 2.0 * np.pi * rng.random()
+            batch.record["push"][i, :3] = size * np.array(
+                [np.sin(lean) * np.cos(side), np.sin(lean) * np.sin(side), np.cos(lean)]
+            )
+        batch.world.push_state(worlds)
+
+    def command(self, batch: ContactBatch, action: Floats) -> Commands:
+        """Thrust until the pull begins; drill where asked."""
+        late = batch.time >= self.push_start - 1e-9
+        start = batch.record["start"]
+        new = late & (batch.time < self.push_start + 0.1)
+        pose = batch.truth()
+        start[new, :3], start[new, 3] = pose.position_l[new], pose.up_b()[new, 2]
+        return Commands(
+            thrust=np.where(late[:, None], 0.0, action[:, :6]), anchors=np.repeat(action[:, 6:7], 3, axis=1),
+            push=np.where(late[:, None], batch.record["push"], 0.0),
+        )  # fmt: skip
+
+    def _feet(self, batch: ContactBatch) -> Floats:
+        """Whether each foot touches, (worlds, 3)."""
+        bodies = batch.ground.elements[:, g.BODY].astype(int)
+        stiff = batch.ground.held[:, :, 3] > 0.0
+        return np.stack([stiff[:, bodies == b].any(axis=1) for b in np.unique(bodies)], axis=1).astype(np.float64)
+
+    def observe(self, batch: ContactBatch, rng: np.random.Generator) -> Floats:
+        """Attitude, velocities, altimeter, touch switches, anchors."""
+        pose = batch.measured(rng)
+        anchors = batch.ground.anchor_state
+        height = pose.position_l[:, 2] - STANDING
+        late = batch.time >= self.push_start - 1e-9
+        return np.concatenate([
+            pose.up_b(), pose.to_b(pose.velocity_l) / 0.05, pose.rate_b / 0.05, np.tanh(3.0 * height)[:, None],
+            (batch.time / self.time_limit)[:, None], late[:, None], self._feet(batch), anchors[:, :, g.PROGRESS],
+            anchors[:, :, g.HOLDS],
+        ], axis=1)  # fmt: skip
+
+    def _slip_and_tilt(self, batch: ContactBatch) -> tuple[Floats, Floats]:
+        pose, start = batch.truth(), batch.record["start"]
+        slip = np.linalg.norm(pose.position_l - start[:, :3], axis=1)
+        tilt = np.arccos(np.clip(pose.up_b()[:, 2], -1, 1)) - np.arccos(np.clip(start[:, 3], -1, 1))
+        return slip, tilt
+
+    def judge(self, batch: ContactBatch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """At the end: anchors, slip, tilt. Failure for good: gone."""
+        slip, tilt = self._slip_and_tilt(batch)
+        holds = batch.ground.anchor_state[:, :, g.HOLDS].sum(axis=1)
+        at_end = batch.steps >= batch.max_episode_steps
+        gone = batch.truth().position_l[:, 2] > 8.0
+        return at_end & (holds >= 2) & (slip < 0.03) & (tilt < np.radians(15.0)), gone
+
+    def reward(self, batch: ContactBatch, action: Floats) -> Floats:
+        """Dense terms, then the pull."""
+        pose = batch.truth()
+        holds = batch.ground.anchor_state[:, :, g.HOLDS].mean(axis=1)
+        progress = batch.ground.anchor_state[:, :, g.PROGRESS].mean(axis=1)
+        speed = np.linalg.norm(pose.velocity_l, axis=1)
+        slip, _ = self._slip_and_tilt(batch)
+        late = batch.time >= self.push_start
+        return np.stack([
+            np.clip(pose.up_b()[:, 2], 0.0, 1.0), np.exp(-((speed / 0.05) ** 2)),
+            np.exp(-np.abs(pose.position_l[:, 2] - STANDING)), 0.5 * (holds + progress),
+            1.0 - np.abs(action[:, :6]).mean(axis=1), late * holds * np.exp(-slip / 0.03),
+        ], axis=1)  # fmt: skip
+
+    def script(self, observation: Floats) -> Floats:
+        """Come down upright at a speed that falls with the height, then press lightly and drill."""
+        up, velocity, rate = observation[:, 0:3], observation[:, 3:6] * 0.05, observation[:, 6:9] * 0.05
+        height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
+        down = np.clip(0.15 * height, 0.012, 0.08)
+        grounded = observation[:, 12:15].sum(axis=1) >= 2
+        engaged = observation[:, 18:21].sum(axis=1) >= 3
+        wanted = -down[:, None] * up - velocity
+        # Force over mass 50 kg; on the ground only a light press, so that weak soil does not give way.
+        force = np.where(grounded[:, None], -0.08 * up - 8.0 * (velocity - (velocity * up).sum(1, keepdims=True) * up),
+                         50.0 * 0.5 * wanted)  # fmt: skip
+        done = engaged & (observation[:, 15:18].min(axis=1) > 0.99)
+        force = np.where(done[:, None], 0.0, force)
+        turn = np.stack([-up[:, 1], up[:, 0], 0.0 * up[:, 0]], axis=1)
+        torque = np.where(done[:, None], 0.0, 0.6 * turn - 2.4 * rate)
+        out = np.zeros((len(observation), 7))
+        out[:, :3], out[:, 3:6] = force / np.array([1.0, 1.0, 3.0]), torque / 0.4
+        # A shallow screw tears at the first slip: drill only when all is still.
+        still = (np.linalg.norm(velocity, axis=1) < 0.007) & (np.linalg.norm(rate, axis=1) < 0.01)
+        out[:, 6] = np.where(grounded & (still | (observation[:, 15:18].max(axis=1) > 0.3)), 1.0, -1.0)
+        return np.clip(out, -1.0, 1.0)
