@@ -64,13 +64,19 @@ def test_every_body_has_a_source_for_every_number_and_a_field(name: str) -> None
 
 
 def test_the_package_has_the_places_it_promises() -> None:
-    assert {"ryugu", "bennu", "eros", "iss-cabin", "earth-lab", "moon", "parabolic"} <= set(body_names())
-    fields = {name: type(load_body(name).field()) for name in ("ryugu", "bennu", "moon")}
-    assert fields == {"ryugu": PolyhedronField, "bennu": EllipsoidField, "moon": UniformField}
+    assert {"ryugu", "bennu", "eros", "67p", "iss-cabin", "earth-lab", "moon", "parabolic"} <= set(body_names())
+    fields = {name: type(load_body(name).field()) for name in ("ryugu", "eros", "bennu", "67p", "moon")}
+    assert fields == {
+        "ryugu": PolyhedronField,
+        "eros": PolyhedronField,
+        "bennu": EllipsoidField,
+        "67p": EllipsoidField,
+        "moon": UniformField,
+    }
 
 
 def test_escape_speeds_are_the_published_ones() -> None:
-    for name, speed in (("bennu", 0.200), ("ryugu", 0.366), ("eros", 10.3)):
+    for name, speed in (("bennu", 0.200), ("ryugu", 0.366), ("eros", 10.3), ("67p", 0.90)):
         assert load_body(name).escape_speed == pytest.approx(speed, rel=2e-3)  # half of the last digit
     assert load_body("moon").escape_speed == 0.0
 

@@ -26,6 +26,8 @@ TOLERANCE = 1e-6
 """Of the integrator (chosen: under a millimetre on Ryugu, which restitution and friction are not known to)."""
 MAX_CONTACTS = 10_000
 """Impacts after which a bounce sequence is given up (chosen)."""
+SHORTENINGS = 4
+"""Tries to find how far a point can slide up the ground that it meets (chosen)."""
 SLIDE_STEP = 1e-3
 """Longest step of a slide over the distance from the centre (chosen: 0.4 m on Ryugu, under its triangles of 30 m)."""
 
@@ -125,8 +127,9 @@ def bounce(
         RangeError: if a number is out of range, the start is under the ground, or there is no ground.
 
     Valid for:
-        A point or a ball that does not turn, constant restitution. The slide takes the ground as plane over a step of a
-        thousandth of the distance from the centre, so on a mesh its path is good to that length.
+        A point or a ball that does not turn, constant restitution. The slide takes the ground as plane over a step of
+        a thousandth of the distance from the centre, so on a mesh its path is good to that length. Without friction a
+        point that is pressed into a crease of a mesh may stay there, where it would slide along it.
 
     Source:
         Impacts as in `rebound`; the tail is the geometric series 2 v / (g (1 - e)) of the flight times.
@@ -270,34 +273,44 @@ class _Sequence:
         step = dt * (self.velocity + 0.5 * dt * rate)
         self.velocity = np.zeros(3) if dt == stop else self.velocity + dt * rate
         self.time += dt
-        length = float(np.linalg.norm(step))
-        self.travel, self.slid = self.travel + length, self.slid + length
-        if isinstance(self.where.surface, FlatSurface):
-            self.position = self.position + step
-            return True
-        return self._follow_ground(step, energy=0.5 * speed * speed - self.friction * weight * length)
+        if not isinstance(self.where.surface, FlatSurface):
+            return self._follow_ground(step, kinetic=0.5 * speed * speed, drag=self.friction * weight)
+        self._arrive(self.position + step)
+        return True
 
-    def _follow_ground(self, step: np.ndarray, *, energy: float) -> bool:
+    def _follow_ground(self, step: np.ndarray, *, kinetic: float, drag: float) -> bool:
         """Put the point on the ground after a step along it, with the speed that its energy allows; False at a cliff.
 
         Args:
             step: Along the ground's old plane (3,) [m].
-            energy: Kinetic energy before the step less the work of friction [m2/s2].
+            kinetic: Energy of the motion before the step [m2/s2].
+            drag: Friction [m/s2].
         """
-        surface, start = self.where.surface, self.position
+        surface, still = self.where.surface, np.zeros(3)
         assert surface is not None
-        target = start + step
-        gap, still = float(surface.height(target)), np.zeros(3)
-        around = float(np.linalg.norm(step)) + 10.0 * self.where.touch
-        if gap < -around:
-            # The side of an overhang: the point leans on it.
-            self.velocity, self.reason = still, "rest"
-            return True
-        self.position = target if gap > around else surface.point(target)
-        self.normal = surface.normal(target)
-        fall = float(self.where.jacobi(start, still) - self.where.jacobi(self.position, still))
-        self._set_speed(math.sqrt(max(2.0 * (energy + fall), 0.0)))
-        return gap <= around
+        for _ in range(SHORTENINGS):
+            target, length = self.position + step, float(np.linalg.norm(step))
+            gap, around = float(surface.height(target)), length + 10.0 * self.where.touch
+            if gap < -around:
+                break  # the side of an overhang
+            arrived = target if gap > around else surface.point(target)
+            fall = float(self.where.jacobi(self.position, still) - self.where.jacobi(arrived, still))
+            left = kinetic + fall - drag * length
+            if left >= 0.0:
+                self.normal = surface.normal(target)
+                self._arrive(arrived)
+                self._set_speed(math.sqrt(2.0 * left))
+                return gap <= around
+            # It cannot climb as far: to where the energy is used up if the slope is even, and a little less.
+            step = 0.999 * kinetic / (kinetic - left) * step
+        # It turns back where it is, or stays if it came from rest and leans on something.
+        self.velocity, self.reason = still, None if kinetic > 0.0 else "rest"
+        return True
+
+    def _arrive(self, position: np.ndarray) -> None:
+        """Move there in a slide."""
+        length = float(np.linalg.norm(position - self.position))
+        self.position, self.travel, self.slid = position, self.travel + length, self.slid + length
 
     def _set_speed(self, speed: float) -> None:
         """Keep the direction of the motion and set its speed [m/s]."""

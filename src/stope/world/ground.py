@@ -206,6 +206,7 @@ def _dig_with_drums(table, sim, dt, xpos, xmat, xipos, cvel, com, root, out, sma
     rows = _floats(table, DRUMS, 0, d.NUM_DRUM * count)
     states = _floats(table, DRUM_STATE, d.NUM_DRUM_STATE * count * sim, d.NUM_DRUM_STATE * count)
     stone = _floats(table, STONES, 4 * stones * sim, 4 * stones)
+    soil = _floats(table, SOIL, NUM_SOIL * sim, NUM_SOIL)
     point, axis, speed, wrench = small[0:3], small[3:6], small[6:9], small[9:15]
     for k in range(count):
         row = rows[d.NUM_DRUM * k : d.NUM_DRUM * (k + 1)]
@@ -221,7 +222,7 @@ def _dig_with_drums(table, sim, dt, xpos, xmat, xipos, cvel, com, root, out, sma
             wrench[0], wrench[1], wrench[2] = point[0], point[1], point[2] - row[d.RADIUS]
             _push_at(out, xipos, body, wrench[0:3], fx, fy, fz)
         for s in range(stones):
-            hit = d.strike(row, point, axis, speed, spin, stone[4 * s : 4 * s + 4], wrench)
+            hit = d.strike(row, point, axis, speed, spin, stone[4 * s : 4 * s + 4], soil, wrench)
             if hit > 0.0:
                 state[d.STRUCK] = max(state[d.STRUCK], hit)
                 _push_at(out, xipos, body, wrench[0:3], wrench[3], wrench[4], wrench[5])

@@ -13,12 +13,14 @@ import math
 import numba as nb
 
 from stope.world.regolith import bed as b
+from stope.world.regolith import soil as s
+from stope.world.regolith.frictional import STRAIGHT_DOWN
 
 __all__ = ["dig", "strike"]
 
 # --- drum table (first column: body) ----------------------------------------------------------------------------------
 CENTRE, AXIS, RADIUS, WIDTH, CAPACITY, CATCH = 1, 4, 7, 8, 9, 10
-"""Centre and axis in the body's frame, radius and width [m], mass it can hold [kg], share of cut soil that enters."""
+"""Centre and axis in the body's frame, radius and width [m], soil it can hold [m3], share of cut soil that enters."""
 NUM_DRUM = 11
 # --- drum state -------------------------------------------------------------------------------------------------------
 LOAD, SPILT, THROWN, STRUCK, WEIGHT_G, COHESION_C, INERTIA_A, DENSITY, KEEP, RAKE, LOST = range(11)
@@ -96,7 +98,7 @@ def dig(row, state, bed, shape, centre, axis, speed, spin, dt):
     cut = _cut(row, state, bed, shape, centre, axis, row[WIDTH] * depth * pace * dt)
     mass = state[DENSITY] * cut
     holds = spin * spin * row[RADIUS] <= state[KEEP]
-    caught = min(row[CATCH] * mass, max(0.0, row[CAPACITY] - state[LOAD])) if holds else 0.0
+    caught = min(row[CATCH] * mass, max(0.0, row[CAPACITY] * state[DENSITY] - state[LOAD])) if holds else 0.0
     state[LOAD] += caught
     rest = mass - caught
     if holds:
@@ -117,13 +119,16 @@ def dig(row, state, bed, shape, centre, axis, speed, spin, dt):
 
 
 @nb.njit(inline="never", error_model="numpy")
-def strike(row, centre, axis, speed, spin, stone, out):
+def strike(row, centre, axis, speed, spin, stone, soil, out):
     """Blow of a buried stone on a drum: point and force (6,) into out; return the force's size [N].
+
+    The stone holds as long as the soil behind it bears; beyond, it is pushed aside.
 
     Args:
         row: Drum row.
         centre, axis, speed, spin: Of the drum, l.
-        stone: Centre [m, l] and radius [m] (4,); radius 0 for none.
+        stone: Centre [m, l] and radius [m] (4,), changed in place; radius 0 for none.
+        soil: Soil row.
         out: Point [m] and force [N], l (6,).
     """
     if stone[3] <= 0.0:
@@ -138,7 +143,12 @@ def strike(row, centre, axis, speed, spin, stone, out):
     if deep <= 0.0 or gap < 1e-9:
         return 0.0
     x, y, z = x / gap, y / gap, z / gap
+    holds = (soil[s.COHESIVE_STRESS] + _frictional_bearing(soil, max(-stone[2], 0.0))) * math.pi * stone[3] ** 2
     push = STONE_STIFFNESS * deep
+    if push > holds:
+        aside = (push - holds) / STONE_STIFFNESS
+        stone[0], stone[1], stone[2] = stone[0] + aside * x, stone[1] + aside * y, stone[2] + aside * z
+        push = holds
     r = row[RADIUS]
     vx = speed[0] + r * spin * (axis[1] * z - axis[2] * y)
     vy = speed[1] + r * spin * (axis[2] * x - axis[0] * z)
@@ -154,3 +164,9 @@ def strike(row, centre, axis, speed, spin, stone, out):
     out[2] = centre[2] + near * axis[2] + r * z
     out[3], out[4], out[5] = -push * x - rub * vx, -push * y - rub * vy, -push * z - rub * vz
     return push
+
+
+@nb.njit(inline="always")
+def _frictional_bearing(soil, depth):
+    """Frictional bearing stress of soil at a depth [Pa]."""
+    return soil[s.FRICTION_GRADIENT] * STRAIGHT_DOWN * depth

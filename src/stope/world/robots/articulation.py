@@ -24,7 +24,7 @@ __all__ = ["Articulation", "read_articulation"]
 _NAME = re.compile(r"\{([a-z_0-9]+)\}")
 ANCHOR_UNITS = {"stiffness": "N/m", "damping": "N s/m", "drill_time": "s", "drill_push": "N", "helix_radius": "m",
                 "helix_depth": "m"}  # fmt: skip
-DRUM_UNITS = {"capacity": "kg", "catch_share": "1", "scoop_height": "m", "rake_angle": "rad"}
+DRUM_UNITS = {"capacity": "m3", "catch_share": "1", "scoop_height": "m", "rake_angle": "rad"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

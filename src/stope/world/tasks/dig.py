@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dig: fill both drums without tearing the anchors out or losing the load; unknown soil, buried stones.
+
+The digger stands on its anchors, screwed in before. Success, judged on the truth: 90 % of the capacity in both drums
+within the time, three anchors or more still hold, the base has moved less than 5 cm, and less than a tenth of what was
+dug has been thrown away. Load and dug mass come out of the height map: what is in a drum is gone from the ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stope.base.config import check_not_negative, check_positive
+from stope.world import ground as g
+from stope.world.batch import CONTROL_PERIOD
+from stope.world.regolith import drum as d
+from stope.world.scene import SceneConfig
+from stope.world.tasks.contact_task import Commands, ContactTask
+
+if TYPE_CHECKING:
+    from stope.world.contact_env import ContactBatch
+
+__all__ = ["DigTask"]
+
+Floats = NDArray[np.float64]
+STANDING = 0.30
+"""Height of the digger's origin when its pads touch level ground [m]."""
+MAX_SPIN, MAX_LOWERING = 2.0, 0.01
+"""Drum rate [rad/s] and speed of the arms downward [m/s] of a full action; action 0 holds still."""
+TOP, BOTTOM = 0.05, -0.30
+"""Travel of the arms [m]."""
+ARM_GAIN, DRUM_GAIN = 400.0, 20.0
+"""Gains of the arms [N/m] and drums [N m s/rad]; those of the digger's file, by which its motors know their effort."""
+EMPTY_DRUM = 5.0
+"""Mass of an empty drum [kg]; that of the digger's file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DigTask(ContactTask):
+    """Fill the drums."""
+
+    robot: str = "digger"
+    """A robot with two drums and anchors."""
+    body: str = "ryugu"
+    """Where."""
+    latitude_deg: float = 30.0
+    """[deg]"""
+    height: float = 0.0
+    """[m]"""
+    time_limit: float = 400.0
+    """Length of an episode [s]."""
+    num_stones: int = 2
+    """Stones buried within reach of the drums."""
+    stone_low: float = 0.01
+    """Least radius of a stone [m]."""
+    stone_high: float = 0.04
+    """Largest radius of a stone [m]."""
+    physics_step: float = 0.01
+    """[s]"""
+
+    action_names = ("arm_front", "arm_rear", "drum_front", "drum_rear")
+    observation_names = (
+        *(f"up_{k}_b [1]" for k in "xyz"), *(f"velocity_{k}_b [0.01 m/s]" for k in "xyz"), "front arm [m]",
+        "rear arm [m]", "front drum [rad/s]", "rear drum [rad/s]", "front drum's torque [N m]", "rear drum's torque [N m]",
+        "front arm's force [N]", "rear arm's force [N]",
+        "front load [capacity]", "rear load [capacity]", *(f"anchor {k} load [strength]" for k in range(4)),
+        "blow of a stone, front [N]", "blow of a stone, rear [N]", "time [limit]",
+    )  # fmt: skip
+    reward_names = ("filling", "holding", "standing", "keeping")
+    reward_weights = (1.0, 0.3, 0.2, 0.2)
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive(self, "time_limit", "stone_low", "stone_high", "physics_step")
+        check_not_negative(self, "num_stones")
+
+    def scene(self) -> SceneConfig:
+        """Soil that remembers, and stones."""
+        return SceneConfig(physics_step=self.physics_step, has_soil=True, bed_half_width=1.0, bed_spacing=0.04,
+                           num_stones=self.num_stones)  # fmt: skip
+
+    def begin(self, batch: ContactBatch, worlds: NDArray[np.intp], rngs: list[np.random.Generator]) -> None:
+        """Standing, anchored, drums up and empty."""
+        for name in ("struck_front", "struck_rear"):
+            batch.record.setdefault(name, np.zeros(batch.num_worlds))
+        world, ground = batch.world, batch.ground
+        world.state[worlds, 2] = STANDING
+        world.push_state(worlds)
+        world.qpos[worlds, 7], world.qpos[worlds, 9] = TOP, TOP
+        ground.ctrl[worlds, :2] = TOP
+        tips = np.array([[x, y, -0.02] for x in (0.35, -0.35) for y in (0.35, -0.35)])
+        ground.anchor_state[worlds, :, g.PROGRESS] = ground.anchor_state[worlds, :, g.HOLDS] = 1.0
+        ground.anchor_state[worlds[:, None], np.arange(4)[None, :], g.POINT : g.POINT + 3] = tips
+        for i, rng in zip(worlds, rngs, strict=True):
+            for s in range(self.num_stones):
+                side = 1.0 if s % 2 == 0 else -1.0
+                radius = rng.uniform(self.stone_low, self.stone_high)
+                ground.stones[i, s] = (side * 0.55 + rng.uniform(-0.10, 0.10), rng.uniform(-0.15, 0.15),
+                                       -rng.uniform(0.05, 0.30), radius)  # fmt: skip
+        world.set_link("drum_front", mass=np.full(len(worlds), EMPTY_DRUM), moments=_moments(worlds, 0.0), worlds=worlds)
+        world.set_link("drum_rear", mass=np.full(len(worlds), EMPTY_DRUM), moments=_moments(worlds, 0.0), worlds=worlds)
+
+    def command(self, batch: ContactBatch, action: Floats) -> Commands:
+        """Arms down at a rate, drums turning; the loads are weighed into the links once a second."""
+        if int(batch.steps[0]) % 5 == 0:
+            ids = np.arange(batch.num_worlds)
+            for k, name in enumerate(("drum_front", "drum_rear")):
+                load = batch.ground.drum_state[:, k, d.LOAD]
+                batch.world.set_link(name, mass=EMPTY_DRUM + load, moments=_moments(ids, load), worlds=ids)
+        joints = batch.ground.ctrl.copy()
+        lowered = joints[:, :2] - CONTROL_PERIOD * MAX_LOWERING * action[:, :2]
+        # The set point does not run away from an arm that is held up.
+        arms = batch.world.qpos[:, [7, 9]]
+        joints[:, :2] = np.clip(np.clip(lowered, arms - 0.02, arms + 0.02), BOTTOM, TOP)
+        joints[:, 2:] = MAX_SPIN * action[:, 2:]
+        return Commands(thrust=np.zeros((batch.num_worlds, 6)), joints=joints)
+
+    def observe(self, batch: ContactBatch, rng: np.random.Generator) -> Floats:
+        """Arms, drums, what the motors feel, what the anchors feel, and a scale under each drum."""
+        pose, q, v = batch.measured(rng), batch.world.qpos, batch.world.qvel
+        drums, anchors = batch.ground.drum_state, batch.ground.anchor_state
+        spin = v[:, [7, 9]]
+        torque = DRUM_GAIN * (batch.ground.ctrl[:, 2:4] - spin)
+        effort = ARM_GAIN * (batch.ground.ctrl[:, :2] - q[:, [7, 9]])
+        load = self._fill(batch) + 0.02 * rng.standard_normal((batch.num_worlds, 2))
+        felt = anchors[:, :, g.LOAD] / np.maximum(anchors[:, :, g.STRENGTH], 1e-9)
+        blows = drums[:, :, d.STRUCK].copy()
+        drums[:, :, d.STRUCK] = 0.0
+        return np.concatenate([
+            pose.up_b(), pose.to_b(pose.velocity_l) / 0.01, q[:, [7, 9]], spin, torque, effort, load,
+            felt,
+            np.tanh(blows), (batch.time / self.time_limit)[:, None],
+        ], axis=1)  # fmt: skip
+
+    def _fill(self, batch: ContactBatch) -> Floats:
+        """Volume in each drum over its capacity, (worlds, 2)."""
+        made, drums = batch.robot.articulation, batch.ground.drum_state
+        assert made is not None
+        return drums[:, :, d.LOAD] / (drums[:, :, d.DENSITY] * made.drums["capacity"])
+
+    def _state(self, batch: ContactBatch) -> tuple[Floats, Floats, Floats, Floats]:
+        """Least fill, anchors that hold, slip of the base [m], share of the dug mass that was thrown away."""
+        drums = batch.ground.drum_state
+        fill = self._fill(batch).min(axis=1)
+        holds = batch.ground.anchor_state[:, :, g.HOLDS].sum(axis=1)
+        slip = np.linalg.norm(batch.truth().position_l - np.array([0.0, 0.0, STANDING]), axis=1)
+        thrown = drums[:, :, d.THROWN].sum(axis=1)
+        dug = drums[:, :, [d.LOAD, d.SPILT, d.THROWN]].sum(axis=(1, 2))
+        return fill, holds, slip, thrown / np.maximum(dug, 1e-9)
+
+    def judge(self, batch: ContactBatch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Full, anchored, in place, load kept. Failure for good: torn loose."""
+        fill, holds, slip, thrown = self._state(batch)
+        return (fill >= 0.9) & (holds >= 3) & (slip < 0.05) & (thrown < 0.1), (holds < 2) | (slip > 0.5)
+
+    def reward(self, batch: ContactBatch, action: Floats) -> Floats:
+        """Fill, hold, stand, keep."""
+        fill, holds, slip, thrown = self._state(batch)
+        return np.stack([np.clip(fill, 0, 1), holds / 4.0, np.exp(-slip / 0.05), 1.0 - thrown], axis=1)
+
+    def script(self, observation: Floats) -> Floats:
+        """Turn the drums against each other, slowly; lower them while neither stone nor anchors complain."""
+        effort = observation[:, 12:14]
+        load, felt, blow = observation[:, 14:16], observation[:, 16:20].max(axis=1)[:, None], observation[:, 20:22]
+        full = load > 0.95
+        # Slow enough that soil without cohesion stays in the scoops.
+        spin = np.where(full, 0.0, 0.05)
+        lower = np.where(felt < 0.25, 0.2, np.where(felt < 0.45, 0.05, -0.2)) * (np.abs(effort) < 6.0)
+        lower = np.where(blow > 0.8, -0.3, np.where(full, -0.5, lower))
+        out = np.concatenate([lower, spin * np.array([1.0, -1.0]) / MAX_SPIN], axis=1)
+        return np.clip(out, -1.0, 1.0)
+
+
+def _moments(worlds: NDArray[np.intp], load: Floats | float) -> Floats:
+    """Principal moments of a drum of 10 cm radius and 20 cm width with its load, as homogeneous cylinders, (n, 3)."""
+    mass = np.broadcast_to(EMPTY_DRUM + np.asarray(load, dtype=np.float64), (len(worlds),))
+    across = mass * (3.0 * 0.1**2 + 0.2**2) / 12.0
+    return np.stack([across, across, 0.5 * mass * 0.1**2], axis=1)
