@@ -278,9 +278,14 @@ def compared(runs: Sequence[dict[str, Any]], soil: Soil, *, radius: float) -> li
         run["predicted_n"] = predicted(used, gravity=run["gravity_m_s2"], speed=run["speed_m_s"],
                                        depth=run["depth_m"], radius=radius)  # fmt: skip
         run["factor"] = [f / p for f, p in zip(run["force_n"], run["predicted_n"], strict=True)]
+        run["inertia_share"] = [
+            math.pi * radius**2 * soil.inertial_factor * soil.bulk_density * run["speed_m_s"] ** 2 / p
+            for p in run["predicted_n"]
+        ]
         groups.setdefault((run["gravity_m_s2"], run["pace"], run["is_cohesive"]), []).append(run)
     return [
         {"gravity_m_s2": g, "pace": pace, "is_cohesive": is_cohesive, "speed_m_s": of[0]["speed_m_s"],
+         "inertia_share": statistics.fmean(s for run in of for s in run["inertia_share"]),
          "factor": spread([f for run in of for f in run["factor"]]),
          "by_depth": [spread([run["factor"][k] for run in of]) for k in range(len(of[0]["depth_m"]))]}
         for (g, pace, is_cohesive), of in groups.items()
@@ -331,6 +336,8 @@ def interaction(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _mean(values: Any) -> str:
     """Mean and standard error, written."""
     flat = np.asarray(values, dtype=np.float64).ravel()
+    if len(flat) < 2:
+        return f"{flat.mean():.2f}"
     return f"{flat.mean():.2f} +- {flat.std(ddof=1) / math.sqrt(len(flat)):.2f}"
 
 
@@ -339,17 +346,18 @@ def finding(result: Mapping[str, Any]) -> str:
     groups = {(r["gravity_m_s2"], r["pace"], r["is_cohesive"]): r for r in result["groups"]}
     earth = groups[GRAVITIES[0], "slow", False]["by_depth"]
     said = [
-        f"Friction: k_mu = {result['law']['k_mu']:.1f}, fitted to the slow runs without cohesion at {GRAVITIES[0]} m/s2. "
-        f"Even there the force grows more slowly than depth: simulated over predicted is "
-        f"{earth[0]['geometric_mean']:.2f} at the least depth and {earth[-1]['geometric_mean']:.2f} at the greatest.",
-        "Slow cohesive runs at the two low gravities: " + _factors(groups[g, "slow", True] for g in GRAVITIES[1:]) + ".",
+        _short(result["groups"]),
+        f"Friction: k_mu = {result['law']['k_mu']:.1f}, fitted to the slow runs without cohesion at {GRAVITIES[0]} "
+        f"m/s2; by depth, simulated over predicted is there " + ", ".join(f"{d['geometric_mean']:.2f}" for d in earth)
+        + ", where a force in proportion to depth would have 1.00 throughout.",
+        "Slow cohesive runs at low gravity: " + _factors(groups[g, "slow", True] for g in GRAVITIES[1:]) + ".",
         "Fast runs: " + _factors(groups[g, "fast", c] for g in GRAVITIES for c in (False, True)) + ".",
     ]  # fmt: skip
     for term, first in (("cohesion", 0), ("inertia", 1)):
         rows = [
             f"{_mean(np.array(r['simulated_over_predicted'])[:, first:])} ({r['gravity_m_s2']:g} m/s2, {r['pace']}"
             + (", cohesive)" if r["is_cohesive"] and term == "inertia" else ")")
-            for r in result["terms"] if r["term"] == term
+            for r in result["terms"] if r["term"] == term and (r["pace"] == "slow" or term == "inertia")
         ]  # fmt: skip
         where = "mean and standard error over depths and beds" if first == 0 else "without the least depth"
         said.append(f"{term.capitalize()} by itself, simulated over predicted, {where}: " + "; ".join(rows) + ".")
@@ -364,6 +372,17 @@ def finding(result: Mapping[str, Any]) -> str:
            if any(off) else "nothing within two standard errors.")
     )  # fmt: skip
     return " ".join(said)
+
+
+def _short(groups: Sequence[Mapping[str, Any]]) -> str:
+    """The range of the means where the law sees little inertia, and where it sees mostly inertia."""
+    calm, fast = (
+        [r["factor"]["geometric_mean"] or 0.0 for r in groups if low <= r["inertia_share"] < high]
+        for low, high in ((0.0, 0.1), (0.5, 1.01))
+    )
+    return (f"In short: where inertia is less than a tenth of the law's force, simulated over predicted is "
+            f"{min(calm):.2f} to {max(calm):.2f} on the mean of depths and beds; where it is more than half, "
+            f"{min(fast):.2f} to {max(fast):.2f}.")  # fmt: skip
 
 
 def _factors(groups: Iterable[Mapping[str, Any]]) -> str:
@@ -412,7 +431,7 @@ def judged(simulated: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if "wide" in simulated:
         compared(simulated["wide"]["runs"], soil, radius=radius)
-    return {"finding": finding(result), **result}
+    return {**result, "finding": finding(result)}
 
 
 def show(result: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stope.cli import practice
 from stope.cli.console import number, show_facts, show_json, show_table
 from stope.cli.options import AsJson, example, task_of
 from stope.cli.settings import setting_rows
@@ -127,6 +128,9 @@ def tasks(*, as_json: AsJson = False) -> None:
         return
     for name, config in found.items():
         show_table(f"Task {name}: {summaries[name]}", ("setting", "default", "what"), setting_rows(config(), "task."))
+
+
+app.command("practise", epilog=practice.EXAMPLE)(practice.practise)
 
 
 @app.command("site", epilog=example("stope world site ryugu --latitude 30 --longitude 10"))

@@ -122,27 +122,22 @@ def one_way(
         soil.internal_friction, given.rest_height_m, given.time_limit_s, given.max_impacts, max(8.0 * box.reach, 1.0),
     ])  # fmt: skip
     log = np.zeros(t.NUM_LOG)
-    begin, first, second, apex = position.copy(), None, None, math.nan
+    begin, apex, code = position.copy(), math.nan, t.FLIES
     reason = "impacts"
     for leg in range(MOST_FLIGHTS):
-        left = given.time_limit_s - log[t.TIME]
-        flight = place.fly(position, velocity, clearance=CLEARANCE * box.reach, time_limit=max(left, NEAREST))
-        if log[t.TOUCHES] == 1.0:
-            apex = flight.apex if math.isnan(apex) else max(apex, flight.apex)
-        if flight.duration > 0.0:
+        if code == t.FLIES:
+            left = max(given.time_limit_s - log[t.TIME], NEAREST)
+            flight = place.fly(position, velocity, clearance=CLEARANCE * box.reach, time_limit=left)
+            if log[t.TOUCHES] == 1.0:
+                apex = flight.apex if math.isnan(apex) else max(apex, flight.apex)
             t.turn_freely(box.inertia, q, rate, flight.duration)
-        position, velocity = flight.position, flight.velocity
-        log[t.TIME] += flight.duration
-        if flight.reason != "contact":
-            reason = flight.reason
-            break
-        touches = log[t.TOUCHES]
+            position, velocity = flight.position, flight.velocity
+            log[t.TIME] += flight.duration
+            if flight.reason != "contact":
+                reason = flight.reason
+                break
         code, position, velocity, q = _touch(given, place, box, answer=answer, ground=ground, rate=rate, log=log,
                                              state=(position, velocity, q), leg=(draw, leg))  # fmt: skip
-        if touches == 0.0 < log[t.TOUCHES]:
-            first = position.copy()
-        if touches <= 1.0 < log[t.TOUCHES]:
-            second = position.copy()
         if code == t.RESTS:
             reason = "rest"
             break
@@ -152,7 +147,7 @@ def one_way(
         if 0 < given.stop_after_touches <= log[t.TOUCHES]:
             reason = "stopped"
             break
-    return _way(log, reason=reason, places=(begin, first, second, position), apex=apex)
+    return _way(log, reason=reason, places=(begin, position), apex=apex)
 
 
 def _touch(
@@ -165,15 +160,20 @@ def _touch(
     q_plane = from_matrix(plane)
     x, v = plane.T @ (position - origin), plane.T @ velocity
     local = np.ascontiguousarray(normalise(multiply(conjugate(q_plane), q)))
+    before = float(log[t.TOUCHES])
     key = np.uint64(stream_key(given.seed, "ground", *leg))
     code = t.near_ground(given.mass_kg, box.inertia, box.corners, x, v, local, rate, plane.T @ gravity,
                          plane.T @ place.spin, ground, key, answer.speeds, answer.hard, answer.soft, log)  # fmt: skip
+    for number, at in ((1.0, t.FIRST_AT), (2.0, t.SECOND_AT)):  # from the plane's frame to the place's
+        if before < number <= log[t.TOUCHES]:
+            log[at : at + 3] = origin + plane @ log[at : at + 3]
     return int(code), origin + plane @ x, rotate(q_plane, v), multiply(q_plane, local)
 
 
-def _way(log: Floats, *, reason: str, places: tuple[Floats, Floats | None, Floats | None, Floats], apex: float) -> Way:
-    begin, first, second, end = places
-    touched, rests, again = first is not None, reason == "rest", second is not None
+def _way(log: Floats, *, reason: str, places: tuple[Floats, Floats], apex: float) -> Way:
+    begin, end = places
+    first, second = log[t.FIRST_AT : t.FIRST_AT + 3], log[t.SECOND_AT : t.SECOND_AT + 3]
+    touched, rests, again = log[t.TOUCHES] > 0.0, reason == "rest", log[t.TOUCHES] > 1.0
     nan = math.nan
     rebounds = touched and log[t.LEAVE_TIME] > 0.0
     speed = float(log[t.FIRST_SPEED])
@@ -182,10 +182,9 @@ def _way(log: Floats, *, reason: str, places: tuple[Floats, Floats | None, Float
         reason=reason, fall_time_s=float(log[t.FIRST_TIME]) if touched else nan, impact_speed_mps=speed if touched else nan,
         num_contacts=float(log[t.TOUCHES]), rest_time_s=float(log[t.TIME]) if rests else nan,
         bounce_time_s=float(log[t.TIME] - log[t.FIRST_TIME]) if rests else nan,
-        travel_m=float(np.linalg.norm(end - first)) if rests and first is not None else nan,
+        travel_m=float(np.linalg.norm(end - first)) if rests else nan,
         travel_total_m=float(np.linalg.norm(end - begin)) if rests else nan,
         rebound_speed_mps=rebound if touched else nan, restitution=rebound / speed if touched and speed else nan,
         first_flight_s=float(log[t.SECOND_TIME] - log[t.LEAVE_TIME]) if again and rebounds else nan,
-        first_apex_m=apex, first_range_m=float(np.linalg.norm(second - first)) if again and first is not None and second
-        is not None else nan,
+        first_apex_m=apex, first_range_m=float(np.linalg.norm(second - first)) if again else nan,
     )  # fmt: skip

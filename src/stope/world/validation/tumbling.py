@@ -20,8 +20,8 @@ __all__ = ["near_ground", "turn_freely"]
 
 # --- log of one vehicle, kept over its whole way -----------------------------------------------------------------------
 TIME, TOUCHES, FIRST_TIME, FIRST_SPEED, FIRST_ACROSS, LEAVE_TIME, LEAVE_SPEED, LEAVE_ACROSS, SECOND_TIME, TOUCHING, \
-    IMPACTS, LAST_TIME, LAST_ACROSS = range(13)  # fmt: skip
-NUM_LOG = 13
+    IMPACTS, FIRST_AT, SECOND_AT = (*range(12), 14)  # fmt: skip
+NUM_LOG = 17
 # --- ground ----------------------------------------------------------------------------------------------------------
 FRACTION, LOW, HIGH, ROCK_FRICTION, TILT, CELL, SOIL_FRICTION, REST_HEIGHT, TIME_LIMIT, MOST, ROAM = range(11)
 NUM_GROUND = 11
@@ -31,7 +31,7 @@ STEP = 4e-3
 """Step near the ground over the shortest time of the motion (chosen)."""
 TURN_STEP = 0.05
 """Turn in one step of free rotation [rad] (chosen; fourth order, so 1e-7 a step)."""
-HIGH_UP, GAP = 1.7, 0.02
+HIGH_UP, GAP, FLAT = 1.7, 0.25, 0.04
 """Height of the centre over the farthest corner's distance from which it flies, and height of the lowest corner over
 that distance at which a touch has ended (chosen)."""
 
@@ -214,12 +214,15 @@ def near_ground(mass, inertia, corners, position, velocity, q, w, gravity, spin,
                     struck = True
             if struck:
                 log[IMPACTS] += 1.0
-                log[LAST_TIME], log[LAST_ACROSS] = log[TIME], -velocity[2]
                 if log[TOUCHING] == 0.0:
                     log[TOUCHING] = 1.0
                     log[TOUCHES] += 1.0
+                    place_at = FIRST_AT if log[TOUCHES] == 1.0 else SECOND_AT
                     if log[TOUCHES] == 2.0:
                         log[SECOND_TIME] = log[TIME]
+                    if log[TOUCHES] <= 2.0:
+                        for k in range(3):
+                            log[place_at + k] = position[k]
                 for k in range(3):
                     velocity[k] = two_v[0, k]
                 for k in range(3):
@@ -231,7 +234,7 @@ def near_ground(mass, inertia, corners, position, velocity, q, w, gravity, spin,
                     energy += 0.5 * inertia[k] * w[k] * w[k] / mass
                 down = 0
                 for c in range(num):
-                    down += 1 if at[c, 2] < lowest + 2.0 * GAP * reach else 0
+                    down += 1 if at[c, 2] < lowest + FLAT * reach else 0
                 if down >= 3 and gravity[2] < 0.0 and energy < -gravity[2] * ground[REST_HEIGHT]:
                     return RESTS
         moving = speed + rate * reach

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Practice: what the scripted baseline of a task achieves, and what doing nothing does, in the same worlds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stope.base.errors import UnknownName
+from stope.base.intervals import clopper_pearson
+from stope.base.progress import Progress, silent
+from stope.learn.baselines.velocity_pd import VelocityPd
+from stope.world.body import load_body
+from stope.world.contact_env import ContactBatch
+from stope.world.env import DockBatch
+from stope.world.robots import load_robot
+from stope.world.site import make_site
+from stope.world.tasks import CONTACT_TASKS, DockConfig, HaulConfig, dock
+from stope.world.tasks.haul import HAULER
+
+__all__ = ["TASK_NAMES", "practise"]
+
+PILOTS = ("script", "nothing")
+FLOWN = {"dock": (DockConfig, "bee-gas"), "haul": (HaulConfig, HAULER)}
+"""Tasks of one rigid body without contact: configuration and robot."""
+TASK_NAMES = tuple(sorted({*FLOWN, *CONTACT_TASKS}))
+
+
+def practise(
+    task: str, *, num: int, seed: int, num_threads: int = 1, progress: Progress = silent
+) -> dict[str, dict[str, Any]]:
+    """Success of the scripted baseline and of doing nothing, over one episode in each of `num` worlds.
+
+    Args:
+        task: A name of `TASK_NAMES`.
+        num: Episodes of each pilot; both get the same worlds and starts.
+        seed: Root seed.
+        num_threads: Threads of the physics; results do not depend on it.
+        progress: Told of each stage and its share done.
+
+    Returns:
+        By pilot, `success`, `n`, `low`, `high` (Clopper-Pearson, 95 %) and the share that `failed` for good.
+
+    Raises:
+        UnknownName: no such task.
+    """
+    if task not in TASK_NAMES:
+        raise UnknownName.of("task", task, TASK_NAMES, listing="stope world tasks")
+    out = {}
+    for pilot in PILOTS:
+        run = _flown if task in FLOWN else _touched
+        success, failed = run(task, pilot, num=num, seed=seed, num_threads=num_threads, progress=progress)
+        rate = clopper_pearson(int(success.sum()), num)
+        out[pilot] = asdict(rate) | {"failed": float(failed.mean())}
+    return out
+
+
+Ends = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def _touched(task: str, pilot: str, *, num: int, seed: int, num_threads: int, progress: Progress) -> Ends:
+    work = CONTACT_TASKS.get(task)()
+    batch = ContactBatch(work, num_worlds=num, seed=seed, num_threads=num_threads)
+    observation = batch.reset()
+    success, failed, over = (np.zeros(num, dtype=np.bool_) for _ in range(3))
+    for step in range(batch.max_episode_steps):
+        idle = np.zeros_like(batch.action)
+        action = work.script(observation.astype(np.float64)) if pilot == "script" else idle
+        observation, _, terminated, truncated = batch.step(action, autoreset=False)
+        # A success counts when it was reached before the episode ended for good.
+        success |= batch.last_success & ~over
+        failed |= terminated & ~over
+        over |= terminated | truncated
+        progress(f"{task}: {pilot}", 1.0 if over.all() else (step + 1) / batch.max_episode_steps)
+        if over.all():
+            break
+    return success, failed
+
+
+def _flown(task: str, pilot: str, *, num: int, seed: int, num_threads: int, progress: Progress) -> Ends:
+    config, name = FLOWN[task]
+    robot = load_robot(name)
+    site = make_site(load_body("ryugu"), latitude_deg=30.0, longitude_deg=0.0, height=6.0)
+    batch = DockBatch(robot, site, num_worlds=num, seed=seed, task=config(), num_threads=num_threads)
+    script = VelocityPd(robot=robot, uses_belief=True)
+    observation = batch.reset()
+    success, failed, over = (np.zeros(num, dtype=np.bool_) for _ in range(3))
+    for step in range(batch.max_episode_steps):
+        action = script.act(observation) if pilot == "script" else np.zeros((num, 6))
+        observation, _, terminated, truncated = batch.step(action, autoreset=False)
+        success |= (batch.last_record[:, dock.SUCCESS_TIME] >= 0.0) & ~over
+        failed |= terminated & ~over
+        over |= terminated | truncated
+        progress(f"{task}: {pilot}", (step + 1) / batch.max_episode_steps)
+    return success, failed
