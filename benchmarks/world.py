@@ -37,6 +37,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from contact_scenes import CONTACT_SCENES, coast_speedup, contestants, halving, num_elements
 from floor import LOOPS, Course, Floor
 from mujoco.batch import Batch
 from numpy.typing import NDArray
@@ -221,6 +222,26 @@ def measure_scene(name: str, size: Size) -> dict[str, Any]:
     return out
 
 
+def measure_contact(name: str, size: Size) -> dict[str, Any]:
+    """A scene with ground: soil, without it, and MuJoCo's height field."""
+    periods = max(2, size.control_steps // 3)
+    flights = contestants(name, num_worlds=size.num_worlds, num_threads=NUM_THREADS, num_periods=periods)
+    rates = interleaved(flights, size.rounds)
+    median = {k: statistics.median(v) for k, v in rates.items()}
+    out: dict[str, Any] = {
+        "raw_steps_per_s": median["bare"], "steps_per_s": median["batch"], "ratio": median["batch"] / median["bare"],
+        "force_ratio": median["batch"] / median["bare"], "rates": median,
+        "spread": {k: spread(v) for k, v in rates.items()}, "about": CONTACT_SCENES[name].text,
+    }  # fmt: skip
+    if "hfield" in median:
+        num = num_elements(name)
+        paired = [NUM_THREADS * 1e9 * (1.0 / a - 1.0 / b) / num
+                  for a, b in zip(rates["batch"], rates["bare"], strict=True)]  # fmt: skip
+        out |= {"num_elements": num, "ns_per_element": statistics.median(paired),
+                "over_hfield": median["batch"] / median["hfield"], "halving": halving(name)}  # fmt: skip
+    return out
+
+
 def measure_dock(size: Size) -> dict[str, Any]:
     """Environment steps of `dock` per second: alone, with a policy, with training; and alone on the MuJoCo path."""
     config = TrainConfig(num_worlds=size.num_worlds, evaluate_every=10**6, num_iterations=10**6)
@@ -298,6 +319,11 @@ def measure(size: Size) -> dict[str, Any]:
     for name in SCENES:
         found = result["scenes"][name] = measure_scene(name, size)
         say(f"{name}: {found['steps_per_s']:,.0f} steps/s, {found['ratio']:.2f} of a loop of mj_step")
+    for name in CONTACT_SCENES:
+        found = result["scenes"][name] = measure_contact(name, size)
+        say(f"{name}: {found['steps_per_s']:,.0f} steps/s, {found['ratio']:.2f} of the scene without soil")
+    result["coast"] = coast_speedup(1)
+    result["coast_speedup"] = result["coast"]["speedup"]
     result["fused_vs_mujoco"] = result["scenes"]["free_flyer"]["fused_vs_mujoco"]
     result["env_steps_per_s"] = measure_dock(size)
     result["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -321,6 +347,8 @@ def table(result: dict[str, Any]) -> str:
         f"{'ratio':>8}{'force':>8}{'fused x':>9}",
     ]
     for name, row in result["scenes"].items():
+        if name in CONTACT_SCENES:
+            continue
         cells = ""
         for key in ("batch", *LOOPS, "without_forces", "fused"):
             rate = row["rates"].get(key)
@@ -328,8 +356,19 @@ def table(result: dict[str, Any]) -> str:
             cells += f"{cell:>16}"
         fused = f"{row['fused_vs_mujoco']:9.1f}" if "fused_vs_mujoco" in row else f"{'-':>9}"
         lines.append(f"{name:18}{cells}{row['ratio']:8.2f}{row['force_ratio']:8.2f}{fused}")
-    lines += [f"  {name}: {row['about']}, {row['contacts_per_world']:.1f} contacts a world, floor: {row['floor']}"
-              for name, row in result["scenes"].items()]  # fmt: skip
+    lines += [f"  {name}: {row['about']}, {row['contacts_per_world']:.1f} contacts a world"
+              for name, row in result["scenes"].items() if name not in CONTACT_SCENES]  # fmt: skip
+    lines += ["", f"{'with ground':18}{'batch':>12}{'bare':>12}{'hfield':>12}{'ratio':>8}{'elements':>10}{'ns each':>9}"
+              f"{'halving':>9}"]  # fmt: skip
+    for name in CONTACT_SCENES:
+        row = result["scenes"][name]
+        field, soil = row["rates"].get("hfield"), "num_elements" in row
+        lines.append(
+            f"{name:18}{row['steps_per_s']:12,.0f}{row['raw_steps_per_s']:12,.0f}"
+            f"{'-' if field is None else f'{field:,.0f}':>12}{row['ratio']:8.2f}"
+            + (f"{row['num_elements']:10d}{row['ns_per_element']:9.0f}{row['halving']:9.1%}" if soil else "")
+        )
+    lines.append(f"an hour of flight, coasting over stepping at 2 ms: {result['coast_speedup']:,.0f} x")
     columns = (("step", "step"), ("with_policy", "with policy"), ("with_training", "with training"))
     lines += ["", f"environment steps/s of dock, {size['num_worlds']} worlds"]
     lines += [f"  {text:16}{env[key]:>12,.0f} ({env['spread'][key]:.0%})" for key, text in columns]

@@ -207,6 +207,12 @@ def test_without_lammps_one_line_says_so_and_the_code_is_3(python: str) -> None:
     assert "--lammps-python" in done.stderr
 
 
+def test_kept_forces_are_judged_again_without_lammps(kept: dict[str, Any]) -> None:
+    command = [sys.executable, SCRIPT, "--json", "--kept", ROOT / "docs" / "results" / "soil_dem.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["finding"] == kept["finding"]
+
+
 # --- kept figures ----------------------------------------------------------------------------------------------------
 def test_kept_figures_are_of_enough_grains_gravities_speeds_and_beds(kept: dict[str, Any]) -> None:
     assert kept["grains"]["num"] >= 5000

@@ -13,6 +13,7 @@ from stope.cli import practice
 from stope.cli.console import number, show_facts, show_json, show_table
 from stope.cli.options import AsJson, example, task_of
 from stope.cli.settings import setting_rows
+from stope.cli.validate import EXAMPLE, validate
 
 if TYPE_CHECKING:
     from stope.world.robots import Robot
@@ -24,6 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=example("stope world bodies"),
 )
+app.command("validate", epilog=EXAMPLE)(validate)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A listed name, or the path of a TOML file.")]
 
 

@@ -165,21 +165,39 @@ class World:
             self.ground.restart(worlds)
         self.push_state(worlds)
 
-    def step(self, action: ArrayLike) -> None:
+    def step(self, action: ArrayLike, worlds: NDArray[np.intp] | None = None) -> None:
         """Advance every world by one control period.
 
         Args:
             action: Share of the thrusters' limits in [-1, 1] (force then torque, b), (worlds, 6).
+            worlds: Advance these alone, each listed once, where MuJoCo steps; the others stay as they are.
+
+        Raises:
+            RangeError: an action of the wrong shape or not finite; no world listed, or one for the fused kernel.
         """
         action = np.ascontiguousarray(action, dtype=np.float64)
         if action.shape != (self.num_worlds, 6) or not np.isfinite(action).all():
             raise RangeError(f"action of shape {action.shape}: expected finite ({self.num_worlds}, 6).")
+        if worlds is not None:
+            self._step_some(action, np.asarray(worlds, dtype=np.intp))
+            return
         _draw_jitter(self._keys, self._counts, self.plant, self.jitter)
         if self._mujoco is None:
             set_kernel_threads(self.num_threads)
             advance_all(self.table.nodes, self.plant, self.state, action, self.jitter, self.num_steps)
         else:
             self._mujoco.step(self.plant, self.state, action=action, jitter=self.jitter, num_steps=self.num_steps)
+
+    def _step_some(self, action: Floats, worlds: NDArray[np.intp]) -> None:
+        if self._mujoco is None or not len(worlds):
+            raise RangeError(f"World.step of {len(worlds)} listed worlds: expected one or more, stepped by MuJoCo.")
+        counts, jitter = self._counts[worlds], np.empty((len(worlds), 3))
+        _draw_jitter(self._keys[worlds], counts, self.plant[worlds], jitter)
+        self._counts[worlds], self.jitter[worlds] = counts, jitter
+        ids = np.ascontiguousarray(worlds, dtype=np.int32)
+        self._mujoco.step(
+            self.plant, self.state, action=action, jitter=self.jitter, num_steps=self.num_steps, worlds=ids
+        )
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Everything that decides the future of the worlds, as arrays; `restore` takes it back exactly."""

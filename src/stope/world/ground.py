@@ -27,8 +27,8 @@ __all__ = ["AnchorTable", "DrumTable", "ElementTable", "Ground"]
 Floats = NDArray[np.float64]
 
 # --- element table: one row per piece of a tool's surface ------------------------------------------------------------
-BODY, POSITION, NORMAL, AREA, MASS = 0, 1, 4, 7, 8
-NUM_ELEMENT = 9
+BODY, POSITION, NORMAL, AREA, MASS, HALF = 0, 1, 4, 7, 8, 9
+NUM_ELEMENT = 10
 # --- anchor table ----------------------------------------------------------------------------------------------------
 TIP, AXIS, STIFFNESS, DAMPING, DRILL_TIME, DRILL_PUSH, LENGTH, REACH = 1, 4, 7, 8, 9, 10, 11, 12
 NUM_ANCHOR = 13
@@ -120,7 +120,8 @@ def _push_at(out, xipos, body, point, fx, fy, fz):
 
 
 @inline
-def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out, small):
+def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out):
+    """Soil on every element; scalars throughout, because slices in the inner loop cost more than the law."""
     count = table[NUM_ELEMENTS]
     rows = _floats(table, ELEMENTS, 0, NUM_ELEMENT * count)
     held = _floats(table, HELD, NUM_HELD * count * sim, NUM_HELD * count)
@@ -129,27 +130,54 @@ def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out
     shape = _floats(table, BED_SHAPE, 0, b.NUM_SHAPE)
     cells = int(shape[b.NX]) * int(shape[b.NY])
     bed = _floats(table, BED, cells * sim, cells)
-    point, normal, speed = small[0:3], small[3:6], small[6:9]
-    for k in range(4):
-        contact[k] = 0.0
-    for e in range(count):
-        at = NUM_ELEMENT * e
-        body = int(rows[at])
-        _point(xpos, xmat, body, rows[at + 1], rows[at + 2], rows[at + 3], point)
-        depth = b.height_at(bed, shape, point[0], point[1]) - point[2]
-        state = held[NUM_HELD * e : NUM_HELD * (e + 1)]
-        if depth <= 0.0:
-            state[0], state[1], state[2], state[3] = 0.0, 0.0, 0.0, 0.0
-            continue
-        _turn(xmat, body, rows[at + 4], rows[at + 5], rows[at + 6], normal)
-        _speed(cvel, com, root[body], body, point, speed)
-        fx, fy, fz = element_force(soil, depth, normal[0], normal[1], normal[2], speed[0], speed[1], speed[2],
-                                   rows[at + AREA], dt, step, rows[at + MASS], state)  # fmt: skip
-        _push_at(out, xipos, body, point, fx, fy, fz)
-        contact[0] += fx
-        contact[1] += fy
-        contact[2] += fz
-        contact[3] = max(contact[3], depth)
+    sx, sy, sz, deepest = 0.0, 0.0, 0.0, 0.0
+    e = 0
+    while e < count:
+        body = int(rows[NUM_ELEMENT * e])
+        o, m, c, r = 3 * body, 9 * body, 6 * body, 3 * root[body]
+        x0, y0, z0 = xpos[o], xpos[o + 1], xpos[o + 2]
+        xx, xy, xz, yx, yy, yz = xmat[m], xmat[m + 1], xmat[m + 2], xmat[m + 3], xmat[m + 4], xmat[m + 5]
+        zx, zy, zz = xmat[m + 6], xmat[m + 7], xmat[m + 8]
+        wx, wy, wz = cvel[c], cvel[c + 1], cvel[c + 2]
+        # Velocity of a point at p: that of the tree's centre, plus the rate times p minus the centre.
+        ux = cvel[c + 3] - (wy * com[r + 2] - wz * com[r + 1])
+        uy = cvel[c + 4] - (wz * com[r] - wx * com[r + 2])
+        uz = cvel[c + 5] - (wx * com[r + 1] - wy * com[r])
+        cx, cy, cz = xipos[o], xipos[o + 1], xipos[o + 2]
+        bx, by, bz, tx, ty, tz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        while e < count and int(rows[NUM_ELEMENT * e]) == body:
+            at, k = NUM_ELEMENT * e, NUM_HELD * e
+            e += 1
+            ax, ay, az = rows[at + 1], rows[at + 2], rows[at + 3]
+            z = z0 + zx * ax + zy * ay + zz * az
+            x, y = x0 + xx * ax + xy * ay + xz * az, y0 + yx * ax + yy * ay + yz * az
+            depth = b.height_at(bed, shape, x, y) - z
+            half = rows[at + HALF]
+            if depth <= -half:
+                held[k + 3] = 0.0
+                continue
+            px, py, pz = rows[at + 4], rows[at + 5], rows[at + 6]
+            nz = zx * px + zy * py + zz * pz
+            # An element that is not level dips in bit by bit: the wet part of its height, at its own mean depth.
+            half *= math.sqrt(max(0.0, 1.0 - nz * nz))
+            area = rows[at + AREA]
+            if depth < half:
+                if depth <= -half:
+                    held[k + 3] = 0.0
+                    continue
+                area *= 0.5 * (depth + half) / half
+                depth = 0.5 * (depth + half)
+            nx, ny = xx * px + xy * py + xz * pz, yx * px + yy * py + yz * pz
+            vx, vy, vz = ux + wy * z - wz * y, uy + wz * x - wx * z, uz + wx * y - wy * x
+            fx, fy, fz = element_force(soil, depth, nx, ny, nz, vx, vy, vz, area, dt, step, rows[at + MASS], held, k)
+            bx, by, bz = bx + fx, by + fy, bz + fz
+            x, y, z = x - cx, y - cy, z - cz
+            tx, ty, tz = tx + y * fz - z * fy, ty + z * fx - x * fz, tz + x * fy - y * fx
+            deepest = max(deepest, depth)
+        out[c], out[c + 1], out[c + 2] = out[c] + bx, out[c + 1] + by, out[c + 2] + bz
+        out[c + 3], out[c + 4], out[c + 5] = out[c + 3] + tx, out[c + 4] + ty, out[c + 5] + tz
+        sx, sy, sz = sx + bx, sy + by, sz + bz
+    contact[0], contact[1], contact[2], contact[3] = sx, sy, sz, deepest
 
 
 @inline
@@ -243,7 +271,7 @@ def ground_wrenches(address, sim, dt, step, xpos, xmat, xipos, cvel, com, root, 
     table = nb.carray(address_to_longs(address), (NUM_TABLE,))
     small = _floats(table, WRENCH, 16 * sim, 16)
     if table[NUM_ELEMENTS] > 0:
-        _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out, small)
+        _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out)
     if table[NUM_ANCHORS] > 0:
         _hold_anchors(table, sim, dt, xpos, xmat, xipos, cvel, com, root, out, small)
     if table[NUM_DRUMS] > 0:

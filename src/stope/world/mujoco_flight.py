@@ -440,13 +440,15 @@ class MujocoBatch:
         action: NDArray[np.float64],
         jitter: NDArray[np.float64],
         num_steps: int,
+        worlds: NDArray[np.int32] | None = None,
     ) -> None:
-        """One control period of every world; plant, state, action and jitter as in `free_flight.advance_all`."""
+        """One control period of every world, or of the listed ones; arrays as in `free_flight.advance_all`."""
         self._block[:] = [num_steps, native.as_bytes(plant), native.as_bytes(state), native.as_bytes(action),
                           native.as_bytes(jitter), native.as_bytes(self._nodes), self._nodes.size,
                           native.as_bytes(self._work), native.as_bytes(self._layout),
                           0 if self.ground is None else native.as_bytes(self.ground.table)]  # fmt: skip
-        failed = self._library.mjb_apply(self._handle, None, 0, _callback().address, self._block.ctypes.data, 1)
+        ids, count = (None, 0) if worlds is None else (worlds.ctypes.data, len(worlds))
+        failed = self._library.mjb_apply(self._handle, ids, count, _callback().address, self._block.ctypes.data, 1)
         if failed:
             raise StopeError(f"MuJoCo stopped in {failed} of {self.num_worlds} worlds: {self._first_error()}")
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Impact of rigid bodies on rock: Coulomb friction, energetic restitution, one point or several.
 
-At one point the impact is followed through its normal impulse p: the slip slows, turns, stops, sticks or reverses as the
-friction makes it, and the normal impulse ends when it has given back the share restitution^2 of the work that the
-compression took. Each increment keeps the slip direction and ends where the slip along it would reverse, so its friction
-takes energy whatever its size: the kinetic energy cannot grow. Several points are struck one after the other, the fastest
+At one point the impact is followed through its normal impulse: the slip slows, turns, stops, sticks or reverses as the
+friction makes it, and the impulse ends when it has given back the share restitution^2 of the work that the compression
+took. Each increment keeps the slip direction and ends where the slip along it would reverse, so its friction takes
+energy whatever its size: the kinetic energy cannot grow. Several points are struck one after the other, the fastest
 approach first, until none approaches; points of one approach speed and normal share one impulse at their middle.
 """
 
@@ -52,12 +52,12 @@ class Rigid:
 
     @property
     def kinetic_energy(self) -> float:
-        """[J]"""
+        """Of motion and turning [J]."""
         return float(0.5 * self.mass * self.velocity @ self.velocity + 0.5 * self.rate @ self.inertia @ self.rate)
 
     @property
     def momentum(self) -> Floats:
-        """(3,) [N s]"""
+        """Of the body (3,) [N s]."""
         return self.mass * self.velocity
 
     @property
@@ -85,6 +85,52 @@ def _reversed_slip(k, friction, out):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _way(k, u, friction, still, step):
+    """Impulse per normal impulse (3,), filled; returns the slip speed, or 0 where it sticks or slip begins anew."""
+    slip = math.hypot(u[0], u[1])
+    step[0], step[1], step[2] = 0.0, 0.0, 1.0
+    if friction == 0.0:
+        return 0.0
+    if slip > still:
+        step[0], step[1] = -friction * u[0] / slip, -friction * u[1] / slip
+        return slip
+    det = k[0, 0] * k[1, 1] - k[0, 1] * k[0, 1]
+    hold0 = -(k[1, 1] * k[0, 2] - k[0, 1] * k[1, 2]) / det
+    hold1 = -(k[0, 0] * k[1, 2] - k[0, 1] * k[0, 2]) / det
+    if math.hypot(hold0, hold1) <= friction:
+        step[0], step[1] = hold0, hold1
+    else:
+        _reversed_slip(k, friction, step)
+        step[0], step[1] = -friction * step[0], -friction * step[1]
+    return 0.0
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _longest(slip, du, step, friction, least):
+    """Longest increment of the normal impulse over which the slip direction may be kept."""
+    if slip == 0.0:
+        return math.inf
+    way0, way1 = -step[0] / friction, -step[1] / friction
+    along, aside = du[0] * way0 + du[1] * way1, abs(du[1] * way0 - du[0] * way1)
+    most = max(TURN * slip / aside, least) if aside > 1e-12 * abs(along) else math.inf
+    return min(most, -slip / along) if along < 0.0 else most
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _until(u2, du2, most, restitution, left):
+    """Increment to the next event, and whether it is the last; `left` is the work that is left to give back [J]."""
+    if u2 < 0.0:
+        if du2 > 0.0 and -u2 / du2 <= most:
+            return -u2 / du2, restitution == 0.0
+        return most, False
+    root = u2 * u2 + 2.0 * du2 * left
+    if root < 0.0:
+        return most, False
+    full = 2.0 * left / (u2 + math.sqrt(root)) if left > 0.0 else 0.0
+    return (full, True) if full <= most else (most, False)
+
+
+@nb.njit(cache=True, error_model="numpy")
 def _impulse(k, u, restitution, friction, total):
     """Impulse (3,) at one point, components along two tangents and the normal.
 
@@ -97,53 +143,23 @@ def _impulse(k, u, restitution, friction, total):
     """
     total[:] = 0.0
     scale = math.sqrt(u[0] * u[0] + u[1] * u[1] + u[2] * u[2])
-    work, deepest = 0.0, 0.0
-    way, step = np.zeros(2), np.zeros(3)
-    det = k[0, 0] * k[1, 1] - k[0, 1] * k[0, 1]
-    hold0 = -(k[1, 1] * k[0, 2] - k[0, 1] * k[1, 2]) / det
-    hold1 = -(k[0, 0] * k[1, 2] - k[0, 1] * k[0, 2]) / det
+    work, deepest, step, du = 0.0, 0.0, np.zeros(3), np.zeros(3)
     for n in range(MOST_INCREMENTS + 4):
-        slip = math.hypot(u[0], u[1])
-        slides = False
-        step[0], step[1], step[2] = 0.0, 0.0, 1.0
-        if friction > 0.0 and n < MOST_INCREMENTS:
-            if slip > STILL * scale:
-                way[0], way[1], slides = u[0] / slip, u[1] / slip, True
-            elif math.hypot(hold0, hold1) <= friction:
-                step[0], step[1] = hold0, hold1
-            else:
-                _reversed_slip(k, friction, way)
-            if slip > STILL * scale or math.hypot(hold0, hold1) > friction:
-                step[0], step[1] = -friction * way[0], -friction * way[1]
-        du0 = k[0, 0] * step[0] + k[0, 1] * step[1] + k[0, 2]
-        du1 = k[0, 1] * step[0] + k[1, 1] * step[1] + k[1, 2]
-        du2 = k[0, 2] * step[0] + k[1, 2] * step[1] + k[2, 2]
-        most = math.inf
-        if slides:
-            along, aside = du0 * way[0] + du1 * way[1], abs(du1 * way[0] - du0 * way[1])
-            if along < 0.0:
-                most = -slip / along
-            if aside > 1e-12 * abs(along):
-                most = min(most, max(TURN * slip / aside, 1e-9 * scale / k[2, 2]))
-                if along < 0.0:
-                    most = min(most, -slip / along)
-        p, ends = most, False
-        if u[2] < 0.0 and du2 > 0.0 and -u[2] / du2 <= p:  # compression ends in this increment
-            p, ends = -u[2] / du2, restitution == 0.0
-        elif u[2] >= 0.0:
-            goal = (1.0 - restitution * restitution) * deepest - work  # what is left to give back
-            root = u[2] * u[2] + 2.0 * du2 * goal
-            if root >= 0.0:
-                full = 2.0 * goal / (u[2] + math.sqrt(root)) if goal > 0.0 else 0.0
-                if full <= p:
-                    p, ends = full, True
+        rub = friction if n < MOST_INCREMENTS else 0.0
+        slip = _way(k, u, rub, STILL * scale, step)
+        for i in range(3):
+            du[i] = k[i, 0] * step[0] + k[i, 1] * step[1] + k[i, 2]
+        most = _longest(slip, du, step, rub, 1e-9 * scale / k[2, 2])
+        left = (1.0 - restitution * restitution) * deepest - work
+        p, ends = _until(u[2], du[2], most, restitution, left)
         if not p < math.inf:
             break
-        work += p * (u[2] + 0.5 * p * du2)
-        u[0], u[1], u[2] = u[0] + p * du0, u[1] + p * du1, u[2] + p * du2
+        work += p * (u[2] + 0.5 * p * du[2])
+        for i in range(3):
+            u[i] += p * du[i]
+            total[i] += p * step[i]
         if abs(u[2]) <= 1e-15 * scale:
             u[2] = 0.0
-        total[0], total[1], total[2] = total[0] + p * step[0], total[1] + p * step[1], total[2] + p
         deepest = min(deepest, work)
         if ends:
             break
@@ -183,31 +199,34 @@ def _approach(velocity, rate, arms, out):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _at_point(inverse_mass, inverse_inertia, arms, frame, velocity, rate, restitution, friction):
-    """Carry out one impact at one point; returns its normal impulse."""
-    lever, turned = np.zeros((2, 3, 3)), np.zeros((2, 3, 3))
-    k = np.zeros((3, 3))
+def _inverse_mass(inverse_mass, inverse_inertia, arms, frame, turned, k):
+    """Inverse mass at a contact (3, 3), and what an impulse along each axis turns (2, 3, 3); both filled."""
+    lever = np.zeros((3, 3))
+    k[:] = 0.0
     for b in range(2):
         for i in range(3):
-            _cross(arms[b], frame[i], lever[b, i])
-            for j in range(3):
-                for m in range(3):
-                    turned[b, i, j] += inverse_inertia[b, j, m] * lever[b, i, m]
-        for i in range(3):
+            _cross(arms[b], frame[i], lever[i])
             k[i, i] += inverse_mass[b]
+        turned[b] = lever @ inverse_inertia[b].T
+        for i in range(3):
             for j in range(3):
-                for m in range(3):
-                    k[i, j] += lever[b, i, m] * turned[b, j, m]
-    v, u, p = np.zeros(3), np.zeros(3), np.zeros(3)
+                k[i, j] += lever[i, 0] * turned[b, j, 0] + lever[i, 1] * turned[b, j, 1] + lever[i, 2] * turned[b, j, 2]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _at_point(inverse_mass, inverse_inertia, arms, frame, velocity, rate, restitution, friction):
+    """Carry out one impact at one point; returns its normal impulse."""
+    turned, k = np.zeros((2, 3, 3)), np.zeros((3, 3))
+    _inverse_mass(inverse_mass, inverse_inertia, arms, frame, turned, k)
+    v, p = np.zeros(3), np.zeros(3)
     _approach(velocity, rate, arms, v)
-    for i in range(3):
-        for m in range(3):
-            u[i] += frame[i, m] * v[m]
+    u = frame @ v
     _impulse(k, u, restitution, friction, p)
-    for i in range(3):
-        for m in range(3):
-            velocity[0, m] += inverse_mass[0] * p[i] * frame[i, m]
-            velocity[1, m] -= inverse_mass[1] * p[i] * frame[i, m]
+    push = p @ frame
+    for m in range(3):
+        velocity[0, m] += inverse_mass[0] * push[m]
+        velocity[1, m] -= inverse_mass[1] * push[m]
+        for i in range(3):
             rate[0, m] += p[i] * turned[0, i, m]
             rate[1, m] -= p[i] * turned[1, i, m]
     return p[2]
@@ -250,7 +269,11 @@ def strike(inverse_mass, inverse_inertia, position, velocity, rate, points, norm
         count = 0
         middle[:] = 0.0
         for i in range(num):
-            same = normals[i, 0] * normals[first, 0] + normals[i, 1] * normals[first, 1] + normals[i, 2] * normals[first, 2]
+            same = (
+                normals[i, 0] * normals[first, 0]
+                + normals[i, 1] * normals[first, 1]
+                + normals[i, 2] * normals[first, 2]
+            )
             if speeds[i] < (1.0 - 1e-6) * worst and same > 1.0 - 1e-12:
                 count += 1
                 for k in range(3):

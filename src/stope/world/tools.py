@@ -64,10 +64,12 @@ def element_table(model: mujoco.MjModel, *, size: float) -> Floats:
         rows = np.zeros((len(piece), g.NUM_ELEMENT))
         rows[:, g.BODY], rows[:, g.POSITION : g.POSITION + 3] = body, piece.position
         rows[:, g.NORMAL : g.NORMAL + 3], rows[:, g.AREA] = piece.normal, piece.area
+        rows[:, g.HALF] = 0.5 * np.sqrt(piece.area)
         parts.append(rows)
     if not parts:
         return np.zeros((0, g.NUM_ELEMENT))
     table = np.concatenate(parts)
+    table = table[np.argsort(table[:, g.BODY], kind="stable")]
     for body in np.unique(table[:, g.BODY]).astype(int):
         own = table[:, g.BODY] == body
         table[own, g.MASS] = _moved_mass(model, body, table[own]) * table[own, g.AREA] / table[own, g.AREA].sum()

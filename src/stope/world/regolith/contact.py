@@ -33,20 +33,21 @@ STEADY = 0.1
 """Largest stiffness times step squared over mass: a third of the limit of an explicit step, in frequency (chosen)."""
 
 
-@nb.njit(inline="never", error_model="numpy")
-def element_force(row, depth, nx, ny, nz, vx, vy, vz, area, dt, step, mass, held):
+@nb.njit(inline="never", error_model="numpy", fastmath={"contract"})
+def element_force(row, depth, nx, ny, nz, vx, vy, vz, area, dt, step, mass, held, at):
     """Force of the soil on one element [N, l], and its state one step later.
 
     Args:
         row: Soil row.
-        depth: Below the free surface [m].
+        depth: Below the free surface [m], positive.
         nx, ny, nz: Outward unit normal, l.
         vx, vy, vz: Velocity through the soil [m/s], l.
         area: [m2].
         dt: Time for which the force will be held [s].
         step: Physics step [s], at least dt and the same throughout, so that the stiffness does not change with dt.
         mass: That the element moves, its share of the link [kg]: bounds the stiffness so that the step is stable.
-        held: State (NUM_HELD,), changed in place.
+        held: States of all elements, flat, changed in place; a stiffness of 0 means a fresh element.
+        at: Where this element's NUM_HELD numbers begin.
 
     Returns:
         Force (3 components) [N].
@@ -55,40 +56,43 @@ def element_force(row, depth, nx, ny, nz, vx, vy, vz, area, dt, step, mass, held
         Dupont, Hayward, Armstrong and Altpeter 2002, doi 10.1109/TAC.2002.1000274, for the elastic range; passivity is
         tested in tests/laws/test_soil.py.
     """
-    if depth <= 0.0:
-        held[0], held[1], held[2], held[3] = 0.0, 0.0, 0.0, 0.0
-        return 0.0, 0.0, 0.0
     fx, fy, fz = 0.0, 0.0, 0.0
     bearing = (row[s.FRICTION_GRADIENT] * depth * STRAIGHT_DOWN + row[s.COHESIVE_STRESS]) * area
-    stiffness = min(bearing / row[s.YIELD_LENGTH], STEADY * mass / (step * step))
+    stiffness = min(bearing * row[s.PER_YIELD], mass * (STEADY / (step * step)))
     if stiffness > 0.0:
-        keep = held[3] / stiffness if stiffness > held[3] else 1.0
-        held[3] = stiffness
-        ox, oy, oz = keep * held[0], keep * held[1], keep * held[2]
+        before = held[at + 3]
+        ox, oy, oz = 0.0, 0.0, 0.0
+        if before > 0.0:
+            keep = before / stiffness if stiffness > before else 1.0
+            ox, oy, oz = keep * held[at], keep * held[at + 1], keep * held[at + 2]
         ex, ey, ez = ox + vx * dt, oy + vy * dt, oz + vz * dt
         size = math.sqrt(ex * ex + ey * ey + ez * ez)
         if size > 0.0:
-            dx, dy, dz = ex / size, ey / size, ez / size
+            inverse = 1.0 / size
+            dx, dy, dz = inverse * ex, inverse * ey, inverse * ez
             tx, ty, tz = plastic_stress(row, depth, nx, ny, nz, dx, dy, dz)
             tx, ty, tz = area * tx, area * ty, area * tz
             resistance = -(tx * dx + ty * dy + tz * dz)
-            most = resistance / stiffness
-            if size > most:
-                moved = dt * math.sqrt(vx * vx + vy * vy + vz * vz)
-                slid = min(1.0, (size - most) / moved) if moved > 0.0 else 0.0
-                ax, ay, az = slid * (tx + resistance * dx), slid * (ty + resistance * dy), slid * (tz + resistance * dz)
-                if ax * vx + ay * vy + az * vz <= 0.0:
-                    fx, fy, fz = ax, ay, az
+            if size * stiffness > resistance:
+                most = resistance / stiffness
+                square = vx * vx + vy * vy + vz * vz
+                slid = min(1.0, (size - most) / (dt * math.sqrt(square))) if square > 0.0 else 0.0
+                fx, fy, fz = slid * (tx + resistance * dx), slid * (ty + resistance * dy), slid * (tz + resistance * dz)
+                power = fx * vx + fy * vy + fz * vz
+                if power > 0.0:
+                    power /= square
+                    fx, fy, fz = fx - power * vx, fy - power * vy, fz - power * vz
                 ex, ey, ez = most * dx, most * dy, most * dz
             fx, fy, fz = fx - stiffness * ex, fy - stiffness * ey, fz - stiffness * ez
-            loss = stiffness * min(row[s.LOSS_TIME], 2.5 * step) / dt
+            loss = stiffness * (min(row[s.LOSS_TIME], 2.5 * step) / dt)
             lx, ly, lz = loss * (ex - ox), loss * (ey - oy), loss * (ez - oz)
             if lx * vx + ly * vy + lz * vz > 0.0:
                 fx, fy, fz = fx - lx, fy - ly, fz - lz
-        held[0], held[1], held[2] = ex, ey, ez
+        held[at], held[at + 1], held[at + 2] = ex, ey, ez
+    held[at + 3] = stiffness
     lead = nx * vx + ny * vy + nz * vz
     if lead > 0.0:
         # The inertial stress is bounded so that one step cannot turn the motion round.
-        push = min(row[s.INERTIA_DENSITY] * lead * lead * area, 0.5 * mass * lead / dt)
+        push = lead * min(row[s.INERTIA_DENSITY] * lead * area, mass * (0.5 / dt))
         fx, fy, fz = fx - push * nx, fy - push * ny, fz - push * nz
     return fx, fy, fz

@@ -83,10 +83,11 @@ def disc(radius: float, *, size: float, inner: float = 0.0, height: float = 0.0,
 
 
 def cylinder(radius: float, height: float, *, size: float) -> Elements:
-    """A closed cylinder about z, its middle at the origin."""
+    """A closed cylinder about z, its middle at the origin; its side is divided finer round the axis than along it."""
     _check(radius=radius, height=height, size=size)
     ends = [disc(radius, size=size, height=h, faces_up=up) for h, up in ((-height / 2, False), (height / 2, True))]
-    around, along = max(6, math.ceil(2.0 * math.pi * radius / size)), max(1, math.ceil(height / size))
+    # Which elements lead changes round the side, not along it: finer there for the same number.
+    around, along = max(6, math.ceil(3.0 * math.pi * radius / size)), max(1, math.ceil(0.5 * height / size))
     angle = 2.0 * math.pi * (np.arange(around) + 0.5) / around
     z = height * ((np.arange(along) + 0.5) / along - 0.5)
     a, b = (g.ravel() for g in np.meshgrid(angle, z))

@@ -22,7 +22,7 @@ INERTIA_DENSITY = 2  # lambda density [kg/m3]
 TOOL_FRICTION = 3  # between tool and soil [1]
 REAR_GRADIENT = 4  # tool friction times active earth pressure per depth [Pa/m]
 ADHESION = 5  # tangential adhesion on faces that do not lead [Pa]
-YIELD_LENGTH = 6  # elastic displacement at yield [m]
+PER_YIELD = 6  # one over the elastic displacement at yield [1/m]
 LOSS_TIME = 7  # viscous part of the stuck state over its stiffness [s]
 NUM_SOIL = 8
 
@@ -81,7 +81,7 @@ def soil_rows(soils: tuple[Soil, ...], *, gravity: float | Floats) -> Floats:
         weight = soil.bulk_density * g
         row[:] = (
             weight * soil.k_mu, BEARING * soil.cohesion, soil.inertial_factor * soil.bulk_density, soil.tool_friction,
-            soil.tool_friction * weight * (1.0 - sine) / (1.0 + sine), soil.adhesion, soil.yield_length,
+            soil.tool_friction * weight * (1.0 - sine) / (1.0 + sine), soil.adhesion, 1.0 / soil.yield_length,
             soil.loss_time,
         )  # fmt: skip
     return rows

@@ -41,10 +41,9 @@ def plastic_stress(row, depth, nx, ny, nz, ux, uy, uz):
     lead = nx * ux + ny * uy + nz * uz
     if lead <= 0.0:
         tx, ty, tz = ux - lead * nx, uy - lead * ny, uz - lead * nz
-        size = math.sqrt(tx * tx + ty * ty + tz * tz)
-        rub = row[s.REAR_GRADIENT] * depth + row[s.ADHESION]
-        # Along a face that moves straight away there is no direction to rub in.
-        share = rub / size if size > 1e-12 else 0.0
+        # Along a face that moves straight away there is no direction to rub in; u and n are of unit length.
+        square = 1.0 - lead * lead
+        share = (row[s.REAR_GRADIENT] * depth + row[s.ADHESION]) / math.sqrt(square) if square > 1e-20 else 0.0
         return -share * tx, -share * ty, -share * tz
     ax, ay, az = alpha_3d(nx, ny, nz, ux, uy, uz)
     # The pattern of the cohesive bearing is that of the friction, normalised to a plate pushed straight down.
@@ -53,9 +52,9 @@ def plastic_stress(row, depth, nx, ny, nz, ux, uy, uz):
     normal = tx * nx + ty * ny + tz * nz
     tx, ty, tz = tx - normal * nx, ty - normal * ny, tz - normal * nz
     normal = min(normal, 0.0)
-    along = math.sqrt(tx * tx + ty * ty + tz * tz)
+    square = tx * tx + ty * ty + tz * tz
     limit = -row[s.TOOL_FRICTION] * normal
-    keep = limit / along if along > limit else 1.0
+    keep = limit / math.sqrt(square) if square > limit * limit else 1.0
     tx, ty, tz = normal * nx + keep * tx, normal * ny + keep * ty, normal * nz + keep * tz
     power = tx * ux + ty * uy + tz * uz
     if power > 0.0:

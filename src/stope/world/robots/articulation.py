@@ -2,10 +2,10 @@
 """Articulation: the links and joints of a robot that is more than one rigid body, as MJCF with named numbers.
 
 The TOML of such a robot has a table `[model]`: the MJCF text itself (`mjcf`) or a file beside the TOML (`file`), in
-which `{name}` stands for a number of `[model.numbers]`, each with unit and source; the base's mass properties are filled
-in from `[body]`. Names carry meaning: body `base` with its free joint comes first; geoms named `soil...` feel soil and
-nothing else; cylinder geoms named `drum...` dig; sites named `anchor...` are anchors, their z axis pointing out of the
-robot; every other geom touches rock and boulders.
+which `{name}` stands for a number of `[model.numbers]`, each with unit and source; the base's mass properties are taken
+from `[body]`, and `{folder}`, for meshes, is the folder of the TOML. Names carry meaning: body `base` with its free
+joint comes first; geoms named `soil...` feel soil and nothing else; cylinder geoms named `drum...` dig; sites named
+`anchor...` are anchors, their z axis pointing out of the robot; every other geom touches rock and boulders.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 
@@ -69,6 +70,7 @@ def read_articulation(
     for name, row in table.get("numbers", {}).items():
         sources[f"model.{name}"] = row["source"]
     given = {name: f"{value:.17g}" for name, value in numbers.items()}
+    given["folder"] = escape(str(folder.resolve()), {'"': "&quot;"})
     for name, value in body.items():
         given[name] = " ".join(f"{x:.17g}" for x in np.atleast_1d(np.asarray(value, dtype=np.float64)))
     used = set(_NAME.findall(text))

@@ -15,11 +15,12 @@ from stope.base.config import read_toml
 from stope.base.errors import ConfigError, RangeError, UnknownName
 from stope.world.physics import PARAMETERS, PhysicsPrior
 from stope.world.robots.articulation import Articulation, read_articulation
+from stope.world.robots.questions import refuse_unanswered
 
 __all__ = ["Robot", "Sensors", "load_robot", "robot_names"]
 
 _FOLDER = Path(__file__).parent
-_UNITS = {
+ROBOT_UNITS = {
     "body": {"mass": "kg", "com_b": "m", "inertia_b": "kg m2", "side": "m"},
     "thrusters": {
         "force_limit_b": "N", "torque_limit_b": "N m", "force_quantum": "N", "torque_quantum": "N m",
@@ -33,7 +34,7 @@ _UNITS = {
     },
 }  # fmt: skip
 _VECTORS = {"com_b", "inertia_b", "force_limit_b", "torque_limit_b", "mount_b"}
-_PRIOR = {
+PRIOR_UNITS = {
     "mass": "kg", "com_x": "m", "com_y": "m", "com_z": "m", "inertia_spread": "1", "inertia_skew": "m", "gain": "1",
     "lag": "s", "latency": "s", "drag": "kg/s", "payload": "kg", "residual": "m/s2",
 }  # fmt: skip
@@ -114,7 +115,7 @@ def load_robot(name: str) -> Robot:
     Raises:
         UnknownName: no such shipped robot.
         FileError: the file cannot be read.
-        ConfigError: a key is unknown or missing, a unit is wrong, or a value is impossible.
+        ConfigError: a key is unknown or missing, a unit is wrong, a value is impossible, or a question unanswered.
     """
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not name.endswith(".toml") and not path.exists():
@@ -126,7 +127,8 @@ def load_robot(name: str) -> Robot:
 
 
 def _build(data: dict[str, Any], where: str, *, folder: Path) -> Robot:
-    needed = {"name", "summary", "needs_air", "prior", *_UNITS}
+    refuse_unanswered(data, where)
+    needed = {"name", "summary", "needs_air", "prior", *ROBOT_UNITS}
     allowed = needed | {"model"}
     for key in data:
         if key not in allowed:
@@ -138,12 +140,12 @@ def _build(data: dict[str, Any], where: str, *, folder: Path) -> Robot:
     _check_kind(data.get("model", {}), "model", where)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for section, units in _UNITS.items():
+    for section, units in ROBOT_UNITS.items():
         for key, unit in units.items():
             values[key], sources[f"{section}.{key}"] = _quantity(data[section], key, unit, f"{where}: {section}")
         _no_more(data[section], set(units), f"{where}: {section}")
     prior = _prior(data["prior"], values, f"{where}: prior", sources)
-    sensors = Sensors(**{k: values.pop(k) for k in _UNITS["sensors"]})
+    sensors = Sensors(**{k: values.pop(k) for k in ROBOT_UNITS["sensors"]})
     articulation = None
     if "model" in data:
         base = {"mass": values["mass"], "com": values["com_b"], "inertia": values["inertia_b"]}
@@ -207,9 +209,9 @@ def _check_source(row: dict[str, Any], where: str) -> None:
 
 def _prior_rows(table: dict[str, Any], where: str, sources: dict[str, str]) -> dict[str, tuple[float, float]]:
     """Centre and spread by key of the prior's table, checked."""
-    _no_more(table, set(_PRIOR), where)
+    _no_more(table, set(PRIOR_UNITS), where)
     rows: dict[str, tuple[float, float]] = {}
-    for key, unit in _PRIOR.items():
+    for key, unit in PRIOR_UNITS.items():
         row = table.get(key)
         if not isinstance(row, dict):
             raise ConfigError(f"{where}: missing key {key!r}.")

@@ -89,15 +89,16 @@ def _run(given: BodyGiven, progress: Progress) -> dict[str, Any]:
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     surface, middles = body.surface(), corners.mean(axis=1)
     if body.kind != "mesh":
-        middles = surface.point(middles)
-    normals = mesh.face_normals if body.kind == "mesh" else surface.normal(middles)
+        middles = np.array([surface.point(m) for m in middles])
+    normals = mesh.face_normals if body.kind == "mesh" else np.array([surface.normal(m) for m in middles])
     attraction = body.field().acceleration(middles)
     progress("gravity over the surface", 0.5)
     swept = np.array([1.0, 1.0, 0.0]) * middles
     effective = attraction + body.spin_rate**2 * swept
     size, inward = np.linalg.norm(effective, axis=1), -np.einsum("fi,fi->f", effective, normals)
     latitude = np.degrees(np.arcsin(middles[:, 2] / np.linalg.norm(middles, axis=1)))
-    outward = inward < 0.0
+    # Where the attraction itself points outward the facet is an overhang, not a place that the spin empties.
+    outward = (inward < 0.0) & (np.einsum("fi,fi->f", attraction, normals) < 0.0)
     # Straight up with speed v the energy among the stars is |v n + w x r|^2 / 2 - U.
     around = np.cross([0.0, 0.0, body.spin_rate], middles)
     along = np.einsum("fi,fi->f", around, normals)

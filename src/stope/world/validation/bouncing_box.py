@@ -46,12 +46,8 @@ class Box:
 class Answer:
     """How the vehicle's structure bounces, by the speed of approach."""
 
-    speeds: Floats
-    """[m/s]"""
-    hard: Floats
-    """Factor on the restitution of rock."""
-    soft: Floats
-    """Restitution on soil."""
+    table: Floats
+    """(3, num): speeds [m/s], factor on the restitution of rock, restitution on soil."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +67,7 @@ class Way:
     first_flight_s: float
     first_apex_m: float
     first_range_m: float
+    travel_hop_m: float
 
 
 def make_box(given: DropGiven) -> Box:
@@ -84,8 +81,12 @@ def make_box(given: DropGiven) -> Box:
                                 np.full(given.legs.num, -given.legs.below_m)])  # fmt: skip
         corners = np.concatenate([corners, feet])
     square = (2.0 * half) ** 2
-    inertia = np.array(given.inertia_kgm2) if any(given.inertia_kgm2) else given.mass_kg / 12.0 * (square.sum() - square)
-    return Box(inertia=inertia, corners=np.ascontiguousarray(corners), reach=float(np.linalg.norm(corners, axis=1).max()))
+    inertia = (
+        np.array(given.inertia_kgm2) if any(given.inertia_kgm2) else given.mass_kg / 12.0 * (square.sum() - square)
+    )
+    return Box(
+        inertia=inertia, corners=np.ascontiguousarray(corners), reach=float(np.linalg.norm(corners, axis=1).max())
+    )
 
 
 def _release(given: DropGiven, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
@@ -120,6 +121,7 @@ def one_way(
     ground = np.array([
         rock.fraction, *rock.restitution, rock.friction, math.radians(rock.tilt_deg), rock.cell_m or max(given.size_m),
         soil.internal_friction, given.rest_height_m, given.time_limit_s, given.max_impacts, max(8.0 * box.reach, 1.0),
+        float(given.structure is not None),
     ])  # fmt: skip
     log = np.zeros(t.NUM_LOG)
     begin, apex, code = position.copy(), math.nan, t.FLIES
@@ -163,7 +165,7 @@ def _touch(
     before = float(log[t.TOUCHES])
     key = np.uint64(stream_key(given.seed, "ground", *leg))
     code = t.near_ground(given.mass_kg, box.inertia, box.corners, x, v, local, rate, plane.T @ gravity,
-                         plane.T @ place.spin, ground, key, answer.speeds, answer.hard, answer.soft, log)  # fmt: skip
+                         plane.T @ place.spin, ground, key, answer.table, log)  # fmt: skip
     for number, at in ((1.0, t.FIRST_AT), (2.0, t.SECOND_AT)):  # from the plane's frame to the place's
         if before < number <= log[t.TOUCHES]:
             log[at : at + 3] = origin + plane @ log[at : at + 3]
@@ -186,5 +188,6 @@ def _way(log: Floats, *, reason: str, places: tuple[Floats, Floats], apex: float
         travel_total_m=float(np.linalg.norm(end - begin)) if rests else nan,
         rebound_speed_mps=rebound if touched else nan, restitution=rebound / speed if touched and speed else nan,
         first_flight_s=float(log[t.SECOND_TIME] - log[t.LEAVE_TIME]) if again and rebounds else nan,
+        travel_hop_m=float(np.linalg.norm(first - begin)) if touched else nan,
         first_apex_m=apex, first_range_m=float(np.linalg.norm(second - first)) if again else nan,
     )  # fmt: skip

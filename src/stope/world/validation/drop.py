@@ -6,13 +6,13 @@ and quantiles `q05`, `q25`, `q50`, `q75`, `q95` (null where no draw has it): `fa
 `impact_speed_mps`, `num_contacts` (touches parted by a flight), `rest_time_s` (from release), `bounce_time_s` (first touch
 to rest), `travel_m` (straight, first touch to rest), `travel_total_m` (release to the end), `rebound_speed_mps` (when the
 first touch ends), `restitution` (rebound over impact speed), `first_flight_s` and `first_apex_m` (between first and second
-touch), `first_range_m`; `escape_speed_mps`, `gravity_mps2` and `slope_deg` of the site, `shape`, `num_draws`.
+touch), `first_range_m`, `travel_hop_m` (straight, release to first touch); `escape_speed_mps`, `gravity_mps2` and `slope_deg` of the site, `shape`, `num_draws`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -172,14 +172,14 @@ def _restitution(given: DropGiven, soil: SoilGiven, *, speed: float, gravity: fl
     """Restitution by the speed of approach, on rock and on soil."""
     elastic = math.sqrt(soil.elastic_share)
     if given.structure is None:
-        return bb.Answer(speeds=np.array([1.0]), hard=np.array([1.0]), soft=np.array([elastic]))
+        return bb.Answer(table=np.array([[1.0], [1.0], [elastic]]))
     speeds = np.geomspace(1e-2 * speed, 2.0 * speed, SPEEDS)
     strut, area = given.structure.structure(), given.structure.foot_area_m2
     radius = math.sqrt(area / math.pi)
     law = resistance(el.disc(radius, size=radius / 6.0), soil_rows((soil.soil(),), gravity=max(gravity, 0.0))[0])
     rows = [[touch_down(strut, mass=given.mass_kg, speed=float(v), gravity=max(gravity, 0.0), ground=ground,
                         elastic_share=soil.elastic_share).restitution for v in speeds] for ground in (None, law)]  # fmt: skip
-    return bb.Answer(speeds=speeds, hard=np.array(rows[0]), soft=np.array(rows[1]))
+    return bb.Answer(table=np.array([speeds, *rows]))
 
 
 def _run(given: DropGiven, progress: Progress) -> dict[str, Any]:
@@ -189,7 +189,9 @@ def _run(given: DropGiven, progress: Progress) -> dict[str, Any]:
     _, ground, gravity = place.plane(start)
     pull = float(np.linalg.norm(gravity))
     height = given.release_height_m or 1.01 * box.reach
-    fastest = math.sqrt(float(np.square(given.velocity_l_mps).sum()) * (1.0 + given.speed_spread) ** 2 + 2.0 * pull * height)
+    fastest = math.sqrt(
+        float(np.square(given.velocity_l_mps).sum()) * (1.0 + given.speed_spread) ** 2 + 2.0 * pull * height
+    )
     answer = _restitution(given, soil, speed=fastest, gravity=-float(gravity @ ground[:, 2]))
     ways = []
     for k in range(given.num_draws):
@@ -205,11 +207,12 @@ def _run(given: DropGiven, progress: Progress) -> dict[str, Any]:
 
 def _summary(ways: list[bb.Way]) -> dict[str, Any]:
     """Distributions over the draws."""
+
     def over(name: str) -> dict[str, float] | None:
         return quantiles([v for v in (getattr(w, name) for w in ways) if math.isfinite(v)])
 
     names = ("fall_time_s", "impact_speed_mps", "num_contacts", "rest_time_s", "bounce_time_s", "travel_m", "travel_total_m",
-             "rebound_speed_mps", "restitution", "first_flight_s", "first_apex_m", "first_range_m")  # fmt: skip
+             "rebound_speed_mps", "restitution", "first_flight_s", "first_apex_m", "first_range_m", "travel_hop_m")  # fmt: skip
     num = len(ways)
     return {name: over(name) for name in names} | {
         f"{word}_share": sum(w.reason in reasons for w in ways) / num

@@ -60,7 +60,10 @@ class OrbitGiven:
         """Check that the orbit can be."""
         check_not_negative(self, "first_mass_kg", "second_mass_kg", "separation_m", "period_s", "projectile_mass_kg")
         check_finite(self, "beta", "true_anomaly_deg", "observed_period_change_s")
-        if not self.first_mass_kg + self.second_mass_kg > 0.0 or not self.second_mass_kg + self.projectile_mass_kg > 0.0:
+        if (
+            not self.first_mass_kg + self.second_mass_kg > 0.0
+            or not self.second_mass_kg + self.projectile_mass_kg > 0.0
+        ):
             raise ConfigError("OrbitGiven.second_mass_kg = 0: expected more than 0; an impulse moves nothing else.")
         if not 0.0 <= self.eccentricity < 1.0:
             raise ConfigError(f"OrbitGiven.eccentricity = {self.eccentricity}: expected 0 to less than 1.")
@@ -84,7 +87,9 @@ def _elements(position: np.ndarray, velocity: np.ndarray, mu: float) -> _Orbit:
     if energy >= 0.0:
         return _Orbit(semi_major=math.inf, eccentricity=eccentricity, period=math.inf)
     semi_major = -0.5 * mu / energy
-    return _Orbit(semi_major=semi_major, eccentricity=eccentricity, period=2.0 * math.pi * math.sqrt(semi_major**3 / mu))
+    return _Orbit(
+        semi_major=semi_major, eccentricity=eccentricity, period=2.0 * math.pi * math.sqrt(semi_major**3 / mu)
+    )
 
 
 def _start(given: OrbitGiven) -> tuple[np.ndarray, np.ndarray, float]:
@@ -97,7 +102,11 @@ def _start(given: OrbitGiven) -> tuple[np.ndarray, np.ndarray, float]:
     e, f = given.eccentricity, math.radians(given.true_anomaly_deg)
     p = a * (1.0 - e * e)
     root = math.sqrt(mu / p)
-    return np.array([p / (1.0 + e * math.cos(f)), 0.0, 0.0]), root * np.array([e * math.sin(f), 1.0 + e * math.cos(f), 0.0]), mu
+    return (
+        np.array([p / (1.0 + e * math.cos(f)), 0.0, 0.0]),
+        root * np.array([e * math.sin(f), 1.0 + e * math.cos(f), 0.0]),
+        mu,
+    )
 
 
 def _delta_v(given: OrbitGiven, beta: float) -> np.ndarray:

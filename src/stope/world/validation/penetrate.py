@@ -196,12 +196,12 @@ def _swept(given: PenetrateGiven, sweep: Sweep, progress: Progress) -> dict[str,
     scaled = np.array(durations) * np.sqrt(gravities)
 
     def slope(x: Any, y: Any) -> float:
-        return float(np.polyfit(np.log(x), np.log(y), 1)[0]) if min(y) > 0.0 and max(x) > min(x) else 0.0
+        return float(np.polyfit(np.log(x), np.log(y), 1)[0]) if min(y) > 0.0 else 0.0
 
     return {
         "key": sweep.key, "values": list(sweep.values), "depth_m": depths, "duration_s": durations,
         "depth_exponent": slope(sweep.values, depths), "duration_exponent": slope(sweep.values, durations),
-        "drop_exponent": slope(drops, depths) if max(drops) > min(drops) else 0.0,
+        "drop_exponent": slope(drops, depths) if max(drops) > (1.0 + 1e-9) * min(drops) else 0.0,
         "depth_spread": max(depths) / min(depths) - 1.0 if min(depths) > 0.0 else 0.0,
         "scaled_duration_spread": float(scaled.max() / scaled.min() - 1.0) if scaled.min() > 0.0 else 0.0,
     }  # fmt: skip

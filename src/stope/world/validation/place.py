@@ -220,7 +220,9 @@ class BodyPlace(_Short):
         guess = (climb + math.sqrt(climb * climb + 2.0 * pull * above)) / pull
         if above + climb * climb / pull + speed * guess < NEAR * self._radius:
             step = DIFFERENCE * self._radius
-            gradient = np.column_stack([(self._around.gravity(position + step * e) - gravity) / step for e in np.eye(3)])
+            gradient = np.column_stack(
+                [(self._around.gravity(position + step * e) - gravity) / step for e in np.eye(3)]
+            )
             found = self._short(position, velocity, field=(gravity, gradient), clearance=clearance,
                                 time_limit=time_limit, guess=max(1.1 * guess, 1e-6))  # fmt: skip
             if found is not None:

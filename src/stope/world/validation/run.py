@@ -19,7 +19,14 @@ from stope.world.validation.spin import SPIN
 
 __all__ = ["EXACT", "KINDS", "run_all", "run_case", "run_file"]
 
-KINDS: Mapping[str, Kind] = {"body": BODY, "cut": CUT, "drop": DROP, "orbit": ORBIT, "penetrate": PENETRATE, "spin": SPIN}
+KINDS: Mapping[str, Kind] = {
+    "body": BODY,
+    "cut": CUT,
+    "drop": DROP,
+    "orbit": ORBIT,
+    "penetrate": PENETRATE,
+    "spin": SPIN,
+}
 """By the word in a case's `kind`."""
 EXACT = "exact"
 """The word for the cases of `exact.py`, which no file describes."""
