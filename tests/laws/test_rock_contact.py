@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Impacts on rock: momentum is kept, energy never grows, known results at one point (physics notes, section 7, 2 and 3)."""
+"""Impacts on rock: momentum is kept, energy never grows, known results at one point (physics.md section 7, 3)."""
 
 from __future__ import annotations
 

@@ -43,15 +43,18 @@ Ids = NDArray[np.intp]
 CLEAR = 0.5
 """Height of the base's origin above which nothing can touch [m]; chosen: five times the reach of a hopper's hull."""
 FLIGHT_STEP = 0.05
-"""Step of the flight [s]; chosen: at 5 rad/s a quarter of a radian."""
+"""Step where nothing touches [s]; chosen: at 5 rad/s a quarter of a radian."""
 LOOK = 40
 """Steps of flight between two looks at the height [1]; chosen: 2 s, in which a hopper at 0.15 m/s falls 0.3 m."""
 REST_HEIGHT = 1e-4
 """A robot rests when its kinetic energy would lift it by less than this [m]; chosen."""
 REST_TIME = 5.0
 """For how long [s]; chosen: a hull that tips over its edge speeds up past the limit above in less."""
-MOST_CONTACT = 900.0
+MOST_CONTACT = 600.0
 """Longest time near the ground that one hop may take [s]; chosen: a robot that rolls on after it acts while it rolls."""
+MARGIN = 0.002
+"""Distance to the ground under which a robot counts as touching it [m]; chosen: what it falls in a period from rest, and
+what its centre of mass may lie off the hull's."""
 HOLD = 0.3
 """Torque at which wheels are unwound at rest, over that which tips the hull [1]; chosen."""
 GRID_SHARE = 0.95
@@ -272,11 +275,26 @@ class HopBatch(ContactBatch):
             world.qpos[ids, at], world.qvel[ids, dof] = joints[ids, ctrl], 0.0
         self.ground.ctrl[ids] = joints[ids]
         before = self._angles(ids)
-        world.step(self._still, ids)
+        self._step(ids, step=world.scene.physics_step)
         self.work[ids] = (joints[np.ix_(ids, drive.ctrl)] * (self._angles(ids) - before)).sum(axis=1)
         self.ground.ctrl[np.ix_(ids, drive.ctrl)] = 0.0
         self.clock[ids] += CONTROL_PERIOD
         self.take_off[ids] = 0.0
+
+    def _step(self, ids: Ids, *, step: float) -> None:
+        """One control period of the listed worlds at a step of MuJoCo [s]."""
+        if len(ids):
+            self.world.plant[ids, p.DT], self.world.num_steps = step, round(CONTROL_PERIOD / step)
+            self.world.step(self._still, ids)
+
+    def _may_touch(self) -> Bools:
+        """Whether a robot can touch the ground within a control period, (worlds,)."""
+        state, drive = self.world.state, self.drive
+        tilt = np.abs(self.truth().up_b()[:, 2])
+        low = state[:, 2] - drive.half_height * tilt - drive.reach * np.sqrt(np.maximum(1.0 - tilt**2, 0.0))
+        size = float(np.hypot(drive.reach, drive.half_height))
+        falls = np.maximum(-state[:, 9], 0.0) + size * np.linalg.norm(state[:, 10:13], axis=1)
+        return low < falls * CONTROL_PERIOD + MARGIN
 
     def _angles(self, ids: Ids) -> Floats:
         """Of the wheels [rad], (n, wheels); one position before each velocity but for the free joint's seven and six."""
@@ -294,7 +312,9 @@ class HopBatch(ContactBatch):
                 near, high = high & ~self.gone & (self.clock < self.task.time_limit), np.zeros_like(acts)
                 continue
             ids = np.flatnonzero(near)
-            self.world.step(self._still, ids)
+            touches = self._may_touch()[ids]
+            self._step(ids[touches], step=self.world.scene.physics_step)
+            self._step(ids[~touches], step=FLIGHT_STEP)
             if not np.isfinite(state[ids]).all():
                 bad = int(ids[~np.isfinite(state[ids]).all(axis=1)][0])
                 raise RangeError(f"world {bad}: state is not finite after a step.")

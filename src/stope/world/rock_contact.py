@@ -68,7 +68,7 @@ class Rigid:
 
 @nb.njit(cache=True, error_model="numpy")
 def _reversed_slip(k, friction, out):
-    """Direction in which slip begins anew where friction cannot hold it: (friction K_tt + a) s = K_tn, a > 0, |s| = 1."""
+    """Direction s in which slip begins anew where friction cannot hold: (friction K_tt + a) s = K_tn, |s| = 1."""
     high = math.hypot(k[0, 2], k[1, 2])
     low = 0.0
     for _ in range(80):
@@ -348,8 +348,9 @@ def collide(
         outcome of a real impact depends on stiffnesses that are not known; the order here is that of approach.
 
     Source:
-        One point: energetic restitution of Stronge 1990, doi 10.1098/rspa.1990.0125, followed through the normal impulse
-        as in Keller 1986, doi 10.1115/1.3171712. Several: sequential impacts, Ivanov 1995, J. Appl. Math. Mech. 59.
+        One point: energetic restitution of Stronge 1990, doi 10.1098/rspa.1990.0125, followed through the normal
+        impulse as in Keller 1986, doi 10.1115/1.3171712. Several: one after the other, as in Ivanov 1995,
+        J. Appl. Math. Mech. 59.
         Checked in tests/laws/test_rock_contact.py.
     """
     a, b = _solve((first, second), points, normals, restitution=restitution, friction=friction)

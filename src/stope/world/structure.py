@@ -248,8 +248,9 @@ def sink(
     """
     out = np.zeros((len(times), 3))
     out[:, 0] = times
-    depth, duration, reason = _sink(law.rows, law.size, mass, mass * gravity, speed, thrust, reversal_time, thrust_after,
-                                    out)  # fmt: skip
+    depth, duration, reason = _sink(
+        law.rows, law.size, mass, mass * gravity, speed, thrust, reversal_time, thrust_after, out
+    )
     return Sinking(times=out[:, 0], depths=out[:, 1], speeds=out[:, 2], duration=float(duration),
                    max_depth=float(depth), static_hold=law.hold(float(depth)),
                    reason=("rest", "left", "time")[reason])  # fmt: skip

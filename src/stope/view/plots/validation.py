@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Validation: every compared value against its band, one line each, bands drawn to one width.
 
-Data: the rows of `stope.world.validation`. A value at the left or right edge of its strip lies at the lower or upper end of
-its band; a band with one end is drawn open, from a measured value or zero.
+Data: the rows of `stope.world.validation`. A value at the left or right edge of its strip lies at the lower or upper
+end of its band; a band with one end is drawn open, from a measured value or zero.
 """
 
 from __future__ import annotations

@@ -17,7 +17,17 @@ from stope.base.errors import FileError
 from stope.world.physics import PARAMETERS
 from stope.world.robots.mjcf_cleaning import BaseFrame, rotation
 
-__all__ = ["Link", "check_base", "check_links", "check_spec", "links_of", "loose_joints"]
+__all__ = [
+    "Link",
+    "check_base",
+    "check_links",
+    "check_names",
+    "check_spec",
+    "extent_of",
+    "links_of",
+    "loose_joints",
+    "weighs",
+]
 
 Floats = NDArray[np.float64]
 MASS_KG = (0.01, 1e5)
@@ -82,12 +92,13 @@ def check_spec(spec: Any, file: str) -> None:
 
 def _may_have_mass(body: Any) -> bool:
     """Whether a body or what is welded to it has a mass or a geom that gives one."""
-    if body.mass > 0.0 if body.explicitinertial else any(_weighs(g) for g in body.geoms):
+    if body.mass > 0.0 if body.explicitinertial else any(weighs(g) for g in body.geoms):
         return True
     return any(_may_have_mass(child) for child in body.bodies if not child.joints)
 
 
-def _weighs(geom: Any) -> bool:
+def weighs(geom: Any) -> bool:
+    """Whether a geom gives its body a mass."""
     return bool(geom.density > 0.0 if np.isnan(geom.mass) else geom.mass > 0.0)
 
 
@@ -157,6 +168,12 @@ def _volume(model: Any, g: int) -> float:
         int(kinds.mjGEOM_BOX): 8.0 * a * b * c,
     }
     return float(volumes.get(kind, 0.0))
+
+
+def extent_of(model: Any, k: int) -> float:
+    """Greatest extent of a link's geoms along its axes [m]; 0 without any."""
+    corners = [_corners(model, g) for g in range(model.ngeom) if model.geom_bodyid[g] == k]
+    return float(np.ptp(np.concatenate(corners), axis=0).max()) if corners else 0.0
 
 
 def robot_size(model: Any) -> float:
@@ -271,3 +288,19 @@ def loose_joints(model: Any, file: str) -> list[str]:
         if is_joint and joint == 0:
             found.append(f"{where}: pushes the base: stope's thrusters are in [thrusters]; this one comes on top.")
     return found
+
+
+def check_names(model: Any, file: str) -> None:
+    """Check that geoms whose names make them tools have shapes that can be.
+
+    Raises:
+        FileError: naming the geom.
+    """
+    kinds = mujoco.mjtGeom
+    shapes = {"soil": (kinds.mjGEOM_SPHERE, kinds.mjGEOM_CYLINDER, kinds.mjGEOM_BOX), "drum": (kinds.mjGEOM_CYLINDER,)}
+    for g in range(model.ngeom):
+        for word, good in shapes.items():
+            if model.geom(g).name.startswith(word) and model.geom_type[g] not in good:
+                known = " or ".join(str(k).rsplit("_", maxsplit=1)[-1].lower() for k in good)
+                raise FileError(f"{file}: geom {model.geom(g).name!r}: a name with {word!r} makes it a tool: expected a "
+                                f"{known}, or another name.")  # fmt: skip

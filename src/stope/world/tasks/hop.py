@@ -76,8 +76,8 @@ class HopTask(ContactTask):
     """Reach of the gravity grid [m]; a robot further than that has left."""
     grid_nodes: int = 21
     """Of the gravity grid along each axis: 10 m apart; the error is measured in tests/world/test_hop.py."""
-    physics_step: float = 0.01
-    """Near the ground [s]."""
+    physics_step: float = 0.005
+    """Where something may touch [s]."""
 
     action_names = ("turn from the direction of the spot [pi rad]", "strength [largest push]; 0 or less waits")
     observation_names = (

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cases with known answers: exact ones, flown ones, those of laboratories, and a user's own.
 
-A case is one TOML file (`case.py` says what it holds); the module of each kind says what its conditions and results are.
+A case is one TOML file (`case.py` says what it holds); the module of each kind says what its conditions and results
+are.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Body: what a small body's parameters, or its mesh, say of gravity on its surface.
 
-Result: `attraction_mps2.*` and `effective_mps2.*` (min, max, mean, median `q50` and quantiles over the surface, by area;
-effective counts as negative where it points outward), `slope_deg.*`, `mean_radius_gravity_mps2`, `escape_speed_mps` (from the
-mean radius), `local_escape_mps.*` (against the turning ground, straight up), `synchronous_radius_m` (null without spin),
-`outward_share` (of the surface), `outward_latitude_max_deg` (0 if there is none), `effective_min_latitude_deg`,
-`density_kgpm3`, `shape` (what was used), `num_points`.
+Result: `attraction_mps2.*` and `effective_mps2.*` (min, max, mean, median `q50` and quantiles over the surface, by
+area; effective counts as negative where it points outward), `slope_deg.*`, `mean_radius_gravity_mps2`,
+`escape_speed_mps` (from the mean radius), `local_escape_mps.*` (against the turning ground, straight up),
+`synchronous_radius_m` (null without spin), `outward_share` (of the surface), `outward_latitude_max_deg` (0 if there
+is none), `effective_min_latitude_deg`, `density_kgpm3`, `shape` (what was used), `num_points`.
 """
 
 from __future__ import annotations
@@ -65,10 +65,18 @@ def body_of(given: BodyGiven) -> Body:
     volume = 4.0 / 3.0 * math.pi * math.prod(given.semi_axes_m)
     gm = given.gm_m3ps2 or G * given.density_kgpm3 * volume
     return Body(
-        name="inline", kind="ellipsoid", summary="of a case", licence="none", has_air=False, gm=gm, gravity_level=0.0,
-        density=gm / (G * volume), spin_rate=2.0 * math.pi / (given.spin_period_h * HOUR) if given.spin_period_h else 0.0,
-        mean_radius=math.prod(given.semi_axes_m) ** (1.0 / 3.0), semi_axes=given.semi_axes_m,
-    )  # fmt: skip
+        name="inline",
+        kind="ellipsoid",
+        summary="of a case",
+        licence="none",
+        has_air=False,
+        gm=gm,
+        gravity_level=0.0,
+        density=gm / (G * volume),
+        spin_rate=2.0 * math.pi / (given.spin_period_h * HOUR) if given.spin_period_h else 0.0,
+        mean_radius=math.prod(given.semi_axes_m) ** (1.0 / 3.0),
+        semi_axes=given.semi_axes_m,
+    )
 
 
 def _spread(values: np.ndarray, weights: np.ndarray) -> dict[str, float]:
@@ -83,7 +91,8 @@ def _run(given: BodyGiven, progress: Progress) -> dict[str, Any]:
     body = body_of(given)
     if body.kind == "uniform":
         raise ConfigError(f"BodyGiven.body = {body.name!r}: a uniform place has no surface to measure. Name a body.")
-    axes = body.semi_axes if body.kind == "ellipsoid" else (body.mean_radius,) * 3
+    r = body.mean_radius
+    axes = body.semi_axes if body.kind == "ellipsoid" else (r, r, r)
     mesh = body.shape() if body.kind == "mesh" else ellipsoid_mesh(axes, halvings=HALVINGS)
     corners = mesh.corners
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -119,5 +128,8 @@ def _run(given: BodyGiven, progress: Progress) -> dict[str, Any]:
     }  # fmt: skip
 
 
-BODY = Kind(conditions=BodyGiven, run=_run,
-            headline=("effective_mps2.min", "effective_mps2.q50", "effective_mps2.max", "escape_speed_mps"))  # fmt: skip
+BODY = Kind(
+    conditions=BodyGiven,
+    run=_run,
+    headline=("effective_mps2.min", "effective_mps2.q50", "effective_mps2.max", "escape_speed_mps"),
+)

@@ -91,7 +91,7 @@ def make_box(given: DropGiven) -> Box:
 
 def _release(given: DropGiven, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Velocity (3,) in east, north, up, attitude (4,) to those axes and rate (3,) in the body."""
-    velocity = np.array(given.velocity_l_mps) * (1.0 + given.speed_spread * rng.uniform(-1.0, 1.0))
+    velocity: Floats = np.array(given.velocity_l_mps) * (1.0 + given.speed_spread * rng.uniform(-1.0, 1.0))
     size = float(np.linalg.norm(velocity))
     cosine, angle = rng.uniform(math.cos(math.radians(given.cone_deg)), 1.0), 2.0 * math.pi * rng.uniform()
     if size > 0.0 and given.cone_deg > 0.0:
@@ -181,13 +181,18 @@ def _way(log: Floats, *, reason: str, places: tuple[Floats, Floats], apex: float
     speed = float(log[t.FIRST_SPEED])
     rebound = float(log[t.LEAVE_SPEED]) if rebounds else 0.0
     return Way(
-        reason=reason, fall_time_s=float(log[t.FIRST_TIME]) if touched else nan, impact_speed_mps=speed if touched else nan,
-        num_contacts=float(log[t.TOUCHES]), rest_time_s=float(log[t.TIME]) if rests else nan,
+        reason=reason,
+        fall_time_s=float(log[t.FIRST_TIME]) if touched else nan,
+        impact_speed_mps=speed if touched else nan,
+        num_contacts=float(log[t.TOUCHES]),
+        rest_time_s=float(log[t.TIME]) if rests else nan,
         bounce_time_s=float(log[t.TIME] - log[t.FIRST_TIME]) if rests else nan,
         travel_m=float(np.linalg.norm(end - first)) if rests else nan,
         travel_total_m=float(np.linalg.norm(end - begin)) if rests else nan,
-        rebound_speed_mps=rebound if touched else nan, restitution=rebound / speed if touched and speed else nan,
+        rebound_speed_mps=rebound if touched else nan,
+        restitution=rebound / speed if touched and speed else nan,
         first_flight_s=float(log[t.SECOND_TIME] - log[t.LEAVE_TIME]) if again and rebounds else nan,
         travel_hop_m=float(np.linalg.norm(first - begin)) if touched else nan,
-        first_apex_m=apex, first_range_m=float(np.linalg.norm(second - first)) if again else nan,
-    )  # fmt: skip
+        first_apex_m=apex,
+        first_range_m=float(np.linalg.norm(second - first)) if again else nan,
+    )

@@ -168,9 +168,9 @@ def _check_top(data: dict[str, Any], where: str) -> None:
             close = difflib.get_close_matches(key, kinds, n=1)
             hint = f" Closest: {close[0]!r}." if close else ""
             raise ConfigError(f"{where}: field {key!r} is unknown.{hint} Known: {', '.join(kinds)}.")
-    for key in ("name", "kind", "title", "given"):
-        if key not in data:
-            raise ConfigError(f"{where}: field {key!r} is missing.")
+    missing = [key for key in ("name", "kind", "title", "given") if key not in data]
+    if missing:
+        raise ConfigError(f"{where}: field {missing[0]!r} is missing.")
     data |= {"source": data.get("source", ""), "sources": data.get("sources", {}), "expect": data.get("expect", [])}
     for key, wanted in kinds.items():
         if key in data and not isinstance(data[key], wanted):
@@ -178,6 +178,11 @@ def _check_top(data: dict[str, Any], where: str) -> None:
             raise ConfigError(f"{where}: {key} = {data[key]!r}: expected {word}.")
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", data["name"]):
         raise ConfigError(f"{where}: name = {data['name']!r}: expected kebab-case, such as 'my-drop'.")
+    _check_inner(data, where)
+
+
+def _check_inner(data: dict[str, Any], where: str) -> None:
+    """Refuse entries of the lists and tables that are none."""
     for k, table in enumerate(data["expect"]):
         if not isinstance(table, dict):
             raise ConfigError(f"{where}: expect[{k}] = {table!r}: expected a table.")
@@ -218,13 +223,31 @@ def rows_of(case: Case, result: Mapping[str, Any], kind: Kind) -> list[dict[str,
     start = {"name": case.name, "kind": case.kind}
     if not case.expect:
         return [
-            start | {"quantity": path, "unit": "", "measured": None, "simulated": at_path(result, path, where=case.name),
-                     "band": None, "passed": None, "source": case.source}
+            start
+            | {
+                "quantity": path,
+                "unit": "",
+                "measured": None,
+                "simulated": at_path(result, path, where=case.name),
+                "band": None,
+                "passed": None,
+                "source": case.source,
+            }
             for path in kind.headline
-        ]  # fmt: skip
+        ]
     rows: list[dict[str, Any]] = []
     for e in case.expect:
         value = at_path(result, e.quantity, where=case.path.name)
-        rows.append(start | {"quantity": e.quantity, "unit": e.unit, "measured": e.measured, "simulated": value,
-                             "band": [e.low, e.high], "passed": e.passes(value), "source": e.source or case.source})  # fmt: skip
+        rows.append(
+            start
+            | {
+                "quantity": e.quantity,
+                "unit": e.unit,
+                "measured": e.measured,
+                "simulated": value,
+                "band": [e.low, e.high],
+                "passed": e.passes(value),
+                "source": e.source or case.source,
+            }
+        )
     return rows

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drop: a box or a legged lander that falls, or hops, and bounces to rest; drawn many times.
 
-Result: shares `rest_share`, `escape_share`, `unfinished_share` (time or contacts spent), and, each with `mean`, `min`, `max`
-and quantiles `q05`, `q25`, `q50`, `q75`, `q95` (null where no draw has it): `fall_time_s` (release to first touch),
-`impact_speed_mps`, `num_contacts` (touches parted by a flight), `rest_time_s` (from release), `bounce_time_s` (first touch
-to rest), `travel_m` (straight, first touch to rest), `travel_total_m` (release to the end), `rebound_speed_mps` (when the
-first touch ends), `restitution` (rebound over impact speed), `first_flight_s` and `first_apex_m` (between first and second
-touch), `first_range_m`, `travel_hop_m` (straight, release to first touch); `escape_speed_mps`, `gravity_mps2` and `slope_deg` of the site, `shape`, `num_draws`.
+Result: shares `rest_share`, `escape_share`, `unfinished_share` (time or contacts spent), and, each with `mean`,
+`min`, `max` and quantiles `q05`, `q25`, `q50`, `q75`, `q95` (null where no draw has it): `fall_time_s` (release to
+first touch), `impact_speed_mps`, `num_contacts` (touches parted by a flight), `rest_time_s` (from release),
+`bounce_time_s` (first touch to rest), `travel_m` (straight, first touch to rest), `travel_total_m` (release to the
+end), `rebound_speed_mps` (when the first touch ends), `restitution` (rebound over impact speed), `first_flight_s` and
+`first_apex_m` (between first and second touch), `first_range_m`, `travel_hop_m` (straight, release to first touch);
+`escape_speed_mps`, `gravity_mps2` and `slope_deg` of the site, `shape`, `num_draws`.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class DropGiven:
     speed_spread: float = 0.0
     """Half range of the speed over itself, drawn evenly [1]."""
     push_friction: float = -1.0
-    """Friction that limits the part of a hop's velocity along the ground to this times the part across [1]; -1 for none."""
+    """Friction that limits the part of a hop's velocity along the ground to this times that across [1]; -1 for none."""
     rate_radps: float = 0.0
     """Size of the rate at the release, about a random axis [rad/s]."""
     attitude: Literal["random", "level"] = "random"
@@ -128,7 +129,7 @@ class DropGiven:
             raise ConfigError("DropGiven.body, gravity_mps2: expected one of them, a name or more than 0.")
         if self.body and (self.spin_period_h or self.slope_deg or self.escape_speed_mps):
             raise ConfigError(
-                f"DropGiven.body = {self.body!r}: leave out spin_period_h, slope_deg and escape_speed_mps; the body has them."
+                f"DropGiven.body = {self.body!r}: leave out spin_period_h, slope_deg and escape_speed_mps."
             )
         if any(self.inertia_kgm2):
             a, b, c = sorted(self.inertia_kgm2)
@@ -177,8 +178,20 @@ def _restitution(given: DropGiven, soil: SoilGiven, *, speed: float, gravity: fl
     strut, area = given.structure.structure(), given.structure.foot_area_m2
     radius = math.sqrt(area / math.pi)
     law = resistance(el.disc(radius, size=radius / 6.0), soil_rows((soil.soil(),), gravity=max(gravity, 0.0))[0])
-    rows = [[touch_down(strut, mass=given.mass_kg, speed=float(v), gravity=max(gravity, 0.0), ground=ground,
-                        elastic_share=soil.elastic_share).restitution for v in speeds] for ground in (None, law)]  # fmt: skip
+    rows = [
+        [
+            touch_down(
+                strut,
+                mass=given.mass_kg,
+                speed=float(v),
+                gravity=max(gravity, 0.0),
+                ground=ground,
+                elastic_share=soil.elastic_share,
+            ).restitution
+            for v in speeds
+        ]
+        for ground in (None, law)
+    ]
     return bb.Answer(table=np.array([speeds, *rows]))
 
 
@@ -211,8 +224,21 @@ def _summary(ways: list[bb.Way]) -> dict[str, Any]:
     def over(name: str) -> dict[str, float] | None:
         return quantiles([v for v in (getattr(w, name) for w in ways) if math.isfinite(v)])
 
-    names = ("fall_time_s", "impact_speed_mps", "num_contacts", "rest_time_s", "bounce_time_s", "travel_m", "travel_total_m",
-             "rebound_speed_mps", "restitution", "first_flight_s", "first_apex_m", "first_range_m", "travel_hop_m")  # fmt: skip
+    names = (
+        "fall_time_s",
+        "impact_speed_mps",
+        "num_contacts",
+        "rest_time_s",
+        "bounce_time_s",
+        "travel_m",
+        "travel_total_m",
+        "rebound_speed_mps",
+        "restitution",
+        "first_flight_s",
+        "first_apex_m",
+        "first_range_m",
+        "travel_hop_m",
+    )
     num = len(ways)
     return {name: over(name) for name in names} | {
         f"{word}_share": sum(w.reason in reasons for w in ways) / num

@@ -54,10 +54,19 @@ def run_exact(*, progress: Progress = silent) -> list[dict[str, Any]]:
     for k, (name, title, run, source) in enumerate(EXACT_CASES):
         checks = run()
         rows = [
-            {"name": name, "kind": "exact", "quantity": c.quantity, "unit": c.unit, "measured": c.exact,
-             "simulated": c.simulated, "band": list(c.band), "passed": c.band[0] <= c.simulated <= c.band[1], "source": source}
+            {
+                "name": name,
+                "kind": "exact",
+                "quantity": c.quantity,
+                "unit": c.unit,
+                "measured": c.exact,
+                "simulated": c.simulated,
+                "band": list(c.band),
+                "passed": c.band[0] <= c.simulated <= c.band[1],
+                "source": source,
+            }
             for c in checks
-        ]  # fmt: skip
+        ]
         done.append({"name": name, "kind": "exact", "title": title, "rows": rows,
                      "result": {c.quantity: c.simulated for c in checks}})  # fmt: skip
         progress("exact cases", (k + 1) / len(EXACT_CASES))

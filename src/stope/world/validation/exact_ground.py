@@ -60,20 +60,33 @@ def collision() -> list[Check]:
 def cube() -> list[Check]:
     """Number 5: the unit cube with G density = 1.
 
-    The attraction in the middle of a face is 4 ln(1 + sqrt 2) less the integral of 1 / sqrt(x2 + y2 + 1) over the face; the
-    notes' 2.5968965751 is that to nine digits.
+    The attraction in the middle of a face is 4 ln(1 + sqrt 2) less the integral of 1 / sqrt(x2 + y2 + 1) over the face;
+    the notes' 2.5968965751 is that to nine digits.
     """
     field = PolyhedronField(box_mesh((1.0, 1.0, 1.0)), gm=1.0)
     centre = 3.0 * math.log(2.0 + math.sqrt(3.0)) - math.pi / 2.0
-    points = {"centre": (0.0, 0.0, 0.0), "vertex": (0.5, 0.5, 0.5), "(0,0,1)": (0.0, 0.0, 1.0), "(1,1,1)": (1.0, 1.0, 1.0),
-              "(2,0,0)": (2.0, 0.0, 0.0), "face": (0.5, 0.0, 0.0)}  # fmt: skip
+    points = {
+        "centre": (0.0, 0.0, 0.0),
+        "vertex": (0.5, 0.5, 0.5),
+        "(0,0,1)": (0.0, 0.0, 1.0),
+        "(1,1,1)": (1.0, 1.0, 1.0),
+        "(2,0,0)": (2.0, 0.0, 0.0),
+        "face": (0.5, 0.0, 0.0),
+    }
     potentials = (centre, centre / 2.0, 0.9875924041741, 0.5780343342351, 0.4995578011371, 1.792810243179)
     pulls = {"(0,0,1)": (2, 0.94299776219), "(1,1,1)": (0, 0.19363411966), "(2,0,0)": (0, 0.24890974085),
              "face": (0, 2.59689657826)}  # fmt: skip
     checks = []
     for (name, at), exact in zip(points.items(), potentials, strict=True):
-        checks.append(Check(f"potential at {name}", "m2/s2", exact=exact, simulated=float(field.potential(np.array(at))),
-                            tolerance=6e-13))  # fmt: skip
+        checks.append(
+            Check(
+                f"potential at {name}",
+                "m2/s2",
+                exact=exact,
+                simulated=float(field.potential(np.array(at))),
+                tolerance=6e-13,
+            )
+        )
         if name in pulls:
             axis, pull = pulls[name]
             checks.append(Check(f"attraction at {name}", "m/s2", exact=pull,
@@ -126,8 +139,13 @@ def dissipation() -> list[Check]:
     for seed in range(200):
         one = np.random.default_rng(seed)
         body = _tumbling(one, np.array([0.0, 0.0, 0.5]))
-        after = strike_ground(body, points=one.uniform(-0.5, 0.5, (4, 3)) * [1.0, 1.0, 0.0], normals=np.array([0.0, 0.0, 1.0]),
-                              restitution=one.uniform(), friction=2.0 * one.uniform())  # fmt: skip
+        after = strike_ground(
+            body,
+            points=one.uniform(-0.5, 0.5, (4, 3)) * [1.0, 1.0, 0.0],
+            normals=np.array([0.0, 0.0, 1.0]),
+            restitution=one.uniform(),
+            friction=2.0 * one.uniform(),
+        )
         gained = max(gained, after.kinetic_energy / body.kinetic_energy - 1.0)
     legs = Structure(stiffness=1000.0, damping=20.0)
     law = resistance(el.disc(0.2, size=0.05), soil_rows((Soil(),), gravity=1e-4)[0])
@@ -161,8 +179,10 @@ def scaling() -> list[Check]:
         for name, value in zip(spread, (runs[0].max_depth, runs[0].duration * math.sqrt(g), runs[1].max_depth,
                                         runs[2].max_depth), strict=True):  # fmt: skip
             spread[name].append(value)
-    return [Check(f"{name}, spread over 1e-5 to 9.81 m/s2", "1", exact=0.0, simulated=max(v) / min(v) - 1.0, tolerance=1e-9)
-            for name, v in spread.items()]  # fmt: skip
+    return [
+        Check(f"{name}, spread over 1e-5 to 9.81 m/s2", "1", exact=0.0, simulated=max(v) / min(v) - 1.0, tolerance=1e-9)
+        for name, v in spread.items()
+    ]
 
 
 def cutting() -> list[Check]:

@@ -42,12 +42,22 @@ def two_bodies() -> list[Check]:
     drift = float(np.abs(energy / energy[0] - 1.0).max())
     angle = math.atan2(arc.position_a[1], arc.position_a[0])
     return [
-        Check("period at 1 km from Bennu's mass", "s", exact=8.983e4, simulated=period * (1.0 - angle / (2.0 * math.pi)),
-              tolerance=5.0),
-        Check("return after one period, distance missed", "m", exact=0.0,
-              simulated=float(np.linalg.norm(arc.position_a - start)), tolerance=1e-7),
+        Check(
+            "period at 1 km from Bennu's mass",
+            "s",
+            exact=8.983e4,
+            simulated=period * (1.0 - angle / (2.0 * math.pi)),
+            tolerance=5.0,
+        ),
+        Check(
+            "return after one period, distance missed",
+            "m",
+            exact=0.0,
+            simulated=float(np.linalg.norm(arc.position_a - start)),
+            tolerance=1e-7,
+        ),
         Check("drift of energy in 100 orbits", "1", exact=0.0, simulated=drift, tolerance=1e-10),
-    ]  # fmt: skip
+    ]
 
 
 def spinning_frame() -> list[Check]:
@@ -119,8 +129,13 @@ def clohessy_wiltshire() -> list[Check]:
     rate = math.sqrt(gm / radius**3)
 
     def after(x0: float) -> tuple[float, float]:
-        arc = coast(_point(gm), [radius + x0, 0.0, 0.0], [0.0, rate * (radius + x0), 0.0], time_limit=2.0 * math.pi / rate,
-                    tolerance=1e-13)  # fmt: skip
+        arc = coast(
+            _point(gm),
+            [radius + x0, 0.0, 0.0],
+            [0.0, rate * (radius + x0), 0.0],
+            time_limit=2.0 * math.pi / rate,
+            tolerance=1e-13,
+        )
         x, y = float(arc.position_a[0]), float(arc.position_a[1])
         return (math.hypot(x, y) - radius) / x0, radius * math.atan2(y, x) / x0
 
@@ -150,6 +165,13 @@ def hop() -> list[Check]:
         slip = np.array([10.0, 0.0, -0.02])
         gained = rebound(slip, np.array([0.0, 0.0, 1.0]), restitution=0.0, friction=friction) - slip
         flattest = math.degrees(math.atan2(gained[2], -gained[0]))
-        checks.append(Check(f"flattest push-off at friction {friction}", "deg",
-                            exact=90.0 - math.degrees(math.atan(friction)), simulated=flattest, tolerance=1e-9))  # fmt: skip
+        checks.append(
+            Check(
+                f"flattest push-off at friction {friction}",
+                "deg",
+                exact=90.0 - math.degrees(math.atan(friction)),
+                simulated=flattest,
+                tolerance=1e-9,
+            )
+        )
     return checks

@@ -100,10 +100,17 @@ def tumbling_body() -> list[Check]:
         times = [CONTROL_PERIOD * k + _sign_change(rates[k]) for k in (turns[0], turns[2 * NUM_PERIODS])]
         checks += [
             Check(f"{engine}: first sign change", "s", exact=10.3773, simulated=times[0], tolerance=5e-5),
-            Check(f"{engine}: period", "s", exact=PERIOD, simulated=(times[1] - times[0]) / NUM_PERIODS, tolerance=1e-6),
-            Check(f"{engine}: drift of energy and momentum in {NUM_PERIODS} periods", "1", exact=0.0, simulated=drift,
-                  tolerance=1e-9),
-        ]  # fmt: skip
+            Check(
+                f"{engine}: period", "s", exact=PERIOD, simulated=(times[1] - times[0]) / NUM_PERIODS, tolerance=1e-6
+            ),
+            Check(
+                f"{engine}: drift of energy and momentum in {NUM_PERIODS} periods",
+                "1",
+                exact=0.0,
+                simulated=drift,
+                tolerance=1e-9,
+            ),
+        ]
     return checks
 
 

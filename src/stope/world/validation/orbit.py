@@ -159,7 +159,7 @@ def _beta_for(given: OrbitGiven, before: _Orbit, after: Any) -> float:
         high *= 2.0
         if high > 1e4:
             raise RangeError(
-                f"OrbitGiven.observed_period_change_s = {given.observed_period_change_s} s: no beta from 0 to 1e4 gives it."
+                f"OrbitGiven.observed_period_change_s = {given.observed_period_change_s} s: no beta up to 1e4 gives it."
             )
     return float(brentq(gap, low, high, xtol=1e-10))
 

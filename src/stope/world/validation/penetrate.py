@@ -2,12 +2,13 @@
 """Penetrate: a tool that goes straight into soil, from the moment it touches.
 
 Result: `max_depth_m`, `duration_s` (until it first stands still, or leaves), `ended` (`rest`, `left`, `time`),
-`rebound_mps`, `static_hold_n`, `at.time_s`, `at.depth_m`, `at.speed_mps` (lists, at `report_times_s`), `depth_at_reversal_m`,
-`speed_at_reversal_mps`, `speed_loss_at_reversal` (share; null without a reversal), `series.*` (for plots), `touchdown.*`
-(with a structure: of `stope.world.structure.Touchdown`) and, with a sweep, `sweep.values`, `sweep.depth_m`,
-`sweep.duration_s`, `sweep.depth_exponent`, `sweep.duration_exponent` (slopes of the logarithms against that of the value),
-`sweep.drop_exponent` (of the depth against the total drop v^2 / 2 g + depth), `sweep.depth_spread` (largest over smallest,
-less 1) and `sweep.scaled_duration_spread` (the same of the duration times the root of gravity).
+`rebound_mps`, `static_hold_n`, `at.time_s`, `at.depth_m`, `at.speed_mps` (lists, at `report_times_s`),
+`depth_at_reversal_m`, `speed_at_reversal_mps`, `speed_loss_at_reversal` (share; null without a reversal), `series.*`
+(for plots), `touchdown.*` (with a structure: of `stope.world.structure.Touchdown`) and, with a sweep, `sweep.values`,
+`sweep.depth_m`, `sweep.duration_s`, `sweep.depth_exponent`, `sweep.duration_exponent` (slopes of the logarithms
+against that of the value), `sweep.drop_exponent` (of the depth against the total drop v^2 / 2 g + depth),
+`sweep.depth_spread` (largest over smallest, less 1) and `sweep.scaled_duration_spread` (the same of the duration
+times the root of gravity).
 """
 
 from __future__ import annotations
@@ -130,8 +131,16 @@ def _law(given: PenetrateGiven) -> Resistance:
 
 
 def _sink(given: PenetrateGiven, law: Resistance, times: np.ndarray) -> Sinking:
-    return sink(law, mass=given.mass_kg, speed=given.speed_mps, gravity=given.gravity_mps2, thrust=given.thrust_n,
-                reversal_time=given.reversal_time_s or math.inf, thrust_after=given.thrust_after_n, times=times)  # fmt: skip
+    return sink(
+        law,
+        mass=given.mass_kg,
+        speed=given.speed_mps,
+        gravity=given.gravity_mps2,
+        thrust=given.thrust_n,
+        reversal_time=given.reversal_time_s or math.inf,
+        thrust_after=given.thrust_after_n,
+        times=times,
+    )
 
 
 def _run(given: PenetrateGiven, progress: Progress) -> dict[str, Any]:

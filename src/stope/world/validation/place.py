@@ -23,7 +23,7 @@ __all__ = ["BodyPlace", "Flight", "LevelPlace", "Place"]
 Floats = NDArray[np.float64]
 
 NEAR = 0.05
-"""Reach of a flight, over the radius, up to which the field is linearised (chosen: its curvature is left out, 0.2 %)."""
+"""Reach of a flight, over the radius, up to which the field is linearised (chosen: the curvature left out is 0.2 %)."""
 SAMPLES = 64
 """Steps of such a flight (chosen)."""
 DIFFERENCE = 1e-3

@@ -61,8 +61,8 @@ def run_file(path: Path | str, *, progress: Progress = silent) -> dict[str, Any]
 def run_all(*, kind: str = "", progress: Progress = silent) -> list[dict[str, Any]]:
     """Run the cases of the package, of one kind or of all.
 
-    A case whose name begins with `control-` is there to fail: its rows are marked so, and it passes if one of its bands is
-    missed.
+    A case whose name begins with `control-` is there to fail: its rows are marked so, and it passes if one of its bands
+    is missed.
 
     Raises:
         UnknownName: if there is no such kind.

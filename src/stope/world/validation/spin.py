@@ -46,8 +46,8 @@ class SpinGiven:
         a, b, c = sorted(self.inertia_kgm2)
         if not a > 0.0 or c > (a + b) * (1.0 + 1e-9):
             raise ConfigError(
-                f"SpinGiven.inertia_kgm2 = {list(self.inertia_kgm2)}: expected three positive numbers, none of them more "
-                "than the sum of the others."
+                f"SpinGiven.inertia_kgm2 = {list(self.inertia_kgm2)}: expected three positive numbers, none "
+                "of them more than the sum of the others."
             )
 
 

@@ -141,14 +141,8 @@ def _corners(corners, position, turn, at):
 def _touching(at, position, velocity, spin, pull, ground, key, table, is_flat, points, normals, back, rub):
     """Contacts of the corners under the ground that approach it; returns how many.
 
-    Args:
-        at: Corners (num, 3) [m, p].
-        position, velocity, spin: Of the centre of mass, and the angular velocity, each (3,), p.
-        pull: Size of gravity [m/s2].
-        ground, key: See `near_ground`.
-        table: Speeds, and restitution on rock and on soil (3, num).
-        is_flat: Whether boulders count as level.
-        points, normals, back, rub: Contacts, filled.
+    `at` are the corners [m, p], `spin` the angular velocity [rad/s, p], `pull` the size of gravity [m/s2]; `is_flat`
+    says whether boulders count as level. The last four are filled.
     """
     place, m = np.zeros(4), 0
     # What would rise less than the height of rest does not bounce: it is pressed on.
@@ -178,7 +172,7 @@ def _touching(at, position, velocity, spin, pull, ground, key, table, is_flat, p
 
 @nb.njit(cache=True, error_model="numpy")
 def _stand(at, position, velocity, ground, key, table, points, normals, back, rub):
-    """One contact for all feet: they give way by more than they differ in height, so the vehicle is taken on its axis."""
+    """One contact for all feet, on the axis: they give way by more than they differ in height."""
     place, first = np.zeros(4), 0
     for c in range(at.shape[0]):
         first = c if at[c, 2] < at[first, 2] else first
@@ -287,7 +281,7 @@ def near_ground(mass, inertia, corners, position, velocity, q, w, gravity, spin,
         spin: Of the ground (3,) [rad/s, p].
         ground: Numbers of the ground (NUM_GROUND,).
         key: Of the map of boulders.
-        table: Speeds of approach [m/s], and the restitution of the vehicle's structure there on rock and on soil (3, num).
+        table: Speeds of approach [m/s], and the restitution of the structure there on rock and on soil (3, num).
         log: What happened so far (NUM_LOG,), changed in place.
 
     Returns:
