@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stope.cli import practice
+from stope.cli import practice, robot_import
 from stope.cli.console import number, show_facts, show_json, show_table
 from stope.cli.options import AsJson, example, task_of
 from stope.cli.settings import setting_rows
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
+    cls=robot_import.TwoWords,
     help="List and check places, robots, tasks and the uncertain quantities of a world.",
     no_args_is_help=True,
     epilog=example("stope world bodies"),
@@ -115,6 +116,9 @@ def robot(name: Name, *, as_json: AsJson = False) -> None:
     show_table(f"Robot {found.name}: {found.summary}", ("number", "value", "source"),
                [(key, _shown(found, key), text) for key, text in found.sources.items()],
                note=f"The prior's numbers: `stope world physics --robot {name}`.")  # fmt: skip
+
+
+app.command("robot import", epilog=robot_import.EXAMPLE)(robot_import.import_robot)
 
 
 @app.command("tasks", epilog=example("stope world tasks"))

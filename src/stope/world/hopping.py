@@ -48,10 +48,10 @@ LOOK = 40
 """Steps of flight between two looks at the height [1]; chosen: 2 s, in which a hopper at 0.15 m/s falls 0.3 m."""
 REST_HEIGHT = 1e-4
 """A robot rests when its kinetic energy would lift it by less than this [m]; chosen."""
-REST_TIME = 5.0
-"""For how long [s]; chosen: a hull that tips over its edge speeds up past the limit above in less."""
-MOST_CONTACT = 600.0
-"""Longest time near the ground that one hop may take [s]; chosen: a robot that rolls on after it acts while it rolls."""
+REST_TIME = 10.0
+"""For how long [s]; chosen: about the time in which the turn of a hull that tips over its edge grows threefold."""
+MOST_CONTACT = 300.0
+"""Longest time near the ground that one step may take [s]; chosen: who rolls on after it acts, or waits, while it rolls."""
 MARGIN = 0.002
 """Distance to the ground under which a robot counts as touching it [m]; chosen: what it falls in a period from rest, and
 what its centre of mass may lie off the hull's."""
@@ -250,10 +250,10 @@ class HopBatch(ContactBatch):
         commands = self.task.command(self, self.action)
         assert commands.joints is not None, "a hop is commanded by its drives"
         acts = np.abs(commands.joints[:, self.drive.ctrl]).max(axis=1) > 0.0
-        self.clock[~acts] += self.wait
+        self.clock[~acts & self.resting] += self.wait
         if acts.any():
             self._push(np.flatnonzero(acts), commands.joints)
-            self._until_rest(acts)
+        self._until_rest(acts | ~self.resting)
         self.steps += 1
         success, failed = self.task.judge(self)
         self.success |= success
@@ -300,16 +300,16 @@ class HopBatch(ContactBatch):
         """Of the wheels [rad], (n, wheels); one position before each velocity but for the free joint's seven and six."""
         return self.world.qpos[np.ix_(ids, self.drive.dofs + 1)]
 
-    def _until_rest(self, acts: Bools) -> None:
+    def _until_rest(self, moves: Bools) -> None:
         """Step near the ground and fly above it until every listed world rests, is gone, or its time is up."""
-        near, high = acts.copy(), np.zeros_like(acts)
+        near, high = moves & ~self.gone, np.zeros_like(moves)
         quiet, left = np.zeros(self.num_worlds), np.full(self.num_worlds, MOST_CONTACT)
-        self.resting[acts] = False
+        self.resting[moves] = False
         state = self.world.state
         while near.any() or high.any():
             if not near.any():
                 self._fly(np.flatnonzero(high))
-                near, high = high & ~self.gone & (self.clock < self.task.time_limit), np.zeros_like(acts)
+                near, high = high & ~self.gone & (self.clock < self.task.time_limit), np.zeros_like(moves)
                 continue
             ids = np.flatnonzero(near)
             touches = self._may_touch()[ids]
@@ -320,13 +320,13 @@ class HopBatch(ContactBatch):
                 raise RangeError(f"world {bad}: state is not finite after a step.")
             self.clock[ids] += CONTROL_PERIOD
             left[ids] -= CONTROL_PERIOD
-            calm = (self.ground.contact[:, 3] > 0.0) & (self._kinetic() < REST_HEIGHT)
+            calm = self._may_touch() & (self._kinetic() < REST_HEIGHT)
             quiet[ids] = np.where(calm[ids], quiet[ids] + CONTROL_PERIOD, 0.0)
             self.resting |= near & (quiet >= REST_TIME)
             high |= near & (state[:, 2] > CLEAR) & (state[:, 9] > 0.0)
             self.gone |= near & self._outside(state)
             near &= ~self.resting & ~high & ~self.gone & (left > 0.0) & (self.clock < self.task.time_limit)
-        self._unwind(np.flatnonzero(acts & self.resting))
+        self._unwind(np.flatnonzero(moves & self.resting))
 
     def _kinetic(self) -> Floats:
         """Kinetic energy of the hull over the robot's weight [m], (worlds,)."""

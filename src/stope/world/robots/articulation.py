@@ -55,8 +55,8 @@ def read_articulation(
         sources: Filled with the source of each number.
 
     Raises:
-        ConfigError: an unknown or missing key, a wrong unit, a number that is not finite or not used, a name in the MJCF
-            without a number.
+        ConfigError: an unknown or missing key, a wrong unit, a number that is not finite or not used, a name in the
+            MJCF without a number.
         FileError: the model file is missing.
     """
     known = {"mjcf", "file", "numbers", "anchors", "drums", "element_size"}
@@ -123,6 +123,5 @@ def _group(table: Any, units: dict[str, str], where: str, sources: dict[str, str
         out[key] = _number(table[key], unit, f"{where}.{key}")
         if out[key] < 0.0:
             raise ConfigError(f"{where}.{key} = {out[key]} {unit}: expected 0 or more.")
-        sources[f"{where.split('.')[-1]}.{key}"] = table[key]["source"]
+        sources[f"{where.rsplit('.', maxsplit=1)[-1]}.{key}"] = table[key]["source"]
     return out
-

@@ -201,8 +201,9 @@ def check_links(links: tuple[Link, ...], model: Any, file: str) -> list[str]:
         hint = "Masses in grams are a thousand times too large." if mass > 1.0 else "Is a density missing?"
         raise FileError(f"{file}: total mass {mass:.4g} kg: expected {MASS_KG[0]:g} to {MASS_KG[1]:g} kg. {hint}")
     if size > SIZE[1] or (size < SIZE[0] and model.ngeom > 0):
-        hint = ('A mesh in millimetres is a thousand times too large: give it scale="0.001 0.001 0.001".'
-                if size > SIZE[1] else "Lengths in kilometres, or scaled twice, are a thousand times too small.")  # fmt: skip
+        hint = "Lengths in kilometres, or scaled twice, are a thousand times too small."
+        if size > SIZE[1]:
+            hint = 'A mesh in millimetres is a thousand times too large: give it scale="0.001 0.001 0.001".'
         raise FileError(f"{file}: size {size:.4g} m: expected {SIZE[0]:g} to {SIZE[1]:g} m. {hint}")
     warnings: list[str] = []
     for link in links:
@@ -217,8 +218,9 @@ def _suspicions(link: Link, where: str, size: float) -> list[str]:
     found: list[str] = []
     density = link.density
     if density is not None and not DENSITY[0] <= density <= DENSITY[1]:
-        hint = ("a mesh in millimetres is a thousand times too large" if density < DENSITY[0]
-                else "a mass in grams, or a length in kilometres, makes it a thousand times too large or more")  # fmt: skip
+        hint = "a mass in grams, or a length in kilometres, makes it a thousand times too large or more"
+        if density < DENSITY[0]:
+            hint = "a mesh in millimetres is a thousand times too large"
         found.append(f"{where}: density {density:.4g} kg/m3 ({link.mass:.4g} kg in {link.volume:.4g} m3): expected "
                      f"{DENSITY[0]:g} to {DENSITY[1]:g} kg/m3; {hint}.")  # fmt: skip
     if density is not None and not link.has_own_inertia and abs(density - DEFAULT_DENSITY) < 1e-6 * DEFAULT_DENSITY:
@@ -249,8 +251,8 @@ def check_base(mass: float, frame: BaseFrame, file: str) -> None:
     text = f"{file}: base: mass {mass:.4g} kg, moments [{', '.join(f'{x:.4g}' for x in moments)}] kg m2"
     if not mass > 0.0 or np.any(second <= 1e-12 * moments.sum()):
         raise FileError(
-            f"{text}: expected the greatest to be less than the sum of the other two (triangle inequality): the base of "
-            "a robot is no thin plate, rod or point."
+            f"{text}: expected the greatest to be less than the sum of the other two (triangle inequality): the base "
+            "of a robot is no thin plate, rod or point."
         )
     found = {"mass": mass, **{f"com_{a}": c for a, c in zip("xyz", frame.com, strict=True)}}
     found |= {f"inertia_d{k + 1}": float(0.5 * np.log(x / mass)) for k, x in enumerate(second)}
@@ -268,10 +270,10 @@ def loose_joints(model: Any, file: str) -> list[str]:
     found: list[str] = []
     kinds = mujoco.mjtJoint
     of_joints = (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
-    driven = {int(model.actuator_trnid[a, 0]) for a in range(model.nu) if model.actuator_trntype[a] in of_joints}
+    driven = {int(model.actuator_trnid[a, 0]) for a in range(model.nu) if int(model.actuator_trntype[a]) in of_joints}
     for j in range(1, model.njnt):
         where = f"{file}: joint {model.joint(j).name!r}"
-        if model.jnt_type[j] in (kinds.mjJNT_HINGE, kinds.mjJNT_SLIDE) and not model.jnt_limited[j]:
+        if int(model.jnt_type[j]) in (kinds.mjJNT_HINGE, kinds.mjJNT_SLIDE) and not model.jnt_limited[j]:
             found.append(f"{where}: no range: it turns or slides without end. Add range, unless it is a wheel.")
         if model.jnt_type[j] == kinds.mjJNT_FREE:
             found.append(f"{where}: a second free joint: this body is loose from the base.")
@@ -290,17 +292,29 @@ def loose_joints(model: Any, file: str) -> list[str]:
     return found
 
 
-def check_names(model: Any, file: str) -> None:
+def check_names(model: Any, file: str) -> list[str]:
     """Check that geoms whose names make them tools have shapes that can be.
+
+    Returns:
+        A warning if nothing is named as a tool.
 
     Raises:
         FileError: naming the geom.
     """
     kinds = mujoco.mjtGeom
     shapes = {"soil": (kinds.mjGEOM_SPHERE, kinds.mjGEOM_CYLINDER, kinds.mjGEOM_BOX), "drum": (kinds.mjGEOM_CYLINDER,)}
+    named = [model.site(k).name for k in range(model.nsite) if model.site(k).name.startswith("anchor")]
     for g in range(model.ngeom):
+        name = model.geom(g).name
         for word, good in shapes.items():
-            if model.geom(g).name.startswith(word) and model.geom_type[g] not in good:
+            if not name.startswith(word):
+                continue
+            named.append(name)
+            if int(model.geom_type[g]) not in good:
                 known = " or ".join(str(k).rsplit("_", maxsplit=1)[-1].lower() for k in good)
-                raise FileError(f"{file}: geom {model.geom(g).name!r}: a name with {word!r} makes it a tool: expected a "
-                                f"{known}, or another name.")  # fmt: skip
+                raise FileError(
+                    f"{file}: geom {name!r}: {word!r} makes it a tool: expected a {known}, or another name."
+                )
+    if named:
+        return []
+    return [f"{file}: no geom named soil... or drum..., no site named anchor...: nothing of the robot feels soil."]

@@ -174,8 +174,8 @@ def make_free(source: Source) -> tuple[str, ...]:
     if tied:
         kind = str(tied[0].type).rsplit("_", maxsplit=1)[-1].lower()
         raise FileError(
-            f"{file}: body {base.name!r}: joint {tied[0].name!r} ({kind}) ties it to the world: expected none, or a free "
-            "joint. Delete it, or put a body without joint around."
+            f"{file}: body {base.name!r}: joint {tied[0].name!r} ({kind}) ties it to the world: expected none, or a "
+            "free joint. Delete it, or put a body without joint around."
         )
     if base.joints:
         joint = base.joints[0]
@@ -215,22 +215,12 @@ def mesh_files(source: Source) -> dict[str, Path]:
 def _prepare_urdf(root: ET.Element, path: Path, changes: list[str], warnings: list[str]) -> None:
     """Change a URDF so that MuJoCo loses none of it: the root link's mass, meshes beside the file."""
     for link in root.findall("link"):
-        where = f"{path.name}: link {link.get('name')!r}"
-        inertial = link.find("inertial")
-        if inertial is None and link.find("collision") is not None:
-            raise FileError(f"{where}: no <inertial>: expected mass and inertia; MuJoCo would make them up.")
-        if inertial is not None:
-            for part, key in (("mass", "value"), ("inertia", "ixx")):
-                item = inertial.find(part)
-                if item is None or key not in item.attrib:
-                    raise FileError(f"{where}: <inertial> without <{part}>: expected <{part} {key}=...>.")
-        for mesh in link.iterfind("collision/geometry/mesh"):
-            mesh.set("filename", str(_mesh_path(mesh.get("filename", ""), path, where)))
-        if link.get("name") == "world" and inertial is not None:
+        _prepare_link(link, path)
+        if link.get("name") == "world" and link.find("inertial") is not None:
             for item in root.iter():
-                for key in ("name",) if item.tag == "link" else ("link",):
-                    if item.get(key) == "world":
-                        item.set(key, "world_link")
+                key = "name" if item.tag == "link" else "link"
+                if item.get(key) == "world":
+                    item.set(key, "world_link")
             changes.append("link 'world' is now 'world_link': it has a mass.")
     if root.find("link/visual") is not None:
         changes.append("visual shapes of the URDF are left out; collision shapes stay.")
@@ -243,6 +233,20 @@ def _prepare_urdf(root: ET.Element, path: Path, changes: list[str], warnings: li
     compiler = ET.SubElement(extension, "compiler") if compiler is None else compiler
     compiler.attrib.update({"strippath": "false", "fusestatic": "false"})
     compiler.attrib.pop("meshdir", None)
+
+
+def _prepare_link(link: ET.Element, path: Path) -> None:
+    where = f"{path.name}: link {link.get('name')!r}"
+    inertial = link.find("inertial")
+    if inertial is None and link.find("collision") is not None:
+        raise FileError(f"{where}: no <inertial>: expected mass and inertia; MuJoCo would make them up.")
+    if inertial is not None:
+        for part, key in (("mass", "value"), ("inertia", "ixx")):
+            item = inertial.find(part)
+            if item is None or key not in item.attrib:
+                raise FileError(f"{where}: <inertial> without <{part}>: expected <{part} {key}=...>.")
+    for mesh in link.iterfind("collision/geometry/mesh"):
+        mesh.set("filename", str(_mesh_path(mesh.get("filename", ""), path, where)))
 
 
 def _mesh_path(name: str, file: Path, where: str) -> Path:

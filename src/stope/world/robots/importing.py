@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Importing: a robot from somebody else's MJCF or URDF, checked, as a cleaned MJCF and a TOML with open questions.
 
-MuJoCo reads the file and its includes; nothing in it is executed, and plugins are refused. What the file says of masses,
-inertias, joints and actuators is kept to the last digit and compared with the original before anything is written. What
-it does not say (thrusters, sensors, spreads of the prior, numbers of tools) is a "?" in the TOML, which `load_robot`
+MuJoCo reads the file and its includes; nothing in it is executed, and plugins are refused. Masses, inertias and
+places are kept to the last digit and compared with the original before anything is written. What the file does not
+say (thrusters, sensors, spreads of the prior, numbers of tools) is a "?" in the TOML, which `load_robot`
 refuses until it is answered.
 """
 
@@ -49,8 +49,8 @@ __all__ = ["ImportReport", "import_robot"]
 
 Floats = NDArray[np.float64]
 EXACT = 1e-6
-"""Relative deviation of the cleaned model from the original that is refused; rounding gives 1e-13, actuators and tendons
-keep six digits."""
+"""Relative deviation of the cleaned model from the original that is refused; rounding gives 1e-15, and the places of
+inline meshes have six digits."""
 _JOINTS = {mujoco.mjtJoint.mjJNT_FREE: "free", mujoco.mjtJoint.mjJNT_BALL: "ball",
            mujoco.mjtJoint.mjJNT_SLIDE: "slide", mujoco.mjtJoint.mjJNT_HINGE: "hinge"}  # fmt: skip
 
@@ -175,7 +175,7 @@ def _examine(source: Source) -> _Examined:
     _check_finite(model, file)
     links = links_of(spec, model)
     warnings = [*source.warnings, *check_links(links, model, file), *loose_joints(model, file)]
-    check_names(model, file)
+    warnings += check_names(model, file)
     frame = base_frame(model)
     check_base(links[0].mass, frame, file)
     if frame.is_turned:
@@ -202,8 +202,8 @@ def _name_the_unnamed(spec: Any) -> None:
 
 
 def _check_finite(model: Any, file: str) -> None:
-    for name in ("body_mass", "body_inertia", "body_ipos", "body_pos", "body_quat", "geom_size", "geom_pos", "jnt_range",
-                 "jnt_axis", "site_pos", "dof_armature", "dof_damping"):  # fmt: skip
+    for name in ("body_mass", "body_inertia", "body_ipos", "body_pos", "body_quat", "geom_size", "geom_pos",
+                 "jnt_range", "jnt_axis", "site_pos", "dof_armature", "dof_damping"):  # fmt: skip
         if not np.isfinite(getattr(model, name)).all():
             raise FileError(f"{file}: {name.replace('_', ' ')} is not finite: expected finite numbers everywhere.")
 
@@ -215,11 +215,11 @@ def _check_turn(source: Source, model: Any) -> None:
         if item.objtype == mujoco.mjtObj.mjOBJ_BODY and base in (item.name1, item.name2):
             raise FileError(f"{file}: equality {item.name!r} is given in the base's axes, in which its inertia is not "
                             "diagonal: expected one between sites. Write it with site1 and site2.")  # fmt: skip
+    of_joints = (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
     for a in range(model.nu):
-        if model.actuator_trntype[a] in (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT):
-            if model.actuator_trnid[a, 0] == 0:
-                raise FileError(f"{file}: actuator {model.actuator(a).name!r} pushes along the base's axes, in which its "
-                                "inertia is not diagonal: expected one at a site. Write it with site.")  # fmt: skip
+        if int(model.actuator_trntype[a]) in of_joints and model.actuator_trnid[a, 0] == 0:
+            raise FileError(f"{file}: actuator {model.actuator(a).name!r} pushes along the base's axes, in which its "
+                            "inertia is not diagonal: expected one at a site. Write it with site.")  # fmt: skip
 
 
 def _joints(model: Any) -> tuple[dict[str, Any], ...]:
@@ -233,7 +233,8 @@ def _joints(model: Any) -> tuple[dict[str, Any], ...]:
         rows.append({
             "name": model.joint(j).name, "link": model.body(int(model.jnt_bodyid[j])).name,
             "type": _JOINTS[mujoco.mjtJoint(int(model.jnt_type[j]))],
-            "range": model.jnt_range[j].tolist() if model.jnt_limited[j] else None, "limit": forces[0] if forces else None,
+            "range": model.jnt_range[j].tolist() if model.jnt_limited[j] else None,
+            "limit": forces[0] if forces else None,
         })  # fmt: skip
     return tuple(rows)
 
@@ -283,8 +284,8 @@ def _write_model(found: _Examined, folder: Path, name: str) -> float:
 def compare(original: Any, cleaned: Any, *, quaternion: Floats, seed: int = 0) -> float:
     """Greatest relative deviation of two models of one robot, in three configurations drawn at random.
 
-    Compared are the mass matrix, the places of links' centres of mass, and the places and axes of geoms. Joints and links
-    are found by name, the free joint and the base by their place.
+    Compared are the mass matrix, the places of links' centres of mass, and the places and axes of geoms. Joints and
+    links are found by name, the free joint and the base by their place.
 
     Args:
         original: Compiled as the file says, with a free base.

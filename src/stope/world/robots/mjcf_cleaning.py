@@ -200,7 +200,8 @@ def _take_frames_apart(parent: ET.Element, childclass: str) -> None:
 
 def text_of(values: float | Iterable[float]) -> str:
     """Numbers with all their digits."""
-    return " ".join(f"{x:.17g}" for x in np.atleast_1d(np.asarray(values, dtype=np.float64)))
+    numbers = np.atleast_1d(np.asarray(values, dtype=np.float64)).tolist()
+    return " ".join(f"{x:g}" if float(f"{x:g}") == x else repr(x) for x in numbers)
 
 
 def _place(item: ET.Element, pos: Floats, quat: Floats) -> None:
@@ -271,7 +272,7 @@ def _write_joint(item: ET.Element, model: Any) -> None:
         item.set("damping", text_of(model.dof_damping[dof]))
     if not np.any(model.jnt_stiffnesspoly[k]):
         item.set("stiffness", text_of(model.jnt_stiffness[k]))
-    if model.jnt_type[k] in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE):
+    if int(model.jnt_type[k]) in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE):
         item.set("axis", text_of(model.jnt_axis[k]))
         item.set("ref", text_of(model.qpos0[at]))
         item.set("springref", text_of(model.qpos_spring[at]))

@@ -28,7 +28,7 @@ class _Lines:
 
     def row(self, key: str, unit: str, value: Any, source: str) -> None:
         """A number of a section: "section.key", its unit, and its value, or "?" to ask."""
-        section, name = key.rsplit(".", maxsplit=1)
+        name = key.rsplit(".", maxsplit=1)[-1]
         shown = json.dumps(value)
         asked = value == UNANSWERED
         line = f"{name} = {{ value = {shown}, unit = {json.dumps(unit)}, source = {json.dumps(source)} }}"
@@ -91,7 +91,11 @@ def questionnaire(name: str, model: Any, *, frame: BaseFrame, file: str, side: f
 
 def _model(lines: _Lines, name: str, model: Any) -> None:
     geoms = [model.geom(k).name for k in range(model.ngeom)]
-    lines.text += ["", "[model]", f"file = {json.dumps(f'{name}.xml')}"]
+    lines.text += [
+        "", "[model]",
+        "# Names in it make tools: geoms soil... feel soil, cylinders drum... dig, sites anchor... are anchors.",
+        f"file = {json.dumps(f'{name}.xml')}",
+    ]  # fmt: skip
     if any(x.startswith(("soil", "drum")) for x in geoms):
         lines.row("model.element_size", "m", UNANSWERED, UNANSWERED)
     if any(model.site(k).name.startswith("anchor") for k in range(model.nsite)):

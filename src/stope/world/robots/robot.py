@@ -39,8 +39,8 @@ PRIOR_UNITS = {
     "lag": "s", "latency": "s", "drag": "kg/s", "payload": "kg", "residual": "m/s2",
 }  # fmt: skip
 _MAY_BE_ZERO = {"specific_impulse", "propellant_capacity", "power_idle", "power_per_newton", "delay", "drop_out",
-                "force_limit_b", "torque_limit_b", "force_quantum", "torque_quantum", "position_noise", "attitude_noise", "velocity_noise",
-                "rate_noise"}  # fmt: skip
+                "force_limit_b", "torque_limit_b", "force_quantum", "torque_quantum", "position_noise",
+                "attitude_noise", "velocity_noise", "rate_noise"}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

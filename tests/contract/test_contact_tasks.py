@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of every task with contact, and what its scripted baseline achieves beside doing nothing."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from stope.base.errors import ConfigError, RangeError, UnknownName
+from stope.learn.practice import TASK_NAMES, practise
+from stope.world.contact_env import ContactBatch
+from stope.world.regolith import drum as d
+from stope.world.tasks import CONTACT_TASKS, AnchorTask, DigTask
+
+BATCHED = tuple(name for name in CONTACT_TASKS if name != "hop")  # a hop is its own batch: tests/world/test_hop.py
+
+
+@cache
+def batch_of(name: str, threads: int = 1) -> ContactBatch:
+    return ContactBatch(CONTACT_TASKS.get(name)(), num_worlds=6, seed=3, num_threads=threads)
+
+
+def fly(batch: ContactBatch, num: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(2)
+    batch.episodes[:], batch._ticks = 0, 0
+    seen = [batch.reset()]
+    for _ in range(num):
+        seen += list(batch.step(rng.uniform(-1.0, 1.0, batch.action.shape)))
+    return seen
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_a_hundred_random_steps_are_finite_and_named(name: str) -> None:
+    batch = batch_of(name)
+    task = batch.task
+    for array in fly(batch, 100):
+        assert np.isfinite(array).all()
+    observation = batch.step(np.zeros_like(batch.action))[0]
+    assert observation.shape == (6, len(task.observation_names))
+    assert observation.dtype == np.float32
+    terms = task.reward(batch, batch.action)
+    assert terms.shape == (6, len(task.reward_names)) == (6, len(task.reward_weights))
+    assert ((terms >= 0.0) & (terms <= 1.0 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_the_same_seed_gives_the_same_episodes_on_one_and_on_two_threads(name: str) -> None:
+    for one, two in zip(fly(batch_of(name), 30), fly(batch_of(name, 2), 30), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_a_snapshot_is_exact(name: str) -> None:
+    batch = batch_of(name)
+    fly(batch, 10)
+    kept, action = batch.snapshot(), np.full(batch.action.shape, 0.2)
+    first = [batch.step(action)[0] for _ in range(5)]
+    batch.restore(kept)
+    np.testing.assert_array_equal(first[-1], [batch.step(action)[0] for _ in range(5)][-1])
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_an_action_that_cannot_be_is_refused(name: str) -> None:
+    batch = batch_of(name)
+    batch.reset()
+    with pytest.raises(RangeError, match="actions of shape"):
+        batch.step(np.zeros((6, 99)))
+    with pytest.raises(RangeError, match="finite"):
+        batch.step(np.full(batch.action.shape, np.nan))
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_every_setting_has_a_unit_in_its_text_and_a_time_limit_must_fit(name: str) -> None:
+    kind = CONTACT_TASKS.get(name)
+    assert all(f.name in {f.name for f in fields(kind)} for f in fields(kind))
+    with pytest.raises(ConfigError, match="whole number of control periods"):
+        ContactBatch(replace(kind(), time_limit=kind().time_limit + 0.05), num_worlds=1, seed=1)
+
+
+@pytest.mark.parametrize(("name", "num"), [("anchor", 24), ("capture", 10), ("dig", 16), ("haul", 64), ("dock", 64)])
+def test_the_script_does_it_in_half_of_the_episodes_and_nothing_in_none(name: str, num: int) -> None:
+    found = practise(name, num=num, seed=5)
+    assert found["script"]["success"] >= 0.5
+    assert found["nothing"]["success"] == 0.0
+    assert found["script"]["n"] == num
+
+
+def test_practice_of_an_unknown_task_names_the_closest() -> None:
+    assert {"anchor", "capture", "dig", "dock", "haul"} <= set(TASK_NAMES)
+    with pytest.raises(UnknownName, match="Closest: 'anchor'"):
+        practise("ancor", num=1, seed=1)
+
+
+def test_anchors_are_judged_with_the_thrusters_shut() -> None:
+    task = AnchorTask(push_start=1.0, time_limit=4.0)
+    batch = ContactBatch(task, num_worlds=2, seed=1)
+    batch.reset()
+    full = np.ones_like(batch.action)
+    for _ in range(10):
+        batch.step(full, autoreset=False)
+    assert (np.abs(batch.world.state[:, 19:25]).max(axis=1) == 0.0).all()  # the command in force
+
+
+def test_mass_is_conserved_while_the_digger_digs() -> None:
+    task = DigTask(time_limit=60.0)
+    batch = ContactBatch(task, num_worlds=4, seed=1)
+    observation = batch.reset()
+    for _ in range(batch.max_episode_steps - 1):
+        observation = batch.step(task.script(observation.astype(np.float64)), autoreset=False)[0]
+    drums, shape = batch.ground.drum_state, batch.ground.bed_shape
+    bed = batch.ground.bed.sum(axis=(1, 2)) * shape[4] ** 2 * drums[:, 0, d.DENSITY]
+    moved = drums[:, :, [d.LOAD, d.THROWN]].sum(axis=(1, 2))
+    assert (moved > 0.05).all()
+    np.testing.assert_allclose(bed + moved, 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"push_low": 1.0}, "push_low"), ({"push_start": 500.0}, "push_start"), ({"descent": -1.0}, "descent")],
+)
+def test_a_task_that_cannot_be_is_refused(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        AnchorTask(**change)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases with known answers, and the laws behind their kinds: sinking, legs, drops, orbits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stope.base.errors import ConfigError, RangeError
+from stope.base.progress import silent
+from stope.world.regolith import elements as el
+from stope.world.regolith.soil import Soil, soil_rows
+from stope.world.structure import Structure, resistance, sink, touch_down
+from stope.world.validation.case import case_paths, read_case
+from stope.world.validation.conditions import RockMap, SoilGiven
+from stope.world.validation.drop import DROP, DropGiven
+from stope.world.validation.exact import EXACT_CASES
+from stope.world.validation.orbit import ORBIT, OrbitGiven
+from stope.world.validation.penetrate import PENETRATE, PenetrateGiven
+from stope.world.validation.run import KINDS, run_case
+from stope.world.validation.spin import SPIN, SpinGiven
+
+BOX = DropGiven(mass_kg=10.0, size_m=(0.3, 0.3, 0.2), gravity_mps2=1.5e-4, release_height_m=20.0, rate_radps=0.05,
+                num_draws=12)  # fmt: skip
+
+
+def dropped(**changes: Any) -> dict[str, Any]:
+    return DROP.run(replace(BOX, **changes), silent)
+
+
+# Shipped cases.
+
+
+@pytest.mark.parametrize("path", case_paths(), ids=lambda p: p.stem)
+def test_every_shipped_case_lies_in_its_bands_and_every_control_does_not(path: Path) -> None:
+    made = run_case(read_case(path, KINDS))
+    assert made["rows"]
+    out = [row["quantity"] for row in made["rows"] if not row["passed"]]
+    assert bool(out) == made["name"].startswith("control-"), made["rows"]
+    assert made["name"] == path.stem
+
+
+@pytest.mark.parametrize("path", case_paths(), ids=lambda p: p.stem)
+def test_every_expectation_says_where_it_is_from(path: Path) -> None:
+    case = read_case(path, KINDS)
+    assert case.source
+    assert all(e.source or case.source for e in case.expect)
+    assert case.expect
+
+
+@pytest.mark.parametrize("case", EXACT_CASES, ids=lambda c: c[0])
+def test_every_exact_case_is_met(case: Any) -> None:
+    for check in case[2]():
+        assert check.band[0] <= check.simulated <= check.band[1], check
+
+
+# Sinking and legs.
+
+
+def rebound_of_a_dashpot(zeta: float) -> float:
+    """Restitution of a spring and damper that let go when their force is zero (Schwager and Poschel 2008)."""
+    if zeta > 1.0:
+        w = math.sqrt(zeta * zeta - 1.0)
+        return math.exp(-zeta / w * math.log((zeta + w) / (zeta - w)))
+    w = math.sqrt(1.0 - zeta * zeta)
+    angle = math.atan2(2.0 * zeta * w, zeta * zeta - w * w)  # the branch that is continuous from pi down
+    return math.exp(-zeta / w * angle) if zeta >= math.sqrt(0.5) else math.exp(
+        -zeta / w * (math.pi - math.atan(2.0 * zeta * w / (w * w - zeta * zeta))))  # fmt: skip
+
+
+@pytest.mark.parametrize("zeta", [0.02, 0.3, 0.6, 1.5])
+def test_legs_on_rock_have_the_restitution_of_a_linear_dashpot(zeta: float) -> None:
+    mass, stiffness = 98.0, 3000.0
+    legs = Structure(stiffness=stiffness, damping=2.0 * zeta * math.sqrt(stiffness * mass))
+    found = touch_down(legs, mass=mass, speed=0.5, gravity=0.0, ground=None)
+    # Let go in the step in which the force changes its sign: 2e-3 of the shortest time, the force is small there.
+    assert found.restitution == pytest.approx(rebound_of_a_dashpot(zeta), rel=2e-5)
+    assert found.depth == 0.0
+    if zeta < 0.05:  # next term is zeta: exp(-pi zeta / sqrt(1 - zeta^2)) holds where the damper hardly holds on
+        assert found.restitution == pytest.approx(math.exp(-zeta * math.pi / math.sqrt(1 - zeta**2)), rel=2 * zeta**2)
+        assert found.peak_force == pytest.approx(0.5 * math.sqrt(stiffness * mass), rel=2.0 * zeta)
+
+
+def test_soil_under_legs_takes_what_rock_gives_back() -> None:
+    legs, row = Structure(stiffness=3000.0, damping=20.0), soil_rows((Soil(cohesion=100.0),), gravity=1e-4)[0]
+    ground = resistance(el.disc(0.25, size=0.05), row)
+    rock = touch_down(legs, mass=98.0, speed=1.0, gravity=1e-4, ground=None)
+    soil = touch_down(legs, mass=98.0, speed=1.0, gravity=1e-4, ground=ground)
+    assert 0.0 <= soil.restitution < 0.8 * rock.restitution
+    assert soil.depth > 0.05
+    assert soil.peak_force < rock.peak_force
+    crushed = touch_down(replace(legs, crush_force=100.0), mass=98.0, speed=1.0, gravity=1e-4, ground=None)
+    assert crushed.peak_force == 100.0
+    assert crushed.restitution == pytest.approx(100.0 / math.sqrt(3000.0 * 98.0), rel=0.1)  # F^2 / 2 k is given back
+
+
+def test_a_tool_sinks_as_its_energy_says() -> None:
+    """Cohesion alone is a constant force; inertia alone a logarithm; no soil at all is free flight."""
+    disc, mass, speed = el.disc(0.1, size=0.02), 5.0, 0.2
+    area = disc.area.sum()
+    bare = Soil(bulk_density=1e-9, cohesion=20.0)
+    law = resistance(disc, soil_rows((bare,), gravity=0.0)[0])
+    stuck = sink(law, mass=mass, speed=speed, gravity=0.0, times=np.array([1e3]))
+    force = law.hold(0.01)
+    assert force == pytest.approx(6.0 * 20.0 * area, rel=1e-3)  # the pattern's 0.87469 over 0.875
+    assert stuck.reason == "rest"
+    assert stuck.max_depth == pytest.approx(0.5 * mass * speed**2 / force, rel=1e-6)
+    assert stuck.duration == pytest.approx(mass * speed / force, rel=1e-6)
+    heavy = Soil(bulk_density=1500.0, cohesion=0.0, inertial_factor=1.2)
+    law = resistance(disc, soil_rows((heavy,), gravity=0.0)[0])
+    slowed = sink(law, mass=mass, speed=speed, gravity=0.0, times=np.array([3.0]))
+    rate = 1.2 * 1500.0 * area / mass
+    assert slowed.reason == "time"
+    assert slowed.depths[0] == pytest.approx(math.log(1.0 + rate * speed * 3.0) / rate, rel=1e-6)
+    assert slowed.speeds[0] == pytest.approx(speed / (1.0 + rate * speed * 3.0), rel=1e-6)
+
+
+def test_thrust_holds_a_probe_down_and_lifts_it_again() -> None:
+    probe = PenetrateGiven(shape="cylinder", diameter_m=0.1, height_m=0.5, mass_kg=20.0, speed_mps=0.0, gravity_mps2=1e-4,
+                           thrust_n=2.0, reversal_time_s=200.0, thrust_after_n=-3.0, report_times_s=(200.0,),
+                           soil=SoilGiven(cohesion_pa=2.0, k_mu=60.0), time_limit_s=1e4)  # fmt: skip
+    found = PENETRATE.run(probe, silent)
+    # It overshoots where soil and thrust balance: twice as deep as without inertia for a force that grows with depth.
+    assert found["static_hold_n"] > 2.0
+    assert found["depth_at_reversal_m"] == pytest.approx(found["max_depth_m"], rel=1e-9)
+    assert found["speed_at_reversal_mps"] == 0.0
+    late = PENETRATE.run(replace(probe, report_times_s=(260.0,)), silent)
+    assert late["at"]["speed_mps"][0] < 0.0
+    still = PENETRATE.run(replace(probe, thrust_after_n=1.0, report_times_s=(260.0,)), silent)
+    assert still["at"]["depth_m"][0] == pytest.approx(found["max_depth_m"], rel=1e-9)
+
+
+# Drops.
+
+
+def test_a_box_falls_bounces_and_rests_and_the_same_seed_does_the_same() -> None:
+    one, again, other = dropped(), dropped(), dropped(seed=1)
+    assert one == again
+    assert one["travel_m"] != other["travel_m"]
+    # The lowest corner is up to 0.23 m under the centre of mass, and some facing down 0.1 m.
+    assert math.sqrt(2 * 19.76 / 1.5e-4) < one["fall_time_s"]["q50"] < math.sqrt(2 * 19.9 / 1.5e-4)
+    assert one["rest_share"] == 1.0
+    assert one["restitution"]["max"] <= 1.0
+    assert one["rest_time_s"]["min"] > one["fall_time_s"]["min"]
+
+
+def test_rock_bounces_longer_than_soil() -> None:
+    rock = dropped(rock=RockMap(fraction=1.0, restitution=(0.5, 0.5)))
+    soil = dropped(rock=RockMap(fraction=0.0))
+    assert rock["bounce_time_s"]["q50"] > 2.0 * soil["bounce_time_s"]["q50"]
+    assert rock["num_contacts"]["q50"] > soil["num_contacts"]["q50"]
+
+
+def test_a_level_landing_on_level_rock_has_the_rocks_restitution() -> None:
+    rock = RockMap(fraction=1.0, restitution=(0.5, 0.5), tilt_deg=0.0)
+    found = dropped(attitude="level", rate_radps=0.0, rock=rock, num_draws=2)
+    speed = math.sqrt(2.0 * 1.5e-4 * 19.9)
+    assert found["impact_speed_mps"]["q50"] == pytest.approx(speed, rel=2e-3)  # met a step of 4e-3 under the ground
+    assert found["restitution"]["q50"] == pytest.approx(0.5, rel=1e-2)  # noted a quarter of its reach up
+    # All its bounces: the fall time times (1 + e) / (1 - e), with the last millimetre cut off.
+    whole = math.sqrt(2.0 * 19.9 / 1.5e-4) * 3.0
+    assert found["rest_time_s"]["q50"] == pytest.approx(whole, rel=0.02)
+    assert found["travel_m"]["max"] < 1e-6
+
+
+def test_what_is_fast_enough_leaves() -> None:
+    gone = dropped(gravity_mps2=0.0, body="bennu", release_height_m=1.0, velocity_l_mps=(0.0, 0.0, 0.3), num_draws=2)
+    assert gone["escape_share"] == 1.0
+    assert gone["fall_time_s"] is None
+    back = dropped(velocity_l_mps=(0.0, 0.0, 0.3), escape_speed_mps=0.2, num_draws=2)
+    assert back["escape_share"] == 1.0
+
+
+def test_a_hop_on_a_body_is_that_of_its_orbit() -> None:
+    """A long flight, by coasting, against the closed form of a point mass without spin."""
+    from stope.world.body import Body  # noqa: PLC0415 -- for this test alone
+    from stope.world.validation.place import BodyPlace  # noqa: PLC0415 -- as above
+
+    ball = Body(name="ball", kind="point", summary="a ball", licence="none", has_air=False, gm=30.0, gravity_level=0.0,
+                density=1200.0, mean_radius=450.0)  # fmt: skip
+    place = BodyPlace(ball, latitude_deg=0.0, longitude_deg=0.0)
+    for speed in (0.02, 0.3):
+        position, axes = place.start(1.0)
+        flight = place.fly(position, axes @ np.array([0.0, 0.0, speed]), clearance=0.5, time_limit=1e6)
+        energy = 0.5 * speed**2 - 30.0 / 451.0
+        assert flight.reason == "contact"
+        assert flight.apex == pytest.approx(-30.0 / energy - 450.0, rel=2e-3)  # samples on both sides of the top
+        assert np.linalg.norm(flight.position) == pytest.approx(450.5, abs=1e-4)
+        landing = math.sqrt(2.0 * (energy + 30.0 / 450.5))
+        assert np.linalg.norm(flight.velocity) == pytest.approx(landing, rel=1e-3)  # linearised for the short one
+
+
+# Orbits and wheels.
+
+
+def test_a_push_along_the_orbit_changes_the_period_as_it_should() -> None:
+    given = OrbitGiven(first_mass_kg=5e11, second_mass_kg=5e9, separation_m=1200.0, projectile_mass_kg=500.0,
+                       projectile_velocity_mps=(0.0, -6000.0, 0.0))  # fmt: skip
+    found = ORBIT.run(given, silent)
+    ratio = found["delta_v_along_mps"] / found["speed_before_mps"]
+    assert found["delta_v_along_mps"] == pytest.approx(-500.0 * 6000.0 / (5e9 + 500.0), rel=1e-12)
+    # dT / T = 3 dv / v on a circle; next term is (dv / v)^2, and the mass that is added is 1e-9.
+    assert found["period_change_share"] == pytest.approx(3.0 * ratio, rel=10.0 * abs(ratio))
+    more = ORBIT.run(replace(given, beta=3.0), silent)
+    assert more["delta_v_along_mps"] == pytest.approx(3.0 * found["delta_v_along_mps"], rel=1e-12)
+    back = ORBIT.run(replace(given, observed_period_change_s=more["period_change_s"]), silent)
+    assert back["beta_implied"] == pytest.approx(3.0, rel=1e-8)
+    out = ORBIT.run(replace(given, projectile_velocity_mps=(0.0, 5e6, 0.0)), silent)
+    assert out["period_after_s"] is None
+
+
+def test_an_eccentric_orbit_keeps_its_elements_without_a_push() -> None:
+    given = OrbitGiven(first_mass_kg=5e11, second_mass_kg=5e9, period_s=40_000.0, eccentricity=0.3, true_anomaly_deg=75.0)
+    found = ORBIT.run(given, silent)
+    assert found["period_change_s"] == pytest.approx(0.0, abs=1e-8)
+    assert found["eccentricity_after"] == pytest.approx(0.3, rel=1e-12)
+    assert found["period_before_s"] == pytest.approx(40_000.0, rel=1e-12)
+
+
+def test_a_wheel_off_the_principal_axes_keeps_the_total_momentum() -> None:
+    given = SpinGiven(inertia_kgm2=(10.0, 15.0, 20.0), rate_before_radps=(0.01, -0.02, 0.03), wheel_before_nms=(1.0, 2.0, 0.5))
+    found = SPIN.run(given, silent)
+    assert found["momentum_drift"] < 1e-9
+    assert found["rate_after_size_radps"] > found["rate_before_size_radps"]
+
+
+# What cannot be.
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: replace(BOX, mass_kg=-1.0), r"DropGiven\.mass_kg = -1\.0: expected more than 0\."),
+        (lambda: replace(BOX, gravity_mps2=0.0), r"body, gravity_mps2: expected one of them"),
+        (lambda: replace(BOX, inertia_kgm2=(1.0, 1.0, 3.0)), r"no rigid body has these"),
+        (lambda: RockMap(restitution=(0.5, 1.2)), r"expected 0 <= lowest <= highest <= 1"),
+        (lambda: SpinGiven(inertia_kgm2=(1.0, 1.0, 3.0), rate_before_radps=(0.0, 0.0, 0.0),
+                           wheel_before_nms=(0.0, 0.0, 0.0)), r"more than the sum of the others"),
+        (lambda: OrbitGiven(first_mass_kg=1.0, second_mass_kg=1.0), r"separation_m, period_s: both are 0"),
+        (lambda: OrbitGiven(first_mass_kg=1.0, second_mass_kg=1.0, period_s=1.0, eccentricity=1.0), r"0 to less than 1"),
+    ],
+)  # fmt: skip
+def test_conditions_that_cannot_be_are_refused(make: Any, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        make()
+
+
+def test_touchdowns_that_cannot_be_are_refused() -> None:
+    legs = Structure(stiffness=1.0)
+    with pytest.raises(RangeError, match=r"touch_down\.speed = 0\.0: expected more than 0\."):
+        touch_down(legs, mass=1.0, speed=0.0, gravity=0.0, ground=None)
+    with pytest.raises(RangeError, match=r"touch_down\.elastic_share = 2\.0: expected 0 to 1\."):
+        touch_down(legs, mass=1.0, speed=1.0, gravity=0.0, ground=None, elastic_share=2.0)
+    with pytest.raises(RangeError, match=r"Structure\.crush_force = 0\.0 N: expected more than 0\."):
+        Structure(stiffness=1.0, crush_force=0.0)
