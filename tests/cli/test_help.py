@@ -16,7 +16,7 @@ COMMANDS = (
     "mine", "train", "evaluate",
     "flight", "flight fit", "flight check", "flight show",
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world tasks", "world site",
-    "world physics",
+    "world physics", "world practise",
     "fleet", "fleet scenarios", "fleet check",
 )  # fmt: skip
 

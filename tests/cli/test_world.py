@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from stope.learn.practice import TASK_NAMES
 from stope.world.body import body_names
-from stope.world.physics import PARAMETERS
+from stope.world.physics import GROUND_PARAMETERS, PARAMETERS
 from stope.world.robots import robot_names
 from tests.cli.conftest import Stope
 
@@ -29,8 +30,8 @@ mean_radius = { value = 448.0, unit = "m", source = "test" }
 
 @pytest.mark.parametrize("command", ["bodies", "robots", "tasks", "physics"])
 def test_lists_show_the_same_names_to_people_and_programs(stope: Stope, command: str) -> None:
-    names = {"bodies": body_names(), "robots": robot_names(), "tasks": ("dock",),
-             "physics": tuple(q.name for q in PARAMETERS)}[command]  # fmt: skip
+    names = {"bodies": body_names(), "robots": robot_names(), "tasks": TASK_NAMES,
+             "physics": tuple(q.name for q in (*PARAMETERS, *GROUND_PARAMETERS))}[command]  # fmt: skip
     people, programs = stope("world", command), stope("world", command, "--json")
     assert (people.code, programs.code, people.err, programs.err) == (0, 0, "", "")
     assert [row["name"] for row in json.loads(programs.out)] == list(names)

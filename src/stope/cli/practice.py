@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from stope.cli.console import percent, progress_bars, show_json, show_table
-from stope.cli.options import AsJson, Episodes, Seed, Threads, example
+from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, example
 
 __all__ = ["EXAMPLE", "practise"]
 
-EXAMPLE = example("stope world practise anchor", "stope world practise dig --n 256 --json")
+EXAMPLE = example("stope world practise anchor", "stope world practise dig --n 256 --json",
+                  "stope world practise anchor --set push_high=0.2")  # fmt: skip
 
 
 def practise(
@@ -20,6 +21,7 @@ def practise(
     *,
     n: Episodes = 128,
     seed: Seed = 1,
+    settings: Settings = None,
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
@@ -32,7 +34,7 @@ def practise(
     from stope.learn.practice import practise as run  # noqa: PLC0415 -- keeps `stope --help` fast
 
     with progress_bars() as progress:
-        found = run(task, num=n, seed=seed, num_threads=threads, progress=progress)
+        found = run(task, num=n, seed=seed, settings=settings, num_threads=threads, progress=progress)
     if as_json:
         show_json({"task": task, "pilots": found})
         return

@@ -11,7 +11,7 @@ import typer
 
 from stope.cli import practice, robot_import
 from stope.cli.console import number, show_facts, show_json, show_table
-from stope.cli.options import AsJson, example, task_of
+from stope.cli.options import AsJson, example
 from stope.cli.settings import setting_rows
 from stope.cli.validate import EXAMPLE, validate
 
@@ -123,17 +123,20 @@ app.command("robot import", epilog=robot_import.EXAMPLE)(robot_import.import_rob
 
 @app.command("tasks", epilog=example("stope world tasks"))
 def tasks(*, as_json: AsJson = False) -> None:
-    """List the tasks and their settings, as `--set task.NAME=VALUE` takes them."""
+    """List the tasks and their settings, as `--set` of `stope train` and `stope world practise` takes them."""
     from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.practice import TASK_NAMES, task_class  # noqa: PLC0415 -- as above
     from stope.world.tasks import TASKS  # noqa: PLC0415 -- as above
 
-    found: dict[str, Any] = {name: task_of(name) for name in TASKS}
+    found: dict[str, Any] = {name: task_class(name) for name in TASK_NAMES}
     summaries = {name: str(config.__doc__).splitlines()[0] for name, config in found.items()}
     if as_json:
-        show_json([{"name": n, "summary": summaries[n], "settings": as_dict(c())} for n, c in found.items()])
+        show_json([{"name": n, "summary": summaries[n], "is_trainable": n in TASKS, "settings": as_dict(c())}
+                   for n, c in found.items()])  # fmt: skip
         return
     for name, config in found.items():
-        show_table(f"Task {name}: {summaries[name]}", ("setting", "default", "what"), setting_rows(config(), "task."))
+        prefix = "task." if name in TASKS else ""
+        show_table(f"Task {name}: {summaries[name]}", ("setting", "default", "what"), setting_rows(config(), prefix))
 
 
 app.command("practise", epilog=practice.EXAMPLE)(practice.practise)
@@ -166,6 +169,7 @@ def physics(
 ) -> None:
     """List the uncertain quantities of a world (theta), with a robot's prior over each."""
     from stope.world.physics import PARAMETERS  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.world.regolith.prior import RANGES, ground_prior  # noqa: PLC0415 -- as above
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
     prior = load_robot(robot).prior
@@ -174,8 +178,14 @@ def physics(
          "spread": float(prior.spread[k]), "low": q.low, "high": q.high, "text": q.text}
         for k, q in enumerate(PARAMETERS)
     ]  # fmt: skip
+    ground = ground_prior()
+    below = [
+        {"name": q.name, "unit": q.unit, "transform": q.transform, "low": RANGES[q.name][0], "high": RANGES[q.name][1],
+         "text": q.text, "source": RANGES[q.name][2]}
+        for q in ground.parameters
+    ]  # fmt: skip
     if as_json:
-        show_json(rows)
+        show_json([{**r, "of": "robot"} for r in rows] + [{**r, "of": "ground"} for r in below])
         return
     show_table(
         f"Uncertain quantities, prior of {robot}",
@@ -183,6 +193,11 @@ def physics(
         [(str(r["name"]), str(r["unit"]), str(r["transform"]), number(r["centre"]), number(r["spread"]),
           f"{r['low']:g} to {r['high']:g}", str(r["text"])) for r in rows],
         note="linear: centre + spread z; log: centre exp(spread z); uniform: centre +- spread; z is standard normal.",
+    )  # fmt: skip
+    show_table(
+        "Uncertain quantities of the ground, default prior", ("name", "unit", "law", "prior", "what", "source"),
+        [(str(r["name"]), str(r["unit"]), str(r["transform"]), f"{r['low']:g} to {r['high']:g}", str(r["text"]),
+          str(r["source"])) for r in below],
     )  # fmt: skip
 
 

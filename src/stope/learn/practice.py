@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.config import override
 from stope.base.errors import UnknownName
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
@@ -18,10 +21,10 @@ from stope.world.contact_env import ContactBatch
 from stope.world.env import DockBatch
 from stope.world.robots import load_robot
 from stope.world.site import make_site
-from stope.world.tasks import CONTACT_TASKS, DockConfig, HaulConfig, dock
+from stope.world.tasks import CONTACT_TASKS, ContactTask, DockConfig, HaulConfig, dock
 from stope.world.tasks.haul import HAULER
 
-__all__ = ["TASK_NAMES", "practise"]
+__all__ = ["TASK_NAMES", "practise", "task_class"]
 
 PILOTS = ("script", "nothing")
 FLOWN = {"dock": (DockConfig, "bee-gas"), "haul": (HaulConfig, HAULER)}
@@ -29,8 +32,25 @@ FLOWN = {"dock": (DockConfig, "bee-gas"), "haul": (HaulConfig, HAULER)}
 TASK_NAMES = tuple(sorted({*FLOWN, *CONTACT_TASKS}))
 
 
+def task_class(name: str) -> type[DockConfig] | type[ContactTask]:
+    """The configuration class of a task.
+
+    Raises:
+        UnknownName: no such task.
+    """
+    if name not in TASK_NAMES:
+        raise UnknownName.of("task", name, TASK_NAMES, listing="stope world tasks")
+    return FLOWN[name][0] if name in FLOWN else CONTACT_TASKS.get(name)
+
+
 def practise(
-    task: str, *, num: int, seed: int, num_threads: int = 1, progress: Progress = silent
+    task: str,
+    *,
+    num: int,
+    seed: int,
+    settings: list[str] | None = None,
+    num_threads: int = 1,
+    progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """Success of the scripted baseline and of doing nothing, over one episode in each of `num` worlds.
 
@@ -38,6 +58,7 @@ def practise(
         task: A name of `TASK_NAMES`.
         num: Episodes of each pilot; both get the same worlds and starts.
         seed: Root seed.
+        settings: Overrides of the task's numbers, such as `time_limit=60`.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each stage and its share done.
 
@@ -47,12 +68,15 @@ def practise(
     Raises:
         UnknownName: no such task.
     """
-    if task not in TASK_NAMES:
-        raise UnknownName.of("task", task, TASK_NAMES, listing="stope world tasks")
+    config = override(task_class(task)(), settings or [])
     out = {}
     for pilot in PILOTS:
-        run = _flown if task in FLOWN else _touched
-        success, failed = run(task, pilot, num=num, seed=seed, num_threads=num_threads, progress=progress)
+        show = partial(progress, f"{task}: {pilot}")
+        if isinstance(config, ContactTask):
+            success, failed = _touched(config, pilot, num=num, seed=seed, num_threads=num_threads, show=show)
+        else:
+            success, failed = _flown(config, pilot, robot=FLOWN[task][1], num=num, seed=seed, num_threads=num_threads,
+                                     show=show)  # fmt: skip
         rate = clopper_pearson(int(success.sum()), num)
         out[pilot] = asdict(rate) | {"failed": float(failed.mean())}
     return out
@@ -61,8 +85,9 @@ def practise(
 Ends = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
-def _touched(task: str, pilot: str, *, num: int, seed: int, num_threads: int, progress: Progress) -> Ends:
-    work = CONTACT_TASKS.get(task)()
+def _touched(
+    work: ContactTask, pilot: str, *, num: int, seed: int, num_threads: int, show: Callable[[float], None]
+) -> Ends:
     batch = ContactBatch(work, num_worlds=num, seed=seed, num_threads=num_threads)
     observation = batch.reset()
     success, failed, over = (np.zeros(num, dtype=np.bool_) for _ in range(3))
@@ -74,18 +99,26 @@ def _touched(task: str, pilot: str, *, num: int, seed: int, num_threads: int, pr
         success |= batch.last_success & ~over
         failed |= terminated & ~over
         over |= terminated | truncated
-        progress(f"{task}: {pilot}", 1.0 if over.all() else (step + 1) / batch.max_episode_steps)
+        show(1.0 if over.all() else (step + 1) / batch.max_episode_steps)
         if over.all():
             break
     return success, failed
 
 
-def _flown(task: str, pilot: str, *, num: int, seed: int, num_threads: int, progress: Progress) -> Ends:
-    config, name = FLOWN[task]
-    robot = load_robot(name)
+def _flown(
+    config: DockConfig,
+    pilot: str,
+    *,
+    robot: str,
+    num: int,
+    seed: int,
+    num_threads: int,
+    show: Callable[[float], None],
+) -> Ends:
+    flyer = load_robot(robot)
     site = make_site(load_body("ryugu"), latitude_deg=30.0, longitude_deg=0.0, height=6.0)
-    batch = DockBatch(robot, site, num_worlds=num, seed=seed, task=config(), num_threads=num_threads)
-    script = VelocityPd(robot=robot, uses_belief=True)
+    batch = DockBatch(flyer, site, num_worlds=num, seed=seed, task=config, num_threads=num_threads)
+    script = VelocityPd(robot=flyer, uses_belief=True)
     observation = batch.reset()
     success, failed, over = (np.zeros(num, dtype=np.bool_) for _ in range(3))
     for step in range(batch.max_episode_steps):
@@ -94,5 +127,5 @@ def _flown(task: str, pilot: str, *, num: int, seed: int, num_threads: int, prog
         success |= (batch.last_record[:, dock.SUCCESS_TIME] >= 0.0) & ~over
         failed |= terminated & ~over
         over |= terminated | truncated
-        progress(f"{task}: {pilot}", (step + 1) / batch.max_episode_steps)
+        show((step + 1) / batch.max_episode_steps)
     return success, failed

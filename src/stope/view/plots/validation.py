@@ -78,4 +78,4 @@ def _draw(panel: FigureBase, rows: Sequence[Mapping[str, Any]], look: Look) -> N
     axes.tick_params(axis="y", length=0, labelcolor=look.ink)
     axes.set_xticks([-1.0, 0.0, 1.0], ["lower end", "middle", "upper end"])
     axes.set(xlim=(-1.1 * BEYOND, 1.1 * BEYOND), ylim=(len(rows) - 0.4, -0.6))
-    axes.set_xlabel("simulated value in the band that passes (blue: where it should be; red: not; diamond: a control)")
+    axes.set_xlabel("place in the band that passes; blue: inside,\nred: outside, diamond: a control that must miss")

@@ -148,9 +148,7 @@ def _leave_out_scene(spec: Any, file: str, changes: list[str]) -> None:
     for item in spec.equalities:
         ties = item.type in (mujoco.mjtEq.mjEQ_CONNECT, mujoco.mjtEq.mjEQ_WELD)
         if ties and item.objtype == mujoco.mjtObj.mjOBJ_BODY and {item.name1, item.name2} & {"", "world"}:
-            raise FileError(
-                f"{file}: equality {item.name!r} ties the robot to the world: expected links on both sides."
-            )
+            raise FileError(f"{file}: equality {item.name!r} ties the robot to the world: expected two links.")
 
 
 def make_free(source: Source) -> tuple[str, ...]:
@@ -168,7 +166,7 @@ def make_free(source: Source) -> tuple[str, ...]:
         raise FileError(f"{file}: the world holds bodies {names}: expected one, the robot. Remove the others.")
     base = first[0]
     changes = [] if base.name == "base" else [f"body {base.name!r} is now 'base'."]
-    if any(b.name == "base" for b in spec.bodies if b is not base and b.id != base.id) and base.name != "base":
+    if base.name != "base" and any(b.name == "base" for b in spec.bodies):
         raise FileError(f"{file}: body 'base' is not the first: expected that name for {base.name!r}. Rename it.")
     tied = [j for j in base.joints if j.type != mujoco.mjtJoint.mjJNT_FREE]
     if tied:
@@ -185,14 +183,21 @@ def make_free(source: Source) -> tuple[str, ...]:
         taken = {j.name for j in spec.joints}
         base.add_freejoint(name="base_free" if "base" in taken else "base")
         changes.append(f"body {base.name!r} was fixed to the world: it has a free joint now.")
-    if not (base.explicitinertial and base.mass > 0.0) and not any(weighs(g) for g in base.geoms):
+    if not _has_mass(base):
         try:
             count = spec.fuse_static()
         except ValueError as error:
             raise FileError(f"{file}: {first_line(error)}") from None
         if count:
             changes.append(f"the first body has no mass: {count} links welded to others are now part of those.")
+        if not _has_mass(spec.bodies[1]):
+            raise FileError(f"{file}: body {spec.bodies[1].name!r}, the first, has no mass: expected an inertial, geoms, "
+                            "or a link with mass welded to it.")  # fmt: skip
     return tuple(changes)
+
+
+def _has_mass(body: Any) -> bool:
+    return bool(body.mass > 0.0) if body.explicitinertial else any(weighs(g) for g in body.geoms)
 
 
 def mesh_files(source: Source) -> dict[str, Path]:

@@ -64,6 +64,7 @@ class Way:
     travel_total_m: float
     rebound_speed_mps: float
     restitution: float
+    first_restitution: float
     first_flight_s: float
     first_apex_m: float
     first_range_m: float
@@ -191,6 +192,9 @@ def _way(log: Floats, *, reason: str, places: tuple[Floats, Floats], apex: float
         travel_total_m=float(np.linalg.norm(end - begin)) if rests else nan,
         rebound_speed_mps=rebound if touched else nan,
         restitution=rebound / speed if touched and speed else nan,
+        first_restitution=max(float(log[t.AFTER_ACROSS]), 0.0) / float(log[t.FIRST_ACROSS])
+        if touched and log[t.FIRST_ACROSS] > 0.0
+        else nan,
         first_flight_s=float(log[t.SECOND_TIME] - log[t.LEAVE_TIME]) if again and rebounds else nan,
         travel_hop_m=float(np.linalg.norm(first - begin)) if touched else nan,
         first_apex_m=apex,

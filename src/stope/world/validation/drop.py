@@ -5,7 +5,7 @@ Result: shares `rest_share`, `escape_share`, `unfinished_share` (time or contact
 `min`, `max` and quantiles `q05`, `q25`, `q50`, `q75`, `q95` (null where no draw has it): `fall_time_s` (release to
 first touch), `impact_speed_mps`, `num_contacts` (touches parted by a flight), `rest_time_s` (from release),
 `bounce_time_s` (first touch to rest), `travel_m` (straight, first touch to rest), `travel_total_m` (release to the
-end), `rebound_speed_mps` (when the first touch ends), `restitution` (rebound over impact speed), `first_flight_s` and
+end), `rebound_speed_mps` (when the first touch ends), `restitution` (rebound over impact speed), `first_restitution` (of the first impact alone, across the ground), `first_flight_s` and
 `first_apex_m` (between first and second touch), `first_range_m`, `travel_hop_m` (straight, release to first touch);
 `escape_speed_mps`, `gravity_mps2` and `slope_deg` of the site, `shape`, `num_draws`.
 """
@@ -234,6 +234,7 @@ def _summary(ways: list[bb.Way]) -> dict[str, Any]:
         "travel_total_m",
         "rebound_speed_mps",
         "restitution",
+        "first_restitution",
         "first_flight_s",
         "first_apex_m",
         "first_range_m",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a vehicle is dropped: a body with its shape, or level ground with a stated gravity; and its flights there.
 
-Flights that stay within a twentieth of the radius are flown in the linearised field against the exact ground, longer
-ones by `stope.world.coasting`.
+Flights that stay within some tenths of the radius are flown in a field that is linearised anew along the way, against the
+exact ground; longer ones by `stope.world.coasting`, whose steps cost more.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ __all__ = ["BodyPlace", "Flight", "LevelPlace", "Place"]
 
 Floats = NDArray[np.float64]
 
-NEAR = 0.05
-"""Reach of a flight, over the radius, up to which the field is linearised (chosen: the curvature left out is 0.2 %)."""
-SAMPLES = 64
-"""Steps of such a flight (chosen)."""
+NEAR = 0.3
+"""Reach of a flight, over the radius, up to which the field is linearised (chosen)."""
+CHUNK, CHUNKS = 8, 12
+"""Steps in one linear field, and how many such fields a flight is expected to need (chosen: the curvature left out is
+then below 0.1 % of the attraction)."""
 DIFFERENCE = 1e-3
 """Distance over which the gradient is taken, over the radius (chosen)."""
 
@@ -100,45 +101,62 @@ def _axes(normal: Floats, hint: Floats) -> Floats:
 
 
 class _Short:
-    """Flights in a linear field."""
+    """Flights in a field that is linearised anew every few steps."""
 
     spin: Floats
 
     def _heights(self, position: Floats) -> Floats:
         raise NotImplementedError
 
+    def _field(self, position: Floats) -> tuple[Floats, Floats]:
+        raise NotImplementedError
+
     def _short(
-        self, position: Floats, velocity: Floats, *, field: tuple[Floats, Floats], clearance: float, time_limit: float,
-        guess: float,
-    ) -> Flight | None:  # fmt: skip
+        self, position: Floats, velocity: Floats, *, clearance: float, time_limit: float, guess: float
+    ) -> Flight | None:
         """A flight by `_steps`, or None if it has not ended after eight times the guess."""
-        gravity, gradient = field
-        time, apex, out = 0.0, -math.inf, np.empty((SAMPLES, 6))
-        dt, begin, speed = guess / SAMPLES, position, velocity
+        time, apex, out = 0.0, -math.inf, np.empty((CHUNK, 6))
+        begin, speed = position, velocity
         before = float(self._heights(position[None])[0]) - clearance
-        for _ in range(8):
-            dt = min(dt, (time_limit - time) / SAMPLES)
+        for _ in range(8 * CHUNKS):
+            dt = min(guess / (CHUNK * CHUNKS), (time_limit - time) / CHUNK)
             if dt <= 0.0:
                 break
-            _steps(begin, speed, gravity + gradient @ (begin - position), gradient, self.spin, dt, out)
+            gravity, gradient = self._field(begin)
+            _steps(begin, speed, gravity, gradient, self.spin, dt, out)
             heights = np.concatenate([[before], self._heights(out[:, :3]) - clearance])
             hits = np.flatnonzero((heights[1:] <= 0.0) & (heights[1:] < heights[:-1]))
             if hits.size:
                 k = int(hits[0])
                 apex = max(apex, float(heights[: k + 1].max()))
-                a, b = heights[k], heights[k + 1]
-                share = a / (a - b) if a > 0.0 else 1.0
-                last = out[k - 1] if k else np.concatenate([begin, speed])
-                one = np.empty((1, 6))
-                local = gravity + gradient @ (last[:3] - position)
-                _steps(last[:3].copy(), last[3:].copy(), local, gradient, self.spin, share * dt, one)
-                return Flight(duration=time + (k + share) * dt, position=one[0, :3].copy(), velocity=one[0, 3:].copy(),
+                last = (out[k - 1, :3].copy(), out[k - 1, 3:].copy()) if k else (begin, speed)
+                pull = gravity + gradient @ (last[0] - begin)
+                share, end = self._land(
+                    last, (pull, gradient), dt, heights=(heights[k], heights[k + 1]), clearance=clearance
+                )
+                return Flight(duration=time + (k + share) * dt, position=end[:3].copy(), velocity=end[3:].copy(),
                               apex=apex + clearance, reason="contact")  # fmt: skip
             apex = max(apex, float(heights.max()))
-            time, begin, speed, before = time + SAMPLES * dt, out[-1, :3].copy(), out[-1, 3:].copy(), float(heights[-1])
+            time, begin, speed, before = time + CHUNK * dt, out[-1, :3].copy(), out[-1, 3:].copy(), float(heights[-1])
         if time >= time_limit * (1.0 - 1e-12):
             return Flight(duration=time, position=begin, velocity=speed, apex=apex + clearance, reason="time")
         return None
+
+    def _land(
+        self, start: tuple[Floats, Floats], field: tuple[Floats, Floats], dt: float, *, heights: tuple[float, float],
+        clearance: float,
+    ) -> tuple[float, Floats]:  # fmt: skip
+        """Share of a step at which the clearance is met, by the secant, and the state there (6,)."""
+        one, (a, b), low, high = np.empty((1, 6)), heights, 0.0, 1.0
+        share = 1.0
+        for _ in range(6):
+            share = low + (high - low) * a / (a - b) if a > 0.0 else 1.0
+            _steps(*start, *field, self.spin, share * dt, one)
+            height = float(self._heights(one[:, :3])[0]) - clearance
+            if a <= 0.0 or abs(height) < 1e-9:
+                break
+            low, a, high, b = (share, height, high, b) if height > 0.0 else (low, a, share, height)
+        return share, one[0]
 
 
 class LevelPlace(_Short):
@@ -157,6 +175,9 @@ class LevelPlace(_Short):
     def _heights(self, position: Floats) -> Floats:
         return position[:, 2]
 
+    def _field(self, position: Floats) -> tuple[Floats, Floats]:
+        return self.gravity, np.zeros((3, 3))
+
     def start(self, height: float) -> tuple[Floats, Floats]:
         """See `Place`."""
         return np.array([0.0, 0.0, height]), np.eye(3)
@@ -170,7 +191,7 @@ class LevelPlace(_Short):
         else:
             root = math.sqrt(climb * climb + 2.0 * max(down, 0.0) * above)
             guess = (climb + root) / down if down > 0.0 else above / -climb
-            found = self._short(position, velocity, field=(self.gravity, np.zeros((3, 3))), clearance=clearance,
+            found = self._short(position, velocity, clearance=clearance,
                                 time_limit=time_limit, guess=max(1.1 * guess, 1e-9))  # fmt: skip
             if found is not None:
                 return found
@@ -203,6 +224,12 @@ class BodyPlace(_Short):
     def _heights(self, position: Floats) -> Floats:
         return self._surface.height(position)
 
+    def _field(self, position: Floats) -> tuple[Floats, Floats]:
+        step = DIFFERENCE * self._radius
+        points = position + step * np.vstack([np.zeros(3), np.eye(3)])
+        pull = self._around.field.acceleration(points) + self.spin[2] ** 2 * points * np.array([1.0, 1.0, 0.0])
+        return pull[0], (pull[1:] - pull[0]).T / step
+
     def start(self, height: float) -> tuple[Floats, Floats]:
         """See `Place`; up is against the effective gravity at the ground."""
         foot = self._surface.point(self._ray)
@@ -218,13 +245,11 @@ class BodyPlace(_Short):
         above = max(float(self._surface.height(position)) - clearance, 0.0)
         climb = float(velocity @ position) / float(np.linalg.norm(position))
         guess = (climb + math.sqrt(climb * climb + 2.0 * pull * above)) / pull
-        if above + climb * climb / pull + speed * guess < NEAR * self._radius:
-            step = DIFFERENCE * self._radius
-            gradient = np.column_stack(
-                [(self._around.gravity(position + step * e) - gravity) / step for e in np.eye(3)]
+        along = math.sqrt(max(speed * speed - climb * climb, 0.0))
+        if above + 0.5 * max(climb, 0.0) ** 2 / pull + along * guess < NEAR * self._radius:
+            found = self._short(
+                position, velocity, clearance=clearance, time_limit=time_limit, guess=max(1.1 * guess, 1e-6)
             )
-            found = self._short(position, velocity, field=(gravity, gradient), clearance=clearance,
-                                time_limit=time_limit, guess=max(1.1 * guess, 1e-6))  # fmt: skip
             if found is not None:
                 return found
         return self._far(position, velocity, clearance=clearance, time_limit=time_limit)
@@ -243,8 +268,7 @@ class BodyPlace(_Short):
         k = int(hits[-1])
         left = float(arc.times[k + 1] - arc.times[k])
         begin, speed = arc.positions_a[k], arc.velocities_a[k]
-        found = self._short(begin.copy(), speed.copy(), field=(self._around.gravity(begin), np.zeros((3, 3))),
-                            clearance=clearance, time_limit=4.0 * left + 1e-9, guess=1.05 * left)  # fmt: skip
+        found = self._short(begin.copy(), speed.copy(), clearance=clearance, time_limit=4.0 * left + 1e-9, guess=1.05 * left)  # fmt: skip
         if found is None or found.reason != "contact":
             return Flight(duration=float(arc.times[k + 1]), position=arc.positions_a[k + 1],
                           velocity=arc.velocities_a[k + 1], apex=apex, reason="contact")  # fmt: skip

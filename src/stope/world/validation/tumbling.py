@@ -19,7 +19,7 @@ from stope.world.rock_contact import strike
 __all__ = ["near_ground", "turn_freely"]
 
 # --- log of one vehicle, kept over its whole way ---------------------------------------------------------------------
-TIME, TOUCHES, FIRST_TIME, FIRST_SPEED, FIRST_ACROSS, LEAVE_TIME, LEAVE_SPEED, LEAVE_ACROSS, SECOND_TIME, TOUCHING, \
+TIME, TOUCHES, FIRST_TIME, FIRST_SPEED, FIRST_ACROSS, LEAVE_TIME, LEAVE_SPEED, AFTER_ACROSS, SECOND_TIME, TOUCHING, \
     IMPACTS, FIRST_AT, SECOND_AT = (*range(12), 14)  # fmt: skip
 NUM_LOG = 17
 # --- ground ----------------------------------------------------------------------------------------------------------
@@ -302,12 +302,14 @@ def near_ground(mass, inertia, corners, position, velocity, q, w, gravity, spin,
         if log[TOUCHING] > 0.0 and lowest > GAP * reach:
             log[TOUCHING] = 0.0
             if log[TOUCHES] == 1.0:
-                log[LEAVE_TIME], log[LEAVE_SPEED], log[LEAVE_ACROSS] = log[TIME], speed, velocity[2]
+                log[LEAVE_TIME], log[LEAVE_SPEED] = log[TIME], speed
         is_first = log[TOUCHING] == 0.0
         if lowest <= 0.0 and _strike(
             mass, inertia, position, velocity, w, turn, at, pull, ground, key, table, is_first
         ):
             _note(log, position, speed, across)
+            if log[IMPACTS] == 1.0:
+                log[AFTER_ACROSS] = velocity[2]
             if _rests(mass, inertia, velocity, w, at, lowest, reach, -gravity[2], ground):
                 return RESTS
         rate = _size(w)
