@@ -15,8 +15,8 @@ from tests.cli.conftest import Stope
 COMMANDS = (
     "mine", "train", "evaluate",
     "flight", "flight fit", "flight check", "flight show",
-    "world", "world bodies", "world body", "world check", "world robots", "world robot", "world tasks", "world site",
-    "world physics", "world practise",
+    "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
+    "world tasks", "world site", "world physics", "world practise",
     "fleet", "fleet scenarios", "fleet check",
 )  # fmt: skip
 

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from stope.base.errors import ConfigError, FileError
 from stope.world.batch import World
+from stope.world.contact_env import ContactBatch
 from stope.world.robots import Robot, load_robot
 from stope.world.robots.importing import ImportReport, import_robot
 from stope.world.robots.questions import QUESTIONS
 from stope.world.robots.robot import PRIOR_UNITS, ROBOT_UNITS
 from stope.world.scene import SceneConfig, compile_scene
 from stope.world.site import make_site
+from stope.world.tasks.anchor import AnchorTask
 from tests.builders import default_theta
 
 ARM = """<mujoco model="arm"><compiler angle="degree"/><option gravity="0 0 -9.81"/>
@@ -59,8 +61,9 @@ URDF = """<robot name="r">
 
 ONE = '<mujoco><worldbody><body name="a">{}</body></worldbody></mujoco>'
 BOX = '<geom name="hull" type="box" size="0.2 0.15 0.1"/>'
-ANSWERS = {"thrusters.force_limit_b": [1.0, 1.0, 1.0], "thrusters.torque_limit_b": [0.1, 0.1, 0.1],
-           "payload.mount_b": [0.0, 0.0, 0.1], "prior.latency": 0.05, "prior.payload": 0.5, "prior.lag": 0.1}  # fmt: skip
+ANSWERS = {"thrusters.force_limit_b": [1.0, 1.0, 1.0], "thrusters.torque_limit_b": [1.0, 1.0, 1.0],
+           "payload.mount_b": [0.0, 0.0, 0.1], "prior.latency": 0.05, "prior.payload": 0.5,
+           "prior.lag": 0.1}  # fmt: skip
 
 
 def imported(folder: Path, text: str, name: str = "arm.xml") -> ImportReport:
@@ -272,6 +275,15 @@ def test_an_answered_robot_flies_and_digs_in_a_world(tmp_path: Path) -> None:
     np.testing.assert_allclose(world.position_l[1], [0.0, 0.0, 2.9], atol=2e-3)  # 1.5e-4 m/s2 for 2 s
 
 
+def test_an_answered_robot_serves_a_task_with_contact(tmp_path: Path) -> None:
+    path = answered(imported(tmp_path, ARM))
+    batch = ContactBatch(AnchorTask(robot=path), num_worlds=2, seed=1)
+    batch.reset()
+    for _ in range(3):
+        batch.step(np.zeros((2, batch.task.action_size)))
+    assert np.isfinite(batch.world.state).all()
+
+
 def test_meshes_are_copied_and_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "parts").mkdir()
     corners = "v 0 0 0\nv 0.3 0 0\nv 0 0.2 0\nv 0 0 0.1\n"
@@ -289,6 +301,29 @@ def test_meshes_are_copied_and_found_from_anywhere(tmp_path: Path, monkeypatch: 
     (tmp_path / "parts" / "wedge.obj").unlink()
     monkeypatch.chdir("/")
     assert compile_scene(robot, SceneConfig(has_soil=True)).nmesh == 1
+
+
+def test_meshes_of_a_urdf_are_found_in_their_package(tmp_path: Path) -> None:
+    (tmp_path / "meshes").mkdir()
+    corners = "v 0 0 0\nv 900 0 0\nv 0 900 0\nv 0 0 900\n"
+    (tmp_path / "meshes" / "hull.obj").write_text(corners + "f 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n")
+    mesh = '<mesh filename="package://r/meshes/hull.obj" scale="0.001 0.001 0.001"/>'
+    report = imported(tmp_path, URDF.replace('<box size="1 1 1"/>', mesh), "rover.urdf")
+    assert report.links[0].volume == pytest.approx(0.9**3 / 6.0, rel=1e-6)
+    assert report.deviation < 1e-9
+    assert load_robot(answered(report)).articulation is not None
+    large = URDF.replace('<box size="1 1 1"/>', mesh.replace(' scale="0.001 0.001 0.001"', ""))
+    with pytest.raises(FileError, match=r"^rover\.urdf: size \d+ m: .* A mesh in millimetres is a thousand times too"):
+        imported(tmp_path, large, "rover.urdf")
+
+
+def test_what_mujoco_warns_of_is_a_warning_of_the_report(tmp_path: Path) -> None:
+    text = ARM.replace("<compiler ", '<compiler settotalmass="20" boundmass="1" ')
+    report = imported(tmp_path, text)
+    assert report.mass == pytest.approx(20.0)
+    assert any("MuJoCo: compiler attribute 'settotalmass' is deprecated" in x for x in report.warnings)
+    assert "compiler settotalmass: masses were scaled to 20 kg in all." in report.changes
+    assert "compiler boundmass is switched off: masses and inertias count as they are written." in report.changes
 
 
 def test_what_belongs_to_a_scene_is_left_out_and_said(tmp_path: Path) -> None:
@@ -318,6 +353,10 @@ SUSPICIOUS = {
     "small inertia": (
         ONE.format(BOX + '<inertial pos="0 0 0" mass="10" diaginertia="1e-5 1e-5 1e-5"/>'),
         r"body 'a': radius of gyration 0\.001 m is less than 2 %",
+    ),
+    "radians": (ARM.replace("-90 90", "-1 1"), r"'shoulder': its range spans 0\.03491 rad: .*radians read as deg"),
+    "degrees": (
+        ARM.replace('angle="degree"', 'angle="radian"'), r"'elbow': its range spans 120 rad: .*degrees read as rad"
     ),
     "no tools": (ONE.format(BOX), r"no geom named soil\.\.\. or drum\.\.\., no site named anchor"),
 }  # fmt: skip
@@ -349,7 +388,7 @@ FAULTS = {
     "tied": (ONE.format(BOX + '<joint name="j" type="slide"/>'), r"body 'a': joint 'j' \(slide\) ties it to the world"),
     "another base": (MOVING.format(BOX.replace("hull", "h")).replace('"b"', '"base"'), r"body 'base' is not the first"),
     "massless": (MOVING.format(""), r"body 'b': no mass, and joint 'q' moves it: expected an inertial, or geoms"),
-    "massless base": (ONE.format('<body name="b"><joint/><geom size="0.1"/></body>'), r"body 'a', the first, has no mass"),
+    "massless base": (ONE.format('<body name="b"><joint/><geom size="0.1"/></body>'), r"body 'a', the first, has no"),
     "triangle": (inertial('diaginertia="0.01 0.01 0.03"'), r"body 'a': inertia \[0\.01, 0\.01, 0\.03\] kg m2: great"),
     "hidden by balanceinertia": (
         inertial('diaginertia="0.01 0.01 0.03"').replace("<worldbody>", '<compiler balanceinertia="true"/><worldbody>'),
@@ -376,7 +415,9 @@ FAULTS = {
         r"<extension>: expected a model without plugins, which are programs\. Remove it\.",
     ),
     "mesh": (
-        ONE.format('<geom type="mesh" mesh="m"/>').replace("<mujoco>", '<mujoco><asset><mesh name="m" file="no.stl"/></asset>'),
+        ONE.format('<geom type="mesh" mesh="m"/>').replace(
+            "<mujoco>", '<mujoco><asset><mesh name="m" file="no.stl"/></asset>'
+        ),
         r"mesh file '.*no\.stl': no such file\. Put it there\.",
     ),
     "include": ('<mujoco><include file="no.xml"/></mujoco>', r"include 'no\.xml': no such file beside arm\.xml\."),

@@ -121,11 +121,13 @@ def test_a_tool_sinks_as_its_energy_says() -> None:
 
 
 def test_thrust_holds_a_probe_down_and_lifts_it_again() -> None:
-    probe = PenetrateGiven(shape="cylinder", diameter_m=0.1, height_m=0.5, mass_kg=20.0, speed_mps=0.0, gravity_mps2=1e-4,
-                           thrust_n=0.4, reversal_time_s=2000.0, thrust_after_n=-3.0, report_times_s=(2000.0,),
-                           soil=SoilGiven(cohesion_pa=1.0, k_mu=180.0), time_limit_s=1e4)  # fmt: skip
+    probe = PenetrateGiven(
+        shape="cylinder", diameter_m=0.1, height_m=0.5, mass_kg=20.0, speed_mps=0.0, gravity_mps2=1e-4, thrust_n=0.4,
+        reversal_time_s=2000.0, thrust_after_n=-3.0, report_times_s=(2000.0,), time_limit_s=1e4,
+        soil=SoilGiven(cohesion_pa=1.0, k_mu=180.0),
+    )  # fmt: skip
     found = PENETRATE.run(probe, silent)
-    assert 0.01 < found["max_depth_m"] < 3.0
+    assert 0.01 < found["max_depth_m"] < 5.0
     assert found["static_hold_n"] > 0.4  # it overshoots the depth where soil and thrust balance
     assert found["depth_at_reversal_m"] == pytest.approx(found["max_depth_m"], rel=1e-9)
     assert found["speed_at_reversal_mps"] == 0.0
@@ -165,7 +167,15 @@ def test_a_level_landing_on_level_rock_has_the_rocks_restitution() -> None:
     # All its bounces: the fall time times (1 + e) / (1 - e), with the last millimetre cut off.
     whole = math.sqrt(2.0 * 19.9 / 1.5e-4) * 3.0
     assert found["rest_time_s"]["q50"] == pytest.approx(whole, rel=0.02)
-    assert found["travel_m"]["max"] < 1e-3  # the foot of the release is 1e-3 of its reach aside of nothing: rounding
+    assert found["travel_m"]["max"] < 1e-3  # rounding turns the box a little at each of ten impacts
+
+
+def test_a_box_on_ryugus_facets_rests_where_it_bounces_to() -> None:
+    found = dropped(gravity_mps2=0.0, body="ryugu", latitude_deg=-20.0, longitude_deg=30.0, num_draws=8)
+    assert found["rest_share"] == 1.0
+    assert found["shape"] == "mesh"
+    assert found["boulder_fraction"] == 0.8  # that of the body, from parameters.toml
+    assert 0.0 < found["travel_m"]["q50"] < 100.0
 
 
 def test_what_is_fast_enough_leaves() -> None:
@@ -190,7 +200,7 @@ def test_a_hop_on_a_body_is_that_of_its_orbit() -> None:
         energy = 0.5 * speed**2 - 30.0 / 451.0
         assert flight.reason == "contact"
         assert flight.apex == pytest.approx(-30.0 / energy - 450.0, rel=2e-3)  # samples on both sides of the top
-        assert np.linalg.norm(flight.position) == pytest.approx(450.5, abs=1e-4)
+        assert np.linalg.norm(flight.position) == pytest.approx(450.5, abs=1e-6)
         landing = math.sqrt(2.0 * (energy + 30.0 / 450.5))
         assert np.linalg.norm(flight.velocity) == pytest.approx(landing, rel=1e-3)  # linearised for the short one
 
@@ -243,12 +253,19 @@ def test_a_wheel_off_the_principal_axes_keeps_the_total_momentum() -> None:
         (lambda: replace(BOX, gravity_mps2=0.0), r"body, gravity_mps2: expected one of them"),
         (lambda: replace(BOX, inertia_kgm2=(1.0, 1.0, 3.0)), r"no rigid body has these"),
         (lambda: RockMap(restitution=(0.5, 1.2)), r"expected 0 <= lowest <= highest <= 1"),
-        (lambda: SpinGiven(inertia_kgm2=(1.0, 1.0, 3.0), rate_before_radps=(0.0, 0.0, 0.0),
-                           wheel_before_nms=(0.0, 0.0, 0.0)), r"more than the sum of the others"),
+        (
+            lambda: SpinGiven(
+                inertia_kgm2=(1.0, 1.0, 3.0), rate_before_radps=(0.0, 0.0, 0.0), wheel_before_nms=(0.0, 0.0, 0.0)
+            ),
+            r"more than the sum of the others",
+        ),
         (lambda: OrbitGiven(first_mass_kg=1.0, second_mass_kg=1.0), r"separation_m, period_s: both are 0"),
-        (lambda: OrbitGiven(first_mass_kg=1.0, second_mass_kg=1.0, period_s=1.0, eccentricity=1.0), r"0 to less than 1"),
+        (
+            lambda: OrbitGiven(first_mass_kg=1.0, second_mass_kg=1.0, period_s=1.0, eccentricity=1.0),
+            r"0 to less than 1",
+        ),
     ],
-)  # fmt: skip
+)
 def test_conditions_that_cannot_be_are_refused(make: Any, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         make()

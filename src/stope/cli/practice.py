@@ -28,8 +28,8 @@ def practise(
     """Run a task's scripted baseline, and a policy that does nothing, in the same worlds.
 
     Each rate stands with n and its 95 % Clopper-Pearson interval. The worlds are drawn from the priors of robot and
-    ground; nothing measured exists for work in soil below a hundredth of Earth's gravity, so what the soil does there is
-    extrapolation.
+    ground; nothing measured exists for work in soil below a hundredth of Earth's gravity, so what the soil does there
+    is extrapolation.
     """
     from stope.learn.practice import practise as run  # noqa: PLC0415 -- keeps `stope --help` fast
 

@@ -23,7 +23,7 @@ from stope.world.ground import Ground
 from stope.world.physics import check_theta
 from stope.world.regolith.bed import bed_shape
 from stope.world.robots import Robot
-from stope.world.scene import SceneConfig, compile_scene
+from stope.world.scene import MAX_ROCK, NOWHERE, SceneConfig, compile_scene, rock_law
 from stope.world.site import Site
 
 __all__ = ["CONTROL_PERIOD", "World"]
@@ -110,7 +110,6 @@ class World:
         self.ground: Ground | None = None
         if not self.is_fused:
             from stope.world.mujoco_flight import MujocoBatch  # noqa: PLC0415 -- compiles a callback: only when used
-
             from stope.world.tools import make_ground  # noqa: PLC0415 -- as above
 
             model = compile_scene(robot, self.scene)
@@ -118,7 +117,14 @@ class World:
                 shape = None
                 if scene.bed_half_width > 0.0:
                     shape = bed_shape(half_width=scene.bed_half_width, spacing=scene.bed_spacing)
-                self.ground = make_ground(model, robot, self.num_worlds, bed_shape=shape, num_stones=scene.num_stones)
+                self.ground = make_ground(
+                    model,
+                    robot,
+                    self.num_worlds,
+                    bed_shape=shape,
+                    num_stones=scene.num_stones,
+                    num_rocks=scene.num_rocks,
+                )
             self._mujoco = MujocoBatch(
                 model, self.num_worlds, num_threads=num_threads, nodes=self.table.nodes, ground=self.ground
             )
@@ -239,6 +245,41 @@ class World:
         """Joint velocities of the whole model, a live view (worlds, nv)."""
         assert self._mujoco is not None, "only scenes that MuJoCo steps have joints"
         return self._mujoco.qvel
+
+    def set_rocks(
+        self, rocks: ArrayLike, *, friction: ArrayLike, restitution: ArrayLike, worlds: NDArray[np.intp]
+    ) -> None:
+        """Give the listed worlds their rocks.
+
+        Args:
+            rocks: Centre [m, l] and radius [m] of each, (n, num_rocks, 4); a radius of 0 is no rock.
+            friction: Coulomb friction of all rocks of a world [1], (n,).
+            restitution: Of all rocks of a world [1], (n,).
+            worlds: Which.
+
+        Raises:
+            RangeError: for a wrong shape, or a rock larger than `scene.MAX_ROCK`.
+        """
+        given = np.asarray(rocks, dtype=np.float64)
+        if given.shape != (len(worlds), self.scene.num_rocks, 4) or not (given[..., 3] <= MAX_ROCK).all():
+            raise RangeError(
+                f"rocks of shape {given.shape}: expected ({len(worlds)}, {self.scene.num_rocks}, 4) of radius "
+                f"{MAX_ROCK} m at most."
+            )
+        assert self._mujoco is not None, "only scenes that MuJoCo steps have rocks"
+        assert self.ground is not None, "a scene with rocks has ground"
+        num = self.scene.num_rocks
+        there = given[..., 3:] > 0.0
+        law = rock_law(np.asarray(restitution, dtype=np.float64), physics_step=self.scene.physics_step)
+        rub = np.zeros((len(worlds), num, 3))
+        rub[..., 0], rub[..., 1], rub[..., 2] = np.asarray(friction, dtype=np.float64)[:, None], 0.005, 0.0001
+        size = np.zeros((len(worlds), num, 3))
+        size[..., 0] = np.maximum(given[..., 3], 1e-3)
+        self._mujoco.set_geoms("rock", {
+            "geom_pos": np.where(there, given[..., :3], np.array(NOWHERE)), "geom_size": size, "geom_friction": rub,
+            "geom_solref": np.repeat(law[:, None, :], num, axis=1),
+        }, worlds)  # fmt: skip
+        self.ground.rocks[worlds] = given
 
     def set_link(self, link: str, *, mass: ArrayLike, moments: ArrayLike, worlds: NDArray[np.intp]) -> None:
         """Give a link of the listed worlds another mass [kg] (n,) and principal moments [kg m2] (n, 3)."""

@@ -14,7 +14,7 @@ from stope.base.seeding import generator
 from stope.world.batch import CONTROL_PERIOD, World
 from stope.world.body import load_body
 from stope.world.ground import Ground
-from stope.world.physics import NUM_PARAMETERS
+from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS
 from stope.world.regolith.prior import ground_prior, soil_of
 from stope.world.robots import load_robot
 from stope.world.site import Site, make_site
@@ -24,6 +24,25 @@ from stope.world.tools import set_soils
 __all__ = ["ContactBatch", "Pose"]
 
 Floats = NDArray[np.float64]
+FRICTION, RESTITUTION, FRACTION = (
+    [p.name for p in GROUND_PARAMETERS].index(name) for name in ("tool_friction", "restitution", "boulder_fraction")
+)
+ROCK_REACH = 1.2
+"""Rocks lie within this distance of the origin of l [m]; chosen: a lander's footprint and its drift."""
+ROCK_SIZES = (0.10, 0.30)
+"""Least and largest radius of a rock [m]; chosen: larger than a foot, smaller than a lander."""
+
+
+def _draw_rocks(rng: np.random.Generator, ground: Floats, num: int) -> Floats:
+    """Half-buried rocks (num, 4) that cover the ground's share of boulders on average, as far as `num` allows."""
+    radius = rng.uniform(*ROCK_SIZES, num)
+    place = ROCK_REACH * np.sqrt(rng.random(num))
+    angle = 2.0 * np.pi * rng.random(num)
+    wanted = ground[FRACTION] * ROCK_REACH**2 / (num * np.mean(np.square(radius)))
+    there = rng.random(num) < wanted
+    # Between half and nine tenths of a rock is in the ground.
+    depth = radius * rng.uniform(0.0, 0.8, num)
+    return np.stack([place * np.cos(angle), place * np.sin(angle), -depth, np.where(there, radius, 0.0)], axis=1)
 
 
 class Pose:
@@ -102,7 +121,7 @@ class ContactBatch:
     @property
     def time(self) -> Floats:
         """Time in the episode [s], (worlds,)."""
-        return self.steps * CONTROL_PERIOD
+        return np.asarray(self.steps * CONTROL_PERIOD, dtype=np.float64)
 
     def reset(self, worlds: ArrayLike | None = None) -> NDArray[np.float32]:
         """Start new episodes in all worlds, or in the listed ones; return all observations."""
@@ -121,6 +140,11 @@ class ContactBatch:
         soils = tuple(soil_of(row) for row in self.theta_ground[ids])
         scatter = np.exp(0.3 * np.array([rng.standard_normal(len(self.ground.anchors)) for rng in rngs]))
         set_soils(self.ground, self.robot, soils, gravity=self.gravity, strength_factor=scatter, worlds=ids)
+        if self.world.scene.num_rocks > 0:
+            rocks = np.array([_draw_rocks(rng, row, self.world.scene.num_rocks) for rng, row in
+                              zip(rngs, self.theta_ground[ids], strict=True)])  # fmt: skip
+            self.world.set_rocks(rocks, friction=self.theta_ground[ids, FRICTION],
+                                 restitution=self.theta_ground[ids, RESTITUTION], worlds=ids)  # fmt: skip
         self.task.begin(self, ids, rngs)
         return self._observe()
 

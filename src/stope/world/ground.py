@@ -46,8 +46,9 @@ MAX_DRILL_SPEED = 0.02
 
 # --- what the callback is handed: counts, then addresses -------------------------------------------------------------
 (NUM_ELEMENTS, NUM_ANCHORS, NUM_DRUMS, NUM_STONES, NUM_CTRL, ELEMENTS, HELD, SOIL, ANCHORS, ANCHOR_STATE,
- ANCHOR_COMMAND, BED, BED_SHAPE, DRUMS, DRUM_STATE, STONES, CTRL, PUSH, WRENCH, CONTACT) = range(20)  # fmt: skip
-NUM_TABLE = 20
+ ANCHOR_COMMAND, BED, BED_SHAPE, DRUMS, DRUM_STATE, STONES, CTRL, PUSH, WRENCH, CONTACT, NUM_ROCKS,
+ ROCKS) = range(22)  # fmt: skip
+NUM_TABLE = 22
 
 kernel = nb.njit(error_model="numpy")
 inline = nb.njit(inline="never", error_model="numpy")
@@ -120,7 +121,7 @@ def _push_at(out, xipos, body, point, fx, fy, fz):
 
 
 @inline
-def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out):
+def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out):  # noqa: PLR0915 -- one inner loop
     """Soil on every element; scalars throughout, because slices in the inner loop cost more than the law."""
     count = table[NUM_ELEMENTS]
     rows = _floats(table, ELEMENTS, 0, NUM_ELEMENT * count)
@@ -181,11 +182,24 @@ def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out
 
 
 @inline
+def _is_on_rock(rocks, tip):
+    """Whether a screw's tip is within two centimetres of a rock, which it cannot enter."""
+    for k in range(rocks.shape[0] // 4):
+        r = rocks[4 * k + 3]
+        if r > 0.0:
+            x, y, z = tip[0] - rocks[4 * k], tip[1] - rocks[4 * k + 1], tip[2] - rocks[4 * k + 2]
+            if x * x + y * y + z * z < (r + 0.02) ** 2:
+                return True
+    return False
+
+
+@inline
 def _hold_anchors(table, sim, dt, xpos, xmat, xipos, cvel, com, root, out, small):
     count = table[NUM_ANCHORS]
     rows = _floats(table, ANCHORS, 0, NUM_ANCHOR * count)
     states = _floats(table, ANCHOR_STATE, NUM_ANCHOR_STATE * count * sim, NUM_ANCHOR_STATE * count)
     command = _floats(table, ANCHOR_COMMAND, count * sim, count)
+    rocks = _floats(table, ROCKS, 4 * table[NUM_ROCKS] * sim, 4 * table[NUM_ROCKS])
     tip, axis, speed = small[0:3], small[3:6], small[6:9]
     for a in range(count):
         at, state = NUM_ANCHOR * a, states[NUM_ANCHOR_STATE * a : NUM_ANCHOR_STATE * (a + 1)]
@@ -195,7 +209,7 @@ def _hold_anchors(table, sim, dt, xpos, xmat, xipos, cvel, com, root, out, small
         _speed(cvel, com, root[body], body, tip, speed)
         state[LOAD] = 0.0
         rate = math.sqrt(speed[0] ** 2 + speed[1] ** 2 + speed[2] ** 2)
-        near = tip[2] < rows[at + REACH]
+        near = tip[2] < rows[at + REACH] and not _is_on_rock(rocks, tip)
         if state[HOLDS] > 0.0:
             most = state[STRENGTH] * min(1.0, state[PROGRESS])
             stiffness = min(rows[at + STIFFNESS], most / GIVE)
@@ -265,7 +279,12 @@ def ground_wrenches(address, sim, dt, step, xpos, xmat, xipos, cvel, com, root, 
         sim: World.
         dt: Time until the next call [s].
         step: Physics step [s].
-        xpos, xmat, xipos, cvel, com, root: MuJoCo's kinematics: body frames, centres of mass, velocities, tree centres.
+        xpos: Origins of the body frames, flat [m, l].
+        xmat: Rotations of the body frames, flat.
+        xipos: Centres of mass, flat [m, l].
+        cvel: Rates and velocities at the centre of each tree, flat.
+        com: Centre of the tree of each root body, flat [m, l].
+        root: Root body of each body.
         out: Force and torque per body; added to.
     """
     table = nb.carray(address_to_longs(address), (NUM_TABLE,))
@@ -308,8 +327,9 @@ class Ground:
     elements: Floats = field(default_factory=lambda: _empty(NUM_ELEMENT))
     anchors: Floats = field(default_factory=lambda: _empty(NUM_ANCHOR))
     drums: Floats = field(default_factory=lambda: _empty(d.NUM_DRUM))
-    bed_shape: Floats = field(default_factory=lambda: b.flat_shape())
+    bed_shape: Floats = field(default_factory=b.flat_shape)
     num_stones: int = 0
+    num_rocks: int = 0
 
     def __post_init__(self) -> None:
         """Make the state arrays: a fresh, level bed, nothing held, nothing dug."""
@@ -323,13 +343,15 @@ class Ground:
         self.bed = np.zeros((n, int(self.bed_shape[b.NX]), int(self.bed_shape[b.NY])))
         self.drum_state = np.zeros((n, len(self.drums), d.NUM_DRUM_STATE))
         self.stones = np.zeros((n, self.num_stones, 4))
+        self.rocks = np.zeros((n, self.num_rocks, 4))
         self.ctrl = np.zeros((n, self.num_ctrl))
         self.push = np.zeros((n, 6))
         self.contact = np.zeros((n, 4))
         self._small = np.zeros((n, 16))
         self.table = np.zeros(NUM_TABLE, dtype=np.int64)
         self.table[:5] = len(self.elements), len(self.anchors), len(self.drums), self.num_stones, self.num_ctrl
-        self.table[5:] = [as_bytes(a) for a in (
+        self.table[NUM_ROCKS], self.table[ROCKS] = self.num_rocks, as_bytes(self.rocks)
+        self.table[5:NUM_ROCKS] = [as_bytes(a) for a in (
             self.elements, self.held, self.soil, self.anchors, self.anchor_state, self.anchor_command, self.bed,
             self.bed_shape, self.drums, self.drum_state, self.stones, self.ctrl, self.push, self._small, self.contact,
         )]  # fmt: skip

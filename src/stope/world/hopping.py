@@ -7,10 +7,11 @@ landing, every bounce. Above `CLEAR` the robot is one rigid body with spinning w
 
 Approximations, beside those of the soil law:
 
-- the ground is the plane z = 0 of the site; the field of gravity is that of the body, so that the plane seems to rise by
-  one degree per 8 m from the site on a body of 448 m radius;
+- the ground is the plane z = 0 of the site, in the body's own field of gravity, so that on a body of 448 m radius the
+  plane seems to rise by one degree per 8 m from the site;
 - in flight the drives hold their speeds relative to the hull, after they have stopped the hull's turn about their axes
   at its beginning, in no time and at the same angular momentum;
+- near the ground, but for the push itself, the wheels brake the hull's turn about their axes, by an exact gyro;
 - at rest the torquer is aimed, and what momentum the wheels still hold is let go through the ground, so slowly that the
   robot's weight holds the hull; it is not stepped: the time it takes is added to the clock.
 """
@@ -40,21 +41,23 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ids = NDArray[np.intp]
 
-CLEAR = 0.5
-"""Height of the base's origin above which nothing can touch [m]; chosen: five times the reach of a hopper's hull."""
+CLEAR = 0.25
+"""Height of the base's origin above which nothing can touch [m]; chosen: a hopper's hull reaches 0.10 m."""
 FLIGHT_STEP = 0.05
 """Step where nothing touches [s]; chosen: at 5 rad/s a quarter of a radian."""
-LOOK = 40
-"""Steps of flight between two looks at the height [1]; chosen: 2 s, in which a hopper at 0.15 m/s falls 0.3 m."""
+LOOK = 10
+"""Steps of flight between two looks at the height [1]; chosen: 0.5 s, in which a hopper at 0.15 m/s falls 0.08 m."""
 REST_HEIGHT = 1e-4
 """A robot rests when its kinetic energy would lift it by less than this [m]; chosen."""
 REST_TIME = 10.0
 """For how long [s]; chosen: about the time in which the turn of a hull that tips over its edge grows threefold."""
-MOST_CONTACT = 300.0
-"""Longest time near the ground that one step may take [s]; chosen: who rolls on after it acts, or waits, while it rolls."""
+MOST_CONTACT = 600.0
+"""Longest time near the ground in one step [s]; chosen: who still rolls then acts, or waits, while it rolls."""
 MARGIN = 0.002
-"""Distance to the ground under which a robot counts as touching it [m]; chosen: what it falls in a period from rest, and
-what its centre of mass may lie off the hull's."""
+"""Distance to the ground under which a robot counts as touching it [m]; chosen: a thousand times what it falls from
+rest in a control period."""
+BRAKE_TIME = 5.0
+"""In which the wheels stop a free hull near the ground [s]; chosen: long beside a push-off, short beside a roll."""
 HOLD = 0.3
 """Torque at which wheels are unwound at rest, over that which tips the hull [1]; chosen."""
 GRID_SHARE = 0.95
@@ -98,7 +101,9 @@ class Drive:
         bodies = [int(model.jnt_bodyid[model.joint(w).id]) for w in wheels]
         moments = model.body_inertia[bodies]
         if np.abs(model.body_ipos[bodies]).max() > 1e-9 or np.ptp(moments, axis=1).max() > 1e-12:
-            raise ConfigError(f"robot {name!r}: a wheel is out of balance: expected its centre on its joint, one moment.")
+            raise ConfigError(
+                f"robot {name!r}: a wheel is out of balance: expected its centre on its joint, one moment."
+            )
         motors = np.array([model.actuator(w).id for w in wheels], dtype=np.intp)
         aim = None
         if "turntable" in joints:
@@ -225,7 +230,7 @@ class HopBatch(ContactBatch):
         self.work = np.zeros(num_worlds)
         """Of the motors in the last push [J], (worlds,)."""
         self._still = np.zeros((num_worlds, 6))
-        self.last_success = self.success.copy()
+        self.last_success = np.zeros(num_worlds, dtype=np.bool_)
 
     @property
     def time(self) -> Floats:
@@ -297,7 +302,7 @@ class HopBatch(ContactBatch):
         return low < falls * CONTROL_PERIOD + MARGIN
 
     def _angles(self, ids: Ids) -> Floats:
-        """Of the wheels [rad], (n, wheels); one position before each velocity but for the free joint's seven and six."""
+        """Of the wheels [rad], (n, wheels); the free joint has seven positions and six velocities, each wheel one."""
         return self.world.qpos[np.ix_(ids, self.drive.dofs + 1)]
 
     def _until_rest(self, moves: Bools) -> None:
@@ -312,6 +317,7 @@ class HopBatch(ContactBatch):
                 near, high = high & ~self.gone & (self.clock < self.task.time_limit), np.zeros_like(moves)
                 continue
             ids = np.flatnonzero(near)
+            self._brake(ids)
             touches = self._may_touch()[ids]
             self._step(ids[touches], step=self.world.scene.physics_step)
             self._step(ids[~touches], step=FLIGHT_STEP)
@@ -326,7 +332,15 @@ class HopBatch(ContactBatch):
             high |= near & (state[:, 2] > CLEAR) & (state[:, 9] > 0.0)
             self.gone |= near & self._outside(state)
             near &= ~self.resting & ~high & ~self.gone & (left > 0.0) & (self.clock < self.task.time_limit)
+        self.ground.ctrl[np.ix_(np.flatnonzero(moves), self.drive.ctrl)] = 0.0
         self._unwind(np.flatnonzero(moves & self.resting))
+
+    def _brake(self, ids: Ids) -> None:
+        """Let the wheels brake the hull's turn about their axes for a control period; the gyro counts as exact."""
+        drive, world = self.drive, self.world
+        turn = (drive.axes_b(world.qpos[ids]) @ world.state[ids, 10:13, None])[:, :, 0]
+        gain = world.plant[ids, p.INERTIA, None] / BRAKE_TIME
+        self.ground.ctrl[np.ix_(ids, drive.ctrl)] = np.clip(gain * turn, -drive.torque, drive.torque)
 
     def _kinetic(self) -> Floats:
         """Kinetic energy of the hull over the robot's weight [m], (worlds,)."""
@@ -412,6 +426,5 @@ def _despin(rows: Floats, rate: Floats, axes: Floats, momentum: Floats) -> tuple
     inverse[:, [1, 2, 2], [0, 0, 1]] = six[:, 3:]
     total = np.linalg.solve(inverse, rate[:, :, None]) + axes.transpose(0, 2, 1) @ momentum[:, :, None]
     turned = axes @ inverse
-    after = np.linalg.solve(turned @ axes.transpose(0, 2, 1), turned @ total)
+    after = np.asarray(np.linalg.solve(turned @ axes.transpose(0, 2, 1), turned @ total), dtype=np.float64)
     return (inverse @ (total - axes.transpose(0, 2, 1) @ after))[:, :, 0], after[:, :, 0]
-

@@ -425,6 +425,14 @@ class MujocoBatch:
         self._expand("body_inertia")[worlds, 3 * body : 3 * body + 3] = moments
         self._settle(worlds)
 
+    def set_geoms(self, prefix: str, values: dict[str, NDArray[np.float64]], worlds: NDArray[np.intp]) -> None:
+        """Give fields of the geoms `prefix0`, `prefix1`, ... their values (n, num_geoms, size) in the listed worlds."""
+        first = int(self.model.geom(f"{prefix}0").id)
+        for name, value in values.items():
+            size = value.shape[2]
+            columns = slice(size * first, size * (first + value.shape[1]))
+            self._expand(name)[worlds, columns] = value.reshape(len(worlds), -1)
+
     def _settle(self, worlds: NDArray[np.intp]) -> None:
         """Let MuJoCo derive what depends on masses."""
         ids = np.ascontiguousarray(worlds, dtype=np.int32)

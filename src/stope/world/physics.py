@@ -24,7 +24,16 @@ from scipy.special import ndtr, ndtri
 
 from stope.base.errors import RangeError
 
-__all__ = ["GROUND_PARAMETERS", "NUM_PARAMETERS", "PARAMETERS", "Parameter", "PhysicsPrior", "check_theta", "index_of", "mass_properties"]
+__all__ = [
+    "GROUND_PARAMETERS",
+    "NUM_PARAMETERS",
+    "PARAMETERS",
+    "Parameter",
+    "PhysicsPrior",
+    "check_theta",
+    "index_of",
+    "mass_properties",
+]
 
 Floats = NDArray[np.float64]
 Transform = Literal["linear", "log", "uniform", "log-uniform"]
@@ -67,18 +76,17 @@ PARAMETERS: tuple[Parameter, ...] = _parameters()
 NUM_PARAMETERS: int = len(PARAMETERS)
 _INDEX = {p.name: k for k, p in enumerate(PARAMETERS)}
 
-
+_GROUND: tuple[tuple[str, str, Transform, float, float, str], ...] = (
+    ("cohesion", "Pa", "log-uniform", 0.0, 1e5, "cohesion of the soil"),
+    ("k_mu", "1", "log-uniform", 1.0, 1000.0, "frictional stress of the soil over its overburden"),
+    ("bulk_density", "kg/m3", "uniform", 50.0, 6000.0, "of the soil"),
+    ("inertial_factor", "1", "uniform", 0.1, 10.0, "stress over density times squared speed (lambda)"),
+    ("tool_friction", "1", "uniform", 0.0, 2.0, "Coulomb friction of tools on soil and rock"),
+    ("restitution", "1", "uniform", 0.0, 1.0, "of rock and boulders"),
+    ("boulder_fraction", "1", "uniform", 0.0, 1.0, "share of the surface that is rock or boulder"),
+)
 GROUND_PARAMETERS: tuple[Parameter, ...] = tuple(
-    Parameter(name=n, unit=u, transform=t, low=a, high=b, text=s)
-    for n, u, t, a, b, s in (
-        ("cohesion", "Pa", "log-uniform", 0.0, 1e5, "cohesion of the soil"),
-        ("k_mu", "1", "log-uniform", 1.0, 1000.0, "frictional stress of the soil over its overburden"),
-        ("bulk_density", "kg/m3", "uniform", 50.0, 6000.0, "of the soil"),
-        ("inertial_factor", "1", "uniform", 0.1, 10.0, "stress over density times squared speed (lambda)"),
-        ("tool_friction", "1", "uniform", 0.0, 2.0, "Coulomb friction of tools on soil and rock"),
-        ("restitution", "1", "uniform", 0.0, 1.0, "of rock and boulders"),
-        ("boulder_fraction", "1", "uniform", 0.0, 1.0, "share of the surface that is rock or boulder"),
-    )
+    Parameter(name=n, unit=u, transform=t, low=a, high=b, text=s) for n, u, t, a, b, s in _GROUND
 )
 """Uncertain numbers of the ground; `stope.world.regolith.prior` gives their default prior."""
 

@@ -6,12 +6,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import mujoco
+import numpy as np
+from numpy.typing import NDArray
 
 from stope.base.config import check_not_negative, check_positive
 from stope.base.errors import ConfigError
 from stope.world.robots import Robot
 
-__all__ = ["SceneConfig", "compile_scene"]
+__all__ = ["MAX_ROCK", "NOWHERE", "SceneConfig", "compile_scene", "rock_law"]
+
+MAX_ROCK = 1.0
+"""Largest radius of a rock [m]."""
+NOWHERE = (0.0, 0.0, -100.0)
+"""Where rocks that a world does not have are kept [m, l]."""
+TOUCHES_ROCK = 2
+"""Contact bit of tools, which meet soil by its own law and rock by MuJoCo's contact."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +41,8 @@ class SceneConfig:
     """Edge of a cell of the height map [m]."""
     num_stones: int = 0
     """Stones buried in the soil of each world, which drums can strike."""
+    num_rocks: int = 0
+    """Rocks fixed in the ground of each world, placed by `World.set_rocks`; rigid, with friction and restitution."""
     target_size: float = 0.0
     """Radius of one free-floating boulder to be grasped [m]; 0 for none."""
     friction: float = 0.6
@@ -40,7 +51,7 @@ class SceneConfig:
     def __post_init__(self) -> None:
         """Check the step, the friction, and that boulders have something to rest on."""
         check_positive(self, "physics_step", "friction", "bed_spacing")
-        check_not_negative(self, "num_boulders", "bed_half_width", "num_stones", "target_size")
+        check_not_negative(self, "num_boulders", "bed_half_width", "num_stones", "target_size", "num_rocks")
         if (self.bed_half_width > 0.0 or self.num_stones > 0) and not self.has_soil:
             raise ConfigError("SceneConfig.has_soil = false: a bed and stones need soil. Set has_soil = true.")
         if self.num_boulders > 0 and not self.has_ground:
@@ -78,6 +89,29 @@ def compile_scene(robot: Robot, config: SceneConfig) -> mujoco.MjModel:
     )
 
 
+def rock_law(restitution: NDArray[np.float64], *, physics_step: float) -> NDArray[np.float64]:
+    """MuJoCo's contact numbers of rock with a restitution.
+
+    A linear spring and damper whose natural period is 25 steps: stiff enough to be rock, soft enough for the step.
+
+    Args:
+        restitution: Of each world, 0 to 1, (n,).
+        physics_step: [s]
+
+    Returns:
+        Time constant [s] and damping ratio [1], `solref`, (n, 2).
+
+    Source:
+        Damping ratio of a linear contact by its restitution: zeta = -ln e / sqrt(pi^2 + ln^2 e), Nagurka and Huang
+        2004, doi 10.23919/ACC.2004.1383652; MuJoCo's documentation for the meaning of solref. The restitution of a
+        falling sphere is tested in tests/world/test_rocks.py.
+    """
+    e = np.log(np.clip(restitution, 0.02, 0.99))
+    ratio = -e / np.sqrt(np.pi**2 + e**2)
+    frequency = 2.0 * np.pi / (25.0 * physics_step)
+    return np.stack([1.0 / (frequency * ratio), ratio], axis=1)
+
+
 def _compile_links(robot: Robot, config: SceneConfig) -> mujoco.MjModel:
     """The model of a robot of several links, its ground and its target."""
     made = robot.articulation
@@ -100,7 +134,13 @@ def _compile_links(robot: Robot, config: SceneConfig) -> mujoco.MjModel:
                         density=2000.0, condim=4, **rock)  # fmt: skip
     for geom in spec.geoms:
         if geom.name.startswith(("soil", "drum")):
-            geom.contype, geom.conaffinity = 0, 0
+            geom.contype, geom.conaffinity = TOUCHES_ROCK * int(config.num_rocks > 0), 0
+    for k in range(config.num_rocks):
+        # The largest size and a place far below: each world gives its rocks their own. Their law is theirs alone.
+        world.add_geom(name=f"rock{k}", type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[MAX_ROCK, 0, 0], pos=NOWHERE,
+                       contype=0, conaffinity=1 + TOUCHES_ROCK, priority=1, condim=3)  # fmt: skip
+    if config.num_rocks > 0:
+        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_MIDPHASE  # it knows the compiled places only
     try:
         model = spec.compile()
     except ValueError as error:

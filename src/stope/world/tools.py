@@ -24,8 +24,8 @@ __all__ = ["anchor_strength", "anchor_table", "drum_table", "element_table", "ma
 Floats = NDArray[np.float64]
 
 BREAKOUT = 0.5
-"""Pull-out resistance of a screw's helix over the bearing stress that pushes on it from below [1]; chosen: uplift breaks
-out a cone to the surface, so a shallow plate holds less than it bears (Meyerhof and Adams 1968)."""
+"""Pull-out resistance of a screw's helix over the bearing stress that pushes on it from below [1]; chosen: uplift
+breaks out a cone to the surface, so a shallow plate holds less than it bears (Meyerhof and Adams 1968)."""
 
 
 def _rotation(quaternion: Floats) -> Floats:
@@ -110,7 +110,7 @@ def anchor_strength(soil: Soil, numbers: dict[str, float], *, gravity: float) ->
         Weak, uncemented ground; never measured at micro-gravity. Lateral strength is taken equal to the axial one.
 
     Source:
-        Meyerhof and Adams 1968, doi 10.1139/t68-024, for the form (cohesion and overburden on a plate).
+        [meyerhof1968], for the form (cohesion and overburden on a plate).
     """
     area = math.pi * numbers["helix_radius"] ** 2
     depth = numbers["helix_depth"]
@@ -137,6 +137,7 @@ def make_ground(
     *,
     bed_shape: Floats | None = None,
     num_stones: int = 0,
+    num_rocks: int = 0,
 ) -> Ground:
     """The ground of N worlds for a robot's tools, with the default soil at no gravity; `set_soils` gives it its own."""
     made = robot.articulation
@@ -146,6 +147,7 @@ def make_ground(
         num_worlds=num_worlds, num_ctrl=model.nu, soil=np.tile(soil_rows((Soil(),), gravity=0.0), (num_worlds, 1)),
         elements=element_table(model, size=made.element_size if made else 0.03), anchors=anchors, drums=drums,
         bed_shape=flat_shape() if bed_shape is None else bed_shape, num_stones=num_stones,
+        num_rocks=num_rocks,
     )  # fmt: skip
 
 

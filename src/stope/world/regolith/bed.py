@@ -32,7 +32,9 @@ def bed_shape(*, half_width: float, spacing: float) -> Floats:
         RangeError: if the sizes are not positive or leave no two cells.
     """
     if not (math.isfinite(half_width) and math.isfinite(spacing) and 0.0 < spacing <= half_width):
-        raise RangeError(f"bed of half width {half_width} m and spacing {spacing} m: expected 0 < spacing <= half width.")
+        raise RangeError(
+            f"bed of half width {half_width} m and spacing {spacing} m: expected 0 < spacing <= half width."
+        )
     num = round(2.0 * half_width / spacing)
     return np.array([num, num, -0.5 * num * spacing, -0.5 * num * spacing, spacing], dtype=np.float64)
 

@@ -74,8 +74,8 @@ def blade_factors(*, rake_angle: float, tool_friction_angle: float, soil_frictio
     top = math.pi - a - d - p
     if top <= 1e-3:
         raise RangeError(
-            f"rake {math.degrees(a):.4g} + tool friction {math.degrees(d):.4g} + soil friction {math.degrees(p):.4g} deg"
-            ": expected a sum below 180 deg; a steeper or rougher blade pushes a dead wedge."
+            f"rake {math.degrees(a):.4g} + tool friction {math.degrees(d):.4g} + soil friction {math.degrees(p):.4g}"
+            " deg: expected a sum below 180 deg; a steeper or rougher blade pushes a dead wedge."
         )
     found = minimize_scalar(
         lambda r: _weight_factor(r, a, d, p), bounds=(1e-3, min(top, math.pi / 2) - 1e-4), method="bounded",
@@ -110,7 +110,7 @@ def blade_force(
 
     Valid for:
         A blade wide against its depth. Excavation models differ among themselves by a factor of three and more
-        (Wilkinson and DeGennaro 2007, doi 10.1016/j.jterra.2006.09.002): use that as the uncertainty.
+        (Wilkinson and DeGennaro 2007, doi 10.1016/j.jterra.2006.09.001): use that as the uncertainty.
     """
     given = {"width": width, "depth": depth, "speed": speed, "gravity": gravity, "surcharge": surcharge}
     for name, value in given.items():

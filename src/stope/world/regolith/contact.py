@@ -2,9 +2,9 @@
 """Soil that holds: an elastic-plastic state per surface element, so that a foot at rest stays at rest.
 
 Flowing soil has no force at rest, and a law that scales it with small speeds lets a loaded foot creep. Here each
-element keeps an elastic displacement e. Below yield the force is -K e: it depends on where the element has moved, not on
-how fast, so a constant load moves nothing. Beyond yield e slides and the force is that of `plastic_stress`. The rules
-below never let the stored energy K e^2 / 2 grow by more than the work done on the soil:
+element keeps an elastic displacement e. Below yield the force is -K e: it depends on where the element has moved, not
+on how fast, so a constant load moves nothing. Beyond yield e slides and the force is that of `plastic_stress`. The
+rules below never let the stored energy K e^2 / 2 grow by more than the work done on the soil:
 
 - where soil gets stiffer (deeper), e shrinks so that the force stays; where it gets softer, e stays;
 - yield shortens e along itself;
@@ -40,8 +40,12 @@ def element_force(row, depth, nx, ny, nz, vx, vy, vz, area, dt, step, mass, held
     Args:
         row: Soil row.
         depth: Below the free surface [m], positive.
-        nx, ny, nz: Outward unit normal, l.
-        vx, vy, vz: Velocity through the soil [m/s], l.
+        nx: Outward unit normal, l.
+        ny: As above.
+        nz: As above.
+        vx: Velocity through the soil [m/s], l.
+        vy: As above.
+        vz: As above.
         area: [m2].
         dt: Time for which the force will be held [s].
         step: Physics step [s], at least dt and the same throughout, so that the stiffness does not change with dt.

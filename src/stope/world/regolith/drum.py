@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bucket drums: cutting force by the earthmoving equation, and the soil that goes from the bed into the drum.
 
-A drum with its lowest line below the surface cuts a slice as deep as it reaches, as fast as its rim passes the soil. What
-is cut leaves the bed at once. A share enters the scoops; the rest, and what a full or too fast drum cannot hold, falls
-back beside it or is thrown away. Mass is only moved between bed, drum and spill.
+A drum with its lowest line below the surface cuts a slice as deep as it reaches, as fast as its rim passes the soil.
+What is cut leaves the bed at once. A share enters the scoops; the rest, and what a full or too fast drum cannot hold,
+falls back beside it or is thrown away. Mass is only moved between bed, drum and spill.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def dig(row, state, bed, shape, centre, axis, speed, spin, dt):
         state: Drum state, changed in place.
         bed: Heights of this world, changed in place.
         shape: Of the bed.
-        centre, axis: Of the drum, l.
+        centre: Of the drum [m], l.
+        axis: Of the drum, l.
         speed: Of the centre [m/s], l.
         spin: Rate about the axis [rad/s].
         dt: Step [s].
@@ -126,7 +127,10 @@ def strike(row, centre, axis, speed, spin, stone, soil, out):
 
     Args:
         row: Drum row.
-        centre, axis, speed, spin: Of the drum, l.
+        centre: Of the drum [m], l.
+        axis: Of the drum, l.
+        speed: Of its centre [m/s], l.
+        spin: Rate about the axis [rad/s].
         stone: Centre [m, l] and radius [m] (4,), changed in place; radius 0 for none.
         soil: Soil row.
         out: Point [m] and force [N], l (6,).

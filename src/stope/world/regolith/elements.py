@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def disc(radius: float, *, size: float, inner: float = 0.0, height: float = 0.0,
     rings = max(1, math.ceil((radius - inner) / size))
     edges = np.linspace(inner, radius, rings + 1)
     rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         num = max(3, math.ceil(math.pi * (low + high) / size))
         angle = 2.0 * math.pi * (np.arange(num) + 0.5) / num
         # The centroid of a sector lies farther out than the middle of its radii.
@@ -123,7 +124,7 @@ def sphere(radius: float, *, size: float) -> Elements:
     bands = max(4, math.ceil(math.pi * radius / size))
     edge = np.cos(np.linspace(math.pi, 0.0, bands + 1))
     rows, areas = [], []
-    for low, high in zip(edge[:-1], edge[1:], strict=True):
+    for low, high in pairwise(edge):
         middle = 0.5 * (low + high)
         across = math.sqrt(1.0 - middle * middle)
         num = max(4, math.ceil(2.0 * math.pi * radius * across / size))

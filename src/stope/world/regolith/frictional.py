@@ -48,8 +48,12 @@ def alpha_3d(nx, ny, nz, ux, uy, uz):
     by its underside, as the data were (a plate lifted straight is held by 0.080).
 
     Args:
-        nx, ny, nz: Outward unit normal.
-        ux, uy, uz: Unit direction of motion, n . u >= 0.
+        nx: Outward unit normal.
+        ny: As above.
+        nz: As above.
+        ux: Unit direction of motion, n . u >= 0.
+        uy: As above.
+        uz: As above.
 
     Returns:
         alpha (3 components): the traction is xi depth alpha. Not yet clamped to dissipate.
@@ -90,7 +94,7 @@ def alpha_2d(tilt: ArrayLike, motion: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def k_mu_of_friction(internal_friction: float) -> float:
-    """xi / (density gravity) of a granular medium by its internal friction coefficient [1].
+    """Ratio xi / (density gravity) of a granular medium by its internal friction coefficient [1].
 
     One tenth in the coefficient is nearly a factor of two: where there is a penetration curve, fit k_mu to that.
 
@@ -106,7 +110,7 @@ def active_pressure_ratio(internal_friction):
     """Rankine's active earth pressure over the overburden, (1 - sin phi) / (1 + sin phi).
 
     Source:
-        Rankine 1857, doi 10.1098/rstl.1857.0003.
+        [rankine1857].
     """
     s = internal_friction / math.sqrt(1.0 + internal_friction * internal_friction)
     return (1.0 - s) / (1.0 + s)

@@ -16,10 +16,18 @@ __all__ = ["RANGES", "draw_ground", "ground_prior", "soil_of"]
 Floats = NDArray[np.float64]
 
 RANGES: dict[str, tuple[float, float, str]] = {
-    "cohesion": (0.01, 100.0, "chosen: measured surfaces of Bennu and Ryugu lie at the low end, fine matrix near 25 Pa"),
+    "cohesion": (
+        0.01,
+        100.0,
+        "chosen: measured surfaces of Bennu and Ryugu lie at the low end, fine matrix near 25 Pa",
+    ),
     "k_mu": (15.0, 180.0, "chosen: loose poppy seed implies 45, dense sand 110"),
     "bulk_density": (400.0, 1800.0, "chosen: near-surface Bennu 500 to 700 kg/m3"),
-    "inertial_factor": (0.7, 2.0, "chosen: 1.0 and 1.1 in published use"),
+    "inertial_factor": (
+        0.7,
+        4.0,
+        "chosen: 1.0 and 1.1 in published use, 3 to 5 against simulated grains (soil_dem.json)",
+    ),
     "tool_friction": (0.4, 0.8, "chosen: metal on grains to grains on grains; rock in contact 0.4 to 0.8"),
     "restitution": (0.1, 0.8, "chosen: rock contacts in flight and laboratory"),
     "boulder_fraction": (0.0, 0.3, "chosen: share of a landing spot that is boulders larger than a foot"),

@@ -32,8 +32,12 @@ def plastic_stress(row, depth, nx, ny, nz, ux, uy, uz):
     Args:
         row: Soil row.
         depth: Below the free surface [m], positive.
-        nx, ny, nz: Outward unit normal, z up.
-        ux, uy, uz: Unit direction of motion.
+        nx: Outward unit normal, z up.
+        ny: As above.
+        nz: As above.
+        ux: Unit direction of motion.
+        uy: As above.
+        uz: As above.
 
     Returns:
         Stress (3 components) [Pa]; its product with u is never positive.

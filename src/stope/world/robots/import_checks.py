@@ -37,6 +37,8 @@ SIZE = (1e-3, 100.0)
 """Size of a whole robot [m]."""
 IMPOSSIBLE = 10.0
 """Radius of gyration over half diagonal that is refused; above 1 it is a warning (chosen: geoms leave parts out)."""
+ODD_SPAN = (0.11, 20.0)
+"""Span of a hinge's range [rad]: a turn in radians, read as degrees, is 0.11 rad (chosen)."""
 DEFAULT_DENSITY = 1000.0
 """Of MuJoCo, for geoms that say nothing [kg/m3]."""
 
@@ -275,6 +277,16 @@ def loose_joints(model: Any, file: str) -> list[str]:
         where = f"{file}: joint {model.joint(j).name!r}"
         if int(model.jnt_type[j]) in (kinds.mjJNT_HINGE, kinds.mjJNT_SLIDE) and not model.jnt_limited[j]:
             found.append(f"{where}: no range: it turns or slides without end. Add range, unless it is a wheel.")
+        span = float(np.ptp(model.jnt_range[j])) if model.jnt_limited[j] else ODD_SPAN[0]
+        if model.jnt_type[j] == kinds.mjJNT_HINGE and not ODD_SPAN[0] <= span <= ODD_SPAN[1]:
+            hint = (
+                'radians read as degrees? Write <compiler angle="radian"/>'
+                if span < 1.0
+                else "degrees read as radians?"
+            )
+            found.append(
+                f"{where}: its range spans {span:.4g} rad: expected {ODD_SPAN[0]:g} to {ODD_SPAN[1]:g}; {hint}."
+            )
         if model.jnt_type[j] == kinds.mjJNT_FREE:
             found.append(f"{where}: a second free joint: this body is loose from the base.")
         elif j not in driven and model.ntendon == 0:

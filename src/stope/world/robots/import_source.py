@@ -7,6 +7,8 @@ before MuJoCo sees it.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import numpy as np
 from stope.base.errors import FileError
 from stope.world.robots.import_checks import weighs
 
-__all__ = ["Source", "first_line", "make_free", "mesh_files", "read_source"]
+__all__ = ["Source", "careful", "make_free", "mesh_files", "read_source"]
 
 _MESH_KINDS = (".stl", ".obj", ".msh")
 _LINK_NAMES = ("name", "link")
@@ -54,14 +56,14 @@ def read_source(path: Path) -> Source:
     if root.tag not in ("mujoco", "robot"):
         raise FileError(f"{path.name}: root element <{root.tag}>: expected <mujoco> (MJCF) or <robot> (URDF).")
     changes: list[str] = []
-    warnings: list[str] = []
+    remarks: list[str] = []
     if root.tag == "robot":
-        _prepare_urdf(root, path, changes, warnings)
-    try:
-        spec = (mujoco.MjSpec.from_string(ET.tostring(root, encoding="unicode")) if root.tag == "robot"
-                else mujoco.MjSpec.from_file(str(path)))  # fmt: skip
-    except ValueError as error:
-        raise FileError(f"{path.name}: {first_line(error)}") from None
+        _prepare_urdf(root, path, changes, remarks)
+    text = ET.tostring(root, encoding="unicode")
+    spec = careful(
+        lambda: mujoco.MjSpec.from_string(text) if root.tag == "robot" else mujoco.MjSpec.from_file(str(path)),
+        path.name, remarks,
+    )  # fmt: skip
     if spec.plugins:
         raise FileError(f"{path.name}: plugin {spec.plugins[0].plugin_name!r}: expected none. Remove it.")
     if spec.flexes:
@@ -72,10 +74,27 @@ def read_source(path: Path) -> Source:
     spec.compiler.alignfree, spec.compiler.saveinertial = False, True
     _leave_out_scene(spec, path.name, changes)
     language = "URDF" if root.tag == "robot" else "MJCF"
-    return Source(path=path, language=language, spec=spec, changes=tuple(changes), warnings=tuple(warnings))
+    return Source(path=path, language=language, spec=spec, changes=tuple(changes), warnings=tuple(remarks))
 
 
-def first_line(error: Exception) -> str:
+def careful(action: Callable[[], Any], file: str, remarks: list[str]) -> Any:
+    """Let MuJoCo do something: its warnings are added to the remarks, its refusal is one line.
+
+    Raises:
+        FileError: what MuJoCo refuses.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            done = action()
+        except ValueError as error:
+            raise FileError(f"{file}: {_first_line(error)}") from None
+    found = (f"{file}: MuJoCo: {' '.join(str(x.message).split())}" for x in said)
+    remarks += [text for text in dict.fromkeys(found) if text not in remarks]
+    return done
+
+
+def _first_line(error: Exception) -> str:
     """What MuJoCo says of a fault, with the element it names, in one line."""
     lines = [x.strip() for x in str(error).splitlines() if x.strip()]
     text = lines[0].removeprefix("Error: ").removeprefix("XML Error: ")
@@ -148,7 +167,9 @@ def _leave_out_scene(spec: Any, file: str, changes: list[str]) -> None:
     for item in spec.equalities:
         ties = item.type in (mujoco.mjtEq.mjEQ_CONNECT, mujoco.mjtEq.mjEQ_WELD)
         if ties and item.objtype == mujoco.mjtObj.mjOBJ_BODY and {item.name1, item.name2} & {"", "world"}:
-            raise FileError(f"{file}: equality {item.name!r} ties the robot to the world: expected two links.")
+            raise FileError(
+                f"{file}: equality {item.name or '(unnamed)'!r} ties the robot to the world: expected two links."
+            )
 
 
 def make_free(source: Source) -> tuple[str, ...]:
@@ -184,15 +205,12 @@ def make_free(source: Source) -> tuple[str, ...]:
         base.add_freejoint(name="base_free" if "base" in taken else "base")
         changes.append(f"body {base.name!r} was fixed to the world: it has a free joint now.")
     if not _has_mass(base):
-        try:
-            count = spec.fuse_static()
-        except ValueError as error:
-            raise FileError(f"{file}: {first_line(error)}") from None
+        count = careful(spec.fuse_static, file, [])
         if count:
             changes.append(f"the first body has no mass: {count} links welded to others are now part of those.")
         if not _has_mass(spec.bodies[1]):
-            raise FileError(f"{file}: body {spec.bodies[1].name!r}, the first, has no mass: expected an inertial, geoms, "
-                            "or a link with mass welded to it.")  # fmt: skip
+            raise FileError(f"{file}: body {spec.bodies[1].name!r}, the first, has no mass: expected an inertial, "
+                            "geoms, or a link with mass welded to it.")  # fmt: skip
     return tuple(changes)
 
 
@@ -217,7 +235,7 @@ def mesh_files(source: Source) -> dict[str, Path]:
     return found
 
 
-def _prepare_urdf(root: ET.Element, path: Path, changes: list[str], warnings: list[str]) -> None:
+def _prepare_urdf(root: ET.Element, path: Path, changes: list[str], remarks: list[str]) -> None:
     """Change a URDF so that MuJoCo loses none of it: the root link's mass, meshes beside the file."""
     for link in root.findall("link"):
         _prepare_link(link, path)
@@ -231,7 +249,7 @@ def _prepare_urdf(root: ET.Element, path: Path, changes: list[str], warnings: li
         changes.append("visual shapes of the URDF are left out; collision shapes stay.")
     for joint in root.findall("joint"):
         if joint.find("mimic") is not None:
-            warnings.append(f"{path.name}: joint {joint.get('name')!r}: mimic is not read: it moves on its own.")
+            remarks.append(f"{path.name}: joint {joint.get('name')!r}: mimic is not read: it moves on its own.")
     extension = root.find("mujoco")
     extension = ET.SubElement(root, "mujoco") if extension is None else extension
     compiler = extension.find("compiler")

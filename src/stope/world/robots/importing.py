@@ -33,7 +33,7 @@ from stope.world.robots.import_checks import (
     links_of,
     loose_joints,
 )
-from stope.world.robots.import_source import Source, first_line, make_free, mesh_files, read_source
+from stope.world.robots.import_source import Source, careful, make_free, mesh_files, read_source
 from stope.world.robots.mjcf_cleaning import (
     UNNAMED,
     BaseFrame,
@@ -164,18 +164,15 @@ def _checked_name(name: str, *, is_given: bool) -> str:
 def _examine(source: Source) -> _Examined:
     """Make the robot free, compile it and run every check."""
     spec, file = source.spec, source.path.name
-    changes = [*source.changes, *make_free(source)]
     check_spec(spec, file)
-    mesh_files(source)
     _name_the_unnamed(spec)
-    try:
-        model = spec.compile()
-    except ValueError as error:
-        raise FileError(f"{file}: {first_line(error)}") from None
+    changes = [*source.changes, *make_free(source)]
+    mesh_files(source)
+    warnings = list(source.warnings)
+    model = careful(spec.compile, file, warnings)
     _check_finite(model, file)
     links = links_of(spec, model)
-    warnings = [*source.warnings, *check_links(links, model, file), *loose_joints(model, file)]
-    warnings += check_names(model, file)
+    warnings += [*check_links(links, model, file), *loose_joints(model, file), *check_names(model, file)]
     frame = base_frame(model)
     check_base(links[0].mass, frame, file)
     if frame.is_turned:
@@ -213,8 +210,8 @@ def _check_turn(source: Source, model: Any) -> None:
     file, base = source.path.name, model.body(1).name
     for item in source.spec.equalities:
         if item.objtype == mujoco.mjtObj.mjOBJ_BODY and base in (item.name1, item.name2):
-            raise FileError(f"{file}: equality {item.name!r} is given in the base's axes, in which its inertia is not "
-                            "diagonal: expected one between sites. Write it with site1 and site2.")  # fmt: skip
+            raise FileError(f"{file}: equality {item.name or '(unnamed)'!r} is given in the base's axes, in which its "
+                            "inertia is not diagonal: expected one between sites, site1 and site2.")  # fmt: skip
     of_joints = (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
     for a in range(model.nu):
         if int(model.actuator_trntype[a]) in of_joints and model.actuator_trnid[a, 0] == 0:
@@ -256,22 +253,19 @@ def _write_model(found: _Examined, folder: Path, name: str) -> float:
         (folder / f"{name}-meshes").mkdir(exist_ok=True)
         shutil.copyfile(path, folder / target)
         meshes[mesh] = target
-    root = clean_document(found.source.spec.to_xml(), found.model, frame=found.frame, meshes=meshes)
+    written = careful(found.source.spec.to_xml, file.name, [])
+    root = clean_document(written, found.model, frame=found.frame, meshes=meshes)
     for item in root.iter():
         if "{" in item.get("name", "") or "}" in item.get("name", ""):
             raise FileError(f"{file.name}: name {item.get('name')!r}: expected one without braces. Rename it.")
-    notes = "".join(f"  {line.replace('--', '- -')}\n" for line in found.changes)
+    title, *notes = (re.sub("-{2,}", "-", line) for line in (f"Imported from {file.name}.", *found.changes))
     ET.indent(root, " ")
-    text = (
-        f"<!-- Imported from {file.name.replace('--', '- -')}.\n{notes}-->\n{ET.tostring(root, encoding='unicode')}\n"
-    )
+    remark = "\n  ".join([title, *notes])
+    text = f"<!-- {remark}\n-->\n{ET.tostring(root, encoding='unicode')}\n"
     (folder / f"{name}.xml").write_text(text, encoding="utf-8")
     numbers = {"mass": found.model.body_mass[1], "com": found.frame.com, "inertia": found.frame.moments}
     made = read_articulation({"file": f"{name}.xml"}, numbers, folder=folder, where=name, sources={})
-    try:
-        cleaned = mujoco.MjSpec.from_string(made.mjcf).compile()
-    except ValueError as error:
-        raise FileError(f"{file.name}: the cleaned model does not compile: {first_line(error)}") from None
+    cleaned = careful(lambda: mujoco.MjSpec.from_string(made.mjcf).compile(), f"{file.name}, cleaned", [])
     deviation = compare(found.model, cleaned, quaternion=found.frame.quaternion)
     if not deviation <= EXACT:
         raise FileError(

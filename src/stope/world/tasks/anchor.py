@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.base.config import check_positive
+from stope.base.config import check_not_negative, check_positive
 from stope.base.errors import ConfigError
 from stope.base.rotation import from_rotation_vector
 from stope.world import ground as g
@@ -57,6 +57,8 @@ class AnchorTask(ContactTask):
     """Largest pull [N]; log-uniform."""
     descent: float = 0.10
     """Largest speed downward at the start [m/s]."""
+    num_rocks: int = 8
+    """Most rocks at the landing spot; how many there are follows the ground's share of boulders."""
     physics_step: float = 0.01
     """[s]"""
 
@@ -72,6 +74,7 @@ class AnchorTask(ContactTask):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        check_not_negative(self, "num_rocks")
         check_positive(self, "time_limit", "push_start", "push_low", "push_high", "descent", "physics_step")
         if not (self.push_start < self.time_limit and self.push_low <= self.push_high):
             raise ConfigError(
@@ -80,8 +83,8 @@ class AnchorTask(ContactTask):
             )
 
     def scene(self) -> SceneConfig:
-        """Soil, no memory."""
-        return SceneConfig(physics_step=self.physics_step, has_soil=True)
+        """Soil, and rocks by the ground's share of boulders."""
+        return SceneConfig(physics_step=self.physics_step, has_soil=True, num_rocks=self.num_rocks)
 
     def begin(self, batch: ContactBatch, worlds: NDArray[np.intp], rngs: list[np.random.Generator]) -> None:
         """1 to 3 m up, tilted up to 30 degrees, slow, descending."""
@@ -125,7 +128,7 @@ class AnchorTask(ContactTask):
         pose = batch.measured(rng)
         anchors = batch.ground.anchor_state
         height = pose.position_l[:, 2] - STANDING
-        late = batch.time >= self.push_start - 1e-9
+        late = (batch.time >= self.push_start - 1e-9).astype(np.float64)
         return np.concatenate([
             pose.up_b(), pose.to_b(pose.velocity_l) / 0.05, pose.rate_b / 0.05, np.tanh(3.0 * height)[:, None],
             (batch.time / self.time_limit)[:, None], late[:, None], self._feet(batch), anchors[:, :, g.PROGRESS],

@@ -65,8 +65,8 @@ class DigTask(ContactTask):
     action_names = ("arm_front", "arm_rear", "drum_front", "drum_rear")
     observation_names = (
         *(f"up_{k}_b [1]" for k in "xyz"), *(f"velocity_{k}_b [0.01 m/s]" for k in "xyz"), "front arm [m]",
-        "rear arm [m]", "front drum [rad/s]", "rear drum [rad/s]", "front drum's torque [N m]", "rear drum's torque [N m]",
-        "front arm's force [N]", "rear arm's force [N]",
+        "rear arm [m]", "front drum [rad/s]", "rear drum [rad/s]", "front drum's torque [N m]",
+        "rear drum's torque [N m]", "front arm's force [N]", "rear arm's force [N]",
         "front load [capacity]", "rear load [capacity]", *(f"anchor {k} load [strength]" for k in range(4)),
         "blow of a stone, front [N]", "blow of a stone, rear [N]", "time [limit]",
     )  # fmt: skip
@@ -101,7 +101,9 @@ class DigTask(ContactTask):
                 radius = rng.uniform(self.stone_low, self.stone_high)
                 ground.stones[i, s] = (side * 0.55 + rng.uniform(-0.10, 0.10), rng.uniform(-0.15, 0.15),
                                        -rng.uniform(0.05, 0.30), radius)  # fmt: skip
-        world.set_link("drum_front", mass=np.full(len(worlds), EMPTY_DRUM), moments=_moments(worlds, 0.0), worlds=worlds)
+        world.set_link(
+            "drum_front", mass=np.full(len(worlds), EMPTY_DRUM), moments=_moments(worlds, 0.0), worlds=worlds
+        )
         world.set_link("drum_rear", mass=np.full(len(worlds), EMPTY_DRUM), moments=_moments(worlds, 0.0), worlds=worlds)
 
     def command(self, batch: ContactBatch, action: Floats) -> Commands:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """haul: carry a container with an unknown load, its centre of mass off axis, to a dock.
 
-The flight, its observation, its reward and its success test are those of `dock`; what differs is the robot, whose load of
-up to twice its own mass hangs 25 cm off its centre, and the distance. Thrusters at the base then turn the robot as they
-push it.
+The flight, its observation, its reward and its success test are those of `dock`; what differs is the robot, whose
+load of up to twice its own mass hangs 25 cm off its centre, and the distance. Thrusters at the base then turn the
+robot as they push it.
 """
 
 from __future__ import annotations

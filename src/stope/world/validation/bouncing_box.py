@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.base.rotation import conjugate, from_matrix, multiply, normalise, random_quaternions, rotate
+from stope.base.rotation import conjugate, from_matrix, multiply, normalise, random_quaternions, rotate, to_matrix
 from stope.base.seeding import generator, stream_key
 from stope.world.validation import tumbling as t
 from stope.world.validation.conditions import RockMap, SoilGiven
@@ -92,7 +92,9 @@ def make_box(given: DropGiven) -> Box:
 
 def _release(given: DropGiven, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Velocity (3,) in east, north, up, attitude (4,) to those axes and rate (3,) in the body."""
-    velocity: Floats = np.array(given.velocity_l_mps) * (1.0 + given.speed_spread * rng.uniform(-1.0, 1.0))
+    velocity: Floats = np.array(given.velocity_l_mps, dtype=np.float64) * (
+        1.0 + given.speed_spread * rng.uniform(-1.0, 1.0)
+    )
     size = float(np.linalg.norm(velocity))
     cosine, angle = rng.uniform(math.cos(math.radians(given.cone_deg)), 1.0), 2.0 * math.pi * rng.uniform()
     if size > 0.0 and given.cone_deg > 0.0:
@@ -121,7 +123,7 @@ def one_way(
     velocity, q = axes @ velocity_l, multiply(from_matrix(axes), q_l)
     ground = np.array([
         rock.fraction, *rock.restitution, rock.friction, math.radians(rock.tilt_deg), rock.cell_m or max(given.size_m),
-        soil.internal_friction, given.rest_height_m, given.time_limit_s, given.max_impacts, max(8.0 * box.reach, 1.0),
+        soil.internal_friction, given.rest_height_m, given.time_limit_s, given.max_impacts, 2.0 * box.reach,
         float(given.structure is not None),
     ])  # fmt: skip
     log = np.zeros(t.NUM_LOG)
@@ -153,6 +155,20 @@ def one_way(
     return _way(log, reason=reason, places=(begin, position), apex=apex)
 
 
+def _lift(
+    mass: float, box: Box, position: Floats, velocity: Floats, rate: Floats, *, turn: Floats, down: float
+) -> None:
+    """Put a vehicle that has crossed into the plane of the next facet on it; its motion pays for the lift."""
+    low = float((position + box.corners @ turn.T)[:, 2].min())
+    if low >= -1e-9 * box.reach:
+        return
+    position[2] -= low
+    energy = 0.5 * float(velocity @ velocity) + 0.5 * float(box.inertia @ rate**2) / mass
+    share = math.sqrt(max(1.0 + max(down, 0.0) * low / energy, 0.0)) if energy > 0.0 else 0.0
+    velocity *= share
+    rate *= share
+
+
 def _touch(
     given: DropGiven, place: Place, box: Box, *, answer: Answer, ground: Floats, rate: Floats, log: Floats,
     state: tuple[Floats, Floats, Floats], leg: tuple[int, int],
@@ -163,6 +179,7 @@ def _touch(
     q_plane = from_matrix(plane)
     x, v = plane.T @ (position - origin), plane.T @ velocity
     local = np.ascontiguousarray(normalise(multiply(conjugate(q_plane), q)))
+    _lift(given.mass_kg, box, x, v, rate, turn=to_matrix(local), down=-float(plane[:, 2] @ gravity))
     before = float(log[t.TOUCHES])
     key = np.uint64(stream_key(given.seed, "ground", *leg))
     code = t.near_ground(given.mass_kg, box.inertia, box.corners, x, v, local, rate, plane.T @ gravity,

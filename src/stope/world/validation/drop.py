@@ -5,9 +5,10 @@ Result: shares `rest_share`, `escape_share`, `unfinished_share` (time or contact
 `min`, `max` and quantiles `q05`, `q25`, `q50`, `q75`, `q95` (null where no draw has it): `fall_time_s` (release to
 first touch), `impact_speed_mps`, `num_contacts` (touches parted by a flight), `rest_time_s` (from release),
 `bounce_time_s` (first touch to rest), `travel_m` (straight, first touch to rest), `travel_total_m` (release to the
-end), `rebound_speed_mps` (when the first touch ends), `restitution` (rebound over impact speed), `first_restitution` (of the first impact alone, across the ground), `first_flight_s` and
-`first_apex_m` (between first and second touch), `first_range_m`, `travel_hop_m` (straight, release to first touch);
-`escape_speed_mps`, `gravity_mps2` and `slope_deg` of the site, `shape`, `num_draws`.
+end), `rebound_speed_mps` (when the first touch ends), `restitution` (rebound over impact speed), `first_restitution`
+(of the first impact alone, across the ground), `first_flight_s` and `first_apex_m` (between first and second touch),
+`first_range_m`, `travel_hop_m` (straight, release to first touch); `escape_speed_mps`, `gravity_mps2` and `slope_deg`
+of the site, `shape`, `num_draws`.
 """
 
 from __future__ import annotations

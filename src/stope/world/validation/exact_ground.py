@@ -49,8 +49,12 @@ def collision() -> list[Check]:
         sizes = [
             sum(float(np.linalg.norm(getattr(b, what))) for b in before) for what in ("momentum", "angular_momentum")
         ]
-        worst = np.maximum(worst, [np.linalg.norm(p[1] - p[0]) / sizes[0], np.linalg.norm(h[1] - h[0]) / sizes[1],
-                                   energy[1] / energy[0] - 1.0])  # fmt: skip
+        found = (
+            np.linalg.norm(p[1] - p[0]) / sizes[0],
+            np.linalg.norm(h[1] - h[0]) / sizes[1],
+            energy[1] / energy[0] - 1.0,
+        )
+        worst = np.maximum(worst, np.array([float(x) for x in found]))
     names = (("change of momentum at most", 1e-12), ("change of angular momentum at most", 1e-8),
              ("gain of kinetic energy at most", 1e-12))  # fmt: skip
     return [Check(f"{name}, of 300 collisions", "1", exact=0.0, simulated=float(value), tolerance=tolerance)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a vehicle is dropped: a body with its shape, or level ground with a stated gravity; and its flights there.
 
-Flights that stay within some tenths of the radius are flown in a field that is linearised anew along the way, against the
-exact ground; longer ones by `stope.world.coasting`, whose steps cost more.
+Flights that stay within some tenths of the radius are flown in a field that is linearised anew along the way, against
+the exact ground; longer ones by `stope.world.coasting`, whose steps cost more.
 """
 
 from __future__ import annotations
@@ -268,7 +268,9 @@ class BodyPlace(_Short):
         k = int(hits[-1])
         left = float(arc.times[k + 1] - arc.times[k])
         begin, speed = arc.positions_a[k], arc.velocities_a[k]
-        found = self._short(begin.copy(), speed.copy(), clearance=clearance, time_limit=4.0 * left + 1e-9, guess=1.05 * left)  # fmt: skip
+        found = self._short(
+            begin.copy(), speed.copy(), clearance=clearance, time_limit=4.0 * left + 1e-9, guess=1.05 * left
+        )
         if found is None or found.reason != "contact":
             return Flight(duration=float(arc.times[k + 1]), position=arc.positions_a[k + 1],
                           velocity=arc.velocities_a[k + 1], apex=apex, reason="contact")  # fmt: skip

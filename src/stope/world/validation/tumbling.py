@@ -219,21 +219,30 @@ def _strike(mass, inertia, position, velocity, w, turn, at, pull, ground, key, t
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _note(log, position, before, across):
-    """Keep an impact in the log; `before` and `across` are the speed and its part into the ground before it."""
+def _note(log, position, before, across, climb):
+    """Keep an impact in the log: the speed before it, its part into the ground, and the part out of it afterwards."""
     log[IMPACTS] += 1.0
     if log[TOUCHING] > 0.0:
         return
     log[TOUCHING] = 1.0
     log[TOUCHES] += 1.0
     if log[TOUCHES] == 1.0:
-        log[FIRST_TIME], log[FIRST_SPEED], log[FIRST_ACROSS] = log[TIME], before, across
+        log[FIRST_TIME], log[FIRST_SPEED], log[FIRST_ACROSS], log[AFTER_ACROSS] = log[TIME], before, across, climb
     if log[TOUCHES] == 2.0:
         log[SECOND_TIME] = log[TIME]
     if log[TOUCHES] <= 2.0:
         where = FIRST_AT if log[TOUCHES] == 1.0 else SECOND_AT
         for k in range(3):
             log[where + k] = position[k]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _note_rise(log, speed, has_left):
+    """Keep in the log that a touch has ended."""
+    if log[TOUCHING] > 0.0 and has_left:
+        log[TOUCHING] = 0.0
+        if log[TOUCHES] == 1.0:
+            log[LEAVE_TIME], log[LEAVE_SPEED] = log[TIME], speed
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -299,17 +308,12 @@ def near_ground(mass, inertia, corners, position, velocity, q, w, gravity, spin,
             return ROAMS
         _matrix(q, turn)
         lowest, speed, across = _corners(corners, position, turn, at), _size(velocity), -velocity[2]
-        if log[TOUCHING] > 0.0 and lowest > GAP * reach:
-            log[TOUCHING] = 0.0
-            if log[TOUCHES] == 1.0:
-                log[LEAVE_TIME], log[LEAVE_SPEED] = log[TIME], speed
+        _note_rise(log, speed, lowest > GAP * reach)
         is_first = log[TOUCHING] == 0.0
         if lowest <= 0.0 and _strike(
             mass, inertia, position, velocity, w, turn, at, pull, ground, key, table, is_first
         ):
-            _note(log, position, speed, across)
-            if log[IMPACTS] == 1.0:
-                log[AFTER_ACROSS] = velocity[2]
+            _note(log, position, speed, across, velocity[2])
             if _rests(mass, inertia, velocity, w, at, lowest, reach, -gravity[2], ground):
                 return RESTS
         rate = _size(w)
