@@ -16,7 +16,7 @@ COMMANDS = (
     "mine", "train", "evaluate",
     "flight", "flight fit", "flight check", "flight show",
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
-    "world tasks", "world site", "world physics", "world practise",
+    "world tasks", "world site", "world physics", "world practise", "world validate",
     "fleet", "fleet scenarios", "fleet check",
 )  # fmt: skip
 

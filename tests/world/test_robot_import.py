@@ -33,6 +33,7 @@ ARM = """<mujoco model="arm"><compiler angle="degree"/><option gravity="0 0 -9.8
 <worldbody><geom name="floor" type="plane" size="1 1 1"/><light pos="0 0 3"/>
  <body name="torso" pos="0 0 1">
   <geom name="hull" type="box" size="0.2 0.15 0.1"/>
+  <site name="anchor1" pos="0.1 0.1 -0.1"/><site name="anchor2" pos="-0.1 0.1 -0.1"/>
   <frame pos="0.1 0.05 0.02" euler="0 0 45" childclass="j"><body name="arm">
    <joint name="shoulder" axis="0 1 0" range="-90 90"/><geom type="capsule" size="0.03" fromto="0 0 0 0.3 0.1 0"/>
    <body pos="0.3 0.1 0"><joint name="elbow" axis="1 1 0" range="-120 0"/><geom type="box" size="0.05 0.04 0.03"/>
@@ -128,7 +129,8 @@ def test_an_arm_keeps_its_links_joints_and_names(tmp_path: Path) -> None:
     assert report.deviation < 1e-12
     model, original = model_of(load_robot(answered(report))), freed(ARM)
     assert [model.body(k).name for k in range(1, 4)] == ["base", "arm", "link2"]
-    assert model.site("anchor0").id == 0
+    assert {model.site(k).name for k in range(model.nsite)} == {"anchor0", "anchor1", "anchor2"}
+    assert model.site("anchor0").bodyid == 3
     assert model.geom("soil_pad").bodyid == 3
     assert (model.nu, model.nexclude, model.nsensor, model.nkey) == (1, 1, 1, 0)
     np.testing.assert_array_equal(model.body_mass, original.body_mass)
@@ -278,10 +280,10 @@ def test_an_answered_robot_flies_and_digs_in_a_world(tmp_path: Path) -> None:
 def test_an_answered_robot_serves_a_task_with_contact(tmp_path: Path) -> None:
     path = answered(imported(tmp_path, ARM))
     batch = ContactBatch(AnchorTask(robot=path), num_worlds=2, seed=1)
-    batch.reset()
-    for _ in range(3):
-        batch.step(np.zeros((2, batch.task.action_size)))
-    assert np.isfinite(batch.world.state).all()
+    observation = batch.reset()
+    for _ in range(10):
+        observation = batch.step(np.zeros_like(batch.action))[0]
+    assert np.isfinite(observation).all()
 
 
 def test_meshes_are_copied_and_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

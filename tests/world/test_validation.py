@@ -133,7 +133,7 @@ def test_thrust_holds_a_probe_down_and_lifts_it_again() -> None:
     assert found["speed_at_reversal_mps"] == 0.0
     late = PENETRATE.run(replace(probe, report_times_s=(2060.0,)), silent)
     assert late["at"]["speed_mps"][0] < 0.0
-    still = PENETRATE.run(replace(probe, thrust_after_n=1.0, report_times_s=(2060.0,)), silent)
+    still = PENETRATE.run(replace(probe, thrust_after_n=0.1, report_times_s=(2060.0,)), silent)
     assert still["at"]["depth_m"][0] == pytest.approx(found["max_depth_m"], rel=1e-9)
 
 

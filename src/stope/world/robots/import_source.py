@@ -58,7 +58,7 @@ def read_source(path: Path) -> Source:
     changes: list[str] = []
     remarks: list[str] = []
     if root.tag == "robot":
-        _prepare_urdf(root, path, changes, remarks)
+        _prepare_urdf(root, path, changes=changes, remarks=remarks)
     text = ET.tostring(root, encoding="unicode")
     spec = careful(
         lambda: mujoco.MjSpec.from_string(text) if root.tag == "robot" else mujoco.MjSpec.from_file(str(path)),
@@ -235,7 +235,7 @@ def mesh_files(source: Source) -> dict[str, Path]:
     return found
 
 
-def _prepare_urdf(root: ET.Element, path: Path, changes: list[str], remarks: list[str]) -> None:
+def _prepare_urdf(root: ET.Element, path: Path, *, changes: list[str], remarks: list[str]) -> None:
     """Change a URDF so that MuJoCo loses none of it: the root link's mass, meshes beside the file."""
     for link in root.findall("link"):
         _prepare_link(link, path)

@@ -292,14 +292,14 @@ def compare(original: Any, cleaned: Any, *, quaternion: Floats, seed: int = 0) -
         return float("inf")
     for _ in range(3):
         a, b = mujoco.MjData(original), mujoco.MjData(cleaned)
-        rows = _draw(original, cleaned, a, b, quaternion=quaternion, rng=rng)
+        rows = _draw((original, cleaned), (a, b), quaternion=quaternion, rng=rng)
         for model, data in ((original, a), (cleaned, b)):
             mujoco.mj_forward(model, data)
         turn = np.eye(original.nv)
         turn[3:6, 3:6] = rotation(quaternion)
         full_a, full_b = mass_matrix(original, a), mass_matrix(cleaned, b)[np.ix_(rows, rows)]
         worst = max(worst, _off(turn.T @ full_a @ turn, full_b))
-        worst = max(worst, _places(original, cleaned, a, b))
+        worst = max(worst, _places((original, cleaned), (a, b)))
     return worst
 
 
@@ -314,9 +314,10 @@ def _off(a: Floats, b: Floats) -> float:
     return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-12))
 
 
-def _draw(original: Any, cleaned: Any, a: Any, b: Any, *, quaternion: Floats, rng: np.random.Generator) -> list[int]:
+def _draw(models: tuple[Any, Any], data: tuple[Any, Any], *, quaternion: Floats, rng: np.random.Generator) -> list[int]:
     """Put both models into one random configuration; returns the cleaned model's column of each of the original's."""
     columns: list[int] = []
+    (original, cleaned), (a, b) = models, data
     for j in range(original.njnt):
         k = 0 if j == 0 else int(cleaned.joint(original.joint(j).name).id)
         p, q = int(original.jnt_qposadr[j]), int(cleaned.jnt_qposadr[k])
@@ -334,8 +335,9 @@ def _draw(original: Any, cleaned: Any, a: Any, b: Any, *, quaternion: Floats, rn
     return columns
 
 
-def _places(original: Any, cleaned: Any, a: Any, b: Any) -> float:
+def _places(models: tuple[Any, Any], data: tuple[Any, Any]) -> float:
     """Greatest distance between the links' centres of mass, and the geoms, of two models [of the robot's size]."""
+    (original, cleaned), (a, b) = models, data
     worst, centre = 0.0, a.xpos[1]
     size = max(float(np.abs(a.xipos[1:] - centre).max()), float(np.abs(a.geom_xpos - centre).max(initial=0.0)), 1e-3)
     links = [1] + [int(cleaned.body(original.body(k).name).id) for k in range(2, original.nbody)]

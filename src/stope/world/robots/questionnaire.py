@@ -18,6 +18,9 @@ __all__ = ["questionnaire"]
 BY_DEFINITION = {"inertia_spread": 0.0, "inertia_skew": 0.0, "gain": 1.0, "residual": 0.0}
 """Centres of the prior that the file's own numbers are measured from."""
 
+OPEN = (UNANSWERED, UNANSWERED)
+"""Value and source of a number that is asked."""
+
 
 class _Lines:
     """Lines of the TOML, and which keys wait for an answer."""
@@ -26,18 +29,19 @@ class _Lines:
         self.text: list[str] = []
         self.missing: list[str] = []
 
-    def row(self, key: str, unit: str, value: Any, source: str) -> None:
-        """A number of a section: "section.key", its unit, and its value, or "?" to ask."""
+    def row(self, key: str, unit: str, known: tuple[Any, str] = OPEN) -> None:
+        """A number of a section: "section.key", its unit, and its value and source; to be asked without them."""
+        value, source = known
         name = key.rsplit(".", maxsplit=1)[-1]
         shown = json.dumps(value)
         asked = value == UNANSWERED
         line = f"{name} = {{ value = {shown}, unit = {json.dumps(unit)}, source = {json.dumps(source)} }}"
         self._add(line, key, is_asked=asked)
 
-    def prior(self, name: str, unit: str, centre: Any, source: str) -> None:
+    def prior(self, name: str, unit: str, centre: Any) -> None:
         """A row of the prior; its spread is always asked."""
         line = (f'{name} = {{ centre = {json.dumps(centre)}, spread = "?", unit = {json.dumps(unit)}, '
-                f"source = {json.dumps(source)} }}")  # fmt: skip
+                'source = "?" }')  # fmt: skip
         self._add(line, f"prior.{name}", is_asked=True)
 
     def _add(self, line: str, key: str, *, is_asked: bool) -> None:
@@ -79,13 +83,13 @@ def questionnaire(name: str, model: Any, *, frame: BaseFrame, file: str, side: f
     for section, units in ROBOT_UNITS.items():
         lines.text += ["", f"[{section}]"]
         for key, unit in units.items():
-            lines.row(f"{section}.{key}", unit, *known.get(f"{section}.{key}", (UNANSWERED, UNANSWERED)))
+            lines.row(f"{section}.{key}", unit, known.get(f"{section}.{key}", OPEN))
     _model(lines, name, model)
     lines.text += ["", "# Centre and spread in the parameter's own transform: `stope world physics`.", "[prior]"]
     centres = BY_DEFINITION | {"mass": float(model.body_mass[1])}
     centres |= {f"com_{axis}": float(x) for axis, x in zip("xyz", frame.com, strict=True)}
     for key, unit in PRIOR_UNITS.items():
-        lines.prior(key, unit, centres.get(key, UNANSWERED), UNANSWERED)
+        lines.prior(key, unit, centres.get(key, UNANSWERED))
     return "\n".join(lines.text) + "\n", tuple(lines.missing)
 
 
@@ -97,12 +101,12 @@ def _model(lines: _Lines, name: str, model: Any) -> None:
         f"file = {json.dumps(f'{name}.xml')}",
     ]  # fmt: skip
     if any(x.startswith(("soil", "drum")) for x in geoms):
-        lines.row("model.element_size", "m", UNANSWERED, UNANSWERED)
+        lines.row("model.element_size", "m")
     if any(model.site(k).name.startswith("anchor") for k in range(model.nsite)):
         lines.text += ["", "[model.anchors]"]
         for key, unit in ANCHOR_UNITS.items():
-            lines.row(f"model.anchors.{key}", unit, UNANSWERED, UNANSWERED)
+            lines.row(f"model.anchors.{key}", unit)
     if any(x.startswith("drum") for x in geoms):
         lines.text += ["", "[model.drums]"]
         for key, unit in DRUM_UNITS.items():
-            lines.row(f"model.drums.{key}", unit, UNANSWERED, UNANSWERED)
+            lines.row(f"model.drums.{key}", unit)

@@ -174,8 +174,11 @@ class HopTask(ContactTask):
         gain = np.where(showed, np.clip(covered / np.maximum(strength, 0.02) ** 2, *GAINS), GAIN)
         out = np.zeros((len(observation), 2))
         out[:, 1] = np.sqrt(np.minimum(distance, HOP) / gain)
-        # Who still rolls waits. From the rim a hop goes where the hull falls: a weak one, to lie on a face again.
-        out[np.abs(observation[:, 5]) < FLAT, 1] = 0.15
+        # Who still rolls waits. From the rim a hop goes where the hull falls:
+        # a weak one, to lie on a face again, and harder each time.
+        again = (strength > 0.02) & (np.abs(observation[:, 10]) < FLAT)
+        over = np.where(again, np.minimum(2.0 * strength, 0.6), 0.15)
+        out[:, 1] = np.where(np.abs(observation[:, 5]) < FLAT, over, out[:, 1])
         out[observation[:, 13] < 0.5, 1] = 0.0
         return np.clip(out, -1.0, 1.0)
 

@@ -92,20 +92,20 @@ def make_box(given: DropGiven) -> Box:
 
 def _release(given: DropGiven, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Velocity (3,) in east, north, up, attitude (4,) to those axes and rate (3,) in the body."""
-    velocity: Floats = np.array(given.velocity_l_mps, dtype=np.float64) * (
-        1.0 + given.speed_spread * rng.uniform(-1.0, 1.0)
-    )
+    scale = float(1.0 + given.speed_spread * rng.uniform(-1.0, 1.0))
+    velocity: Floats = scale * np.array(given.velocity_l_mps, dtype=np.float64)
     size = float(np.linalg.norm(velocity))
     cosine, angle = rng.uniform(math.cos(math.radians(given.cone_deg)), 1.0), 2.0 * math.pi * rng.uniform()
     if size > 0.0 and given.cone_deg > 0.0:
         way = velocity / size
-        side = np.cross(way, np.eye(3)[int(np.abs(way).argmin())])
+        side = np.asarray(np.cross(way, np.eye(3)[int(np.abs(way).argmin())]), dtype=np.float64)
         side = side / np.linalg.norm(side)
-        around = math.cos(angle) * side + math.sin(angle) * np.cross(way, side)
+        other = np.asarray(np.cross(way, side), dtype=np.float64)
+        around = math.cos(angle) * side + math.sin(angle) * other
         velocity = size * (cosine * way + math.sqrt(max(1.0 - cosine * cosine, 0.0)) * around)
     if given.push_friction >= 0.0:
         along, most = float(np.hypot(velocity[0], velocity[1])), given.push_friction * max(float(velocity[2]), 0.0)
-        velocity[:2] *= min(1.0, most / along) if along > 0.0 else 1.0
+        velocity[:2] *= float(min(1.0, most / along)) if along > 0.0 else 1.0
     q, axis = random_quaternions(rng, 1)[0], rng.standard_normal(3)
     if given.attitude == "level":
         q, axis = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
