@@ -207,6 +207,14 @@ def _shown(robot: Robot, key: str) -> str:
     limits = {"force_limit_b": robot.limit_b[:3], "torque_limit_b": robot.limit_b[3:],
               "force_quantum": robot.quantum_b[0], "torque_quantum": robot.quantum_b[3],
               "mount_b": robot.payload_mount_b, "radius": robot.payload_radius}  # fmt: skip
+    if robot.articulation is not None and section in ("model", "anchors", "drums"):
+        own = robot.articulation
+        tables = {
+            "model": {**own.numbers, "element_size": own.element_size},
+            "anchors": own.anchors,
+            "drums": own.drums,
+        }
+        return number(tables[section][name])
     holder = robot.sensors if section == "sensors" else robot
     value: Any = limits[name] if name in limits else getattr(holder, name, None) if section != "prior" else None
     return number(value.tolist() if hasattr(value, "tolist") else value)

@@ -40,6 +40,8 @@ class Articulation:
     """Numbers shared by the drums, `DRUM_UNITS`; empty for none."""
     element_size: float = 0.03
     """Largest width of a soil element [m]."""
+    numbers: dict[str, float] = field(default_factory=dict)
+    """The numbers that were filled in, by name."""
 
 
 def read_articulation(
@@ -81,10 +83,16 @@ def read_articulation(
     anchors = _group(table.get("anchors"), ANCHOR_UNITS, f"{where}.anchors", sources)
     drums = _group(table.get("drums"), DRUM_UNITS, f"{where}.drums", sources)
     size = _number(table["element_size"], "m", f"{where}.element_size") if "element_size" in table else 0.03
+    if "element_size" in table:
+        sources["model.element_size"] = table["element_size"]["source"]
     if not size > 0.0:
         raise ConfigError(f"{where}.element_size = {size} m: expected more than 0.")
     return Articulation(
-        mjcf=_NAME.sub(lambda m: given[m.group(1)], text), anchors=anchors, drums=drums, element_size=size
+        mjcf=_NAME.sub(lambda m: given[m.group(1)], text),
+        anchors=anchors,
+        drums=drums,
+        element_size=size,
+        numbers=numbers,
     )
 
 

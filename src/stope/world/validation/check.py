@@ -27,3 +27,8 @@ class Check:
     def band(self) -> tuple[float, float]:
         """Lowest and highest value that passes."""
         return self.exact - self.tolerance, self.exact + self.tolerance
+
+    @property
+    def passed(self) -> bool:
+        """Whether the simulated value lies in the band."""
+        return bool(abs(self.simulated - self.exact) <= self.tolerance)

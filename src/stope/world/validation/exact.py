@@ -59,15 +59,15 @@ def run_exact(*, progress: Progress = silent) -> list[dict[str, Any]]:
                 "kind": "exact",
                 "quantity": c.quantity,
                 "unit": c.unit,
-                "measured": c.exact,
-                "simulated": c.simulated,
-                "band": list(c.band),
-                "passed": c.band[0] <= c.simulated <= c.band[1],
+                "measured": float(c.exact),
+                "simulated": float(c.simulated),
+                "band": [float(x) for x in c.band],
+                "passed": c.passed,
                 "source": source,
             }
             for c in checks
         ]
         done.append({"name": name, "kind": "exact", "title": title, "rows": rows,
-                     "result": {c.quantity: c.simulated for c in checks}})  # fmt: skip
+                     "result": {c.quantity: float(c.simulated) for c in checks}})  # fmt: skip
         progress("exact cases", (k + 1) / len(EXACT_CASES))
     return done
