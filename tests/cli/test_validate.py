@@ -57,13 +57,12 @@ def test_a_kind_of_the_packages_cases_passes_for_people_and_programs(stope: Stop
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_all_cases_together_pass_as_json(stope: Stope) -> None:
-    answer = stope("world", "validate", "--json")
+def test_the_exact_cases_pass_as_json(stope: Stope) -> None:
+    answer = stope("world", "validate", "--kind", "exact", "--json")
     assert answer.code == 0, answer.err
     found = json.loads(answer.out)
-    assert {row["kind"] for row in found["cases"]} == {"exact", "body", "cut", "drop", "penetrate", "spin"}
+    assert len(found["results"]) == 16
     assert all(row["passed"] is True for row in found["cases"])
-    assert [r["name"] for r in found["results"]].count("tagsam") == 1
 
 
 def test_a_case_of_ones_own_is_reported_and_judged(stope: Stope, tmp_path: Path) -> None:

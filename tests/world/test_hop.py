@@ -65,14 +65,14 @@ def _coasted(batch: HopBatch, start: np.ndarray, time: float) -> np.ndarray:
 
 
 def test_flight_is_that_of_coasting() -> None:
-    """To 1 mm after 15 minutes and some 15 m in a grid that is fine enough; to 0.1 m in the wide grid of the task."""
+    """To 1 mm after 15 minutes and some 15 m in a grid that is fine enough; to 2 cm in the wide grid of the task."""
     batch, start, end, time = _flight(HopTask(), half_width=30.0, nodes=31)
     fine = _coasted(batch, start, time)
     assert np.linalg.norm(end[:2] - start[:2]) > 10.0
     assert np.linalg.norm(end[:3] - fine) < 1e-3
     task = HopTask()
     _, _, wide, _ = _flight(task, half_width=task.grid_half_width, nodes=task.grid_nodes)
-    assert np.linalg.norm(wide[:3] - fine) < 0.1
+    assert np.linalg.norm(wide[:3] - fine) < 0.02
 
 
 @pytest.mark.parametrize("robot", ["hopper", "hopper-wheels"])
@@ -130,6 +130,18 @@ def test_script_succeeds_in_half_of_its_episodes() -> None:
         reached |= ended & batch.last_success & ~over
         over |= ended | truncated
     assert reached.sum() >= 12
+
+
+def test_a_snapshot_brings_the_same_hop_back() -> None:
+    batch = HopBatch(HopTask(), num_worlds=2, seed=3)
+    batch.reset()
+    kept, action = batch.snapshot(), np.array([[0.1, 0.3], [-0.2, 0.4]])
+    first = batch.step(action, autoreset=False)
+    clock = batch.clock.copy()
+    batch.restore(kept)
+    for one, other in zip(first, batch.step(action, autoreset=False), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(clock, batch.clock)
 
 
 def test_a_robot_on_its_rim_turns_over() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from stope.world.structure import Structure, resistance, sink, touch_down
 from stope.world.validation.case import case_paths, read_case
 from stope.world.validation.conditions import RockMap, SoilGiven
 from stope.world.validation.drop import DROP, DropGiven
-from stope.world.validation.exact import EXACT_CASES
 from stope.world.validation.orbit import ORBIT, OrbitGiven
 from stope.world.validation.penetrate import PENETRATE, PenetrateGiven
 from stope.world.validation.run import KINDS, run_case
@@ -39,7 +39,7 @@ def dropped(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("path", case_paths(), ids=lambda p: p.stem)
 def test_every_shipped_case_lies_in_its_bands_and_every_control_does_not(path: Path) -> None:
     made = run_case(read_case(path, KINDS))
-    assert made["rows"]
+    json.dumps(made, allow_nan=False)
     out = [row["quantity"] for row in made["rows"] if not row["passed"]]
     assert bool(out) == made["name"].startswith("control-"), made["rows"]
     assert made["name"] == path.stem
@@ -51,12 +51,6 @@ def test_every_expectation_says_where_it_is_from(path: Path) -> None:
     assert case.source
     assert all(e.source or case.source for e in case.expect)
     assert case.expect
-
-
-@pytest.mark.parametrize("case", EXACT_CASES, ids=lambda c: c[0])
-def test_every_exact_case_is_met(case: Any) -> None:
-    for check in case[2]():
-        assert check.passed is True, check
 
 
 # Sinking and legs.

@@ -270,16 +270,23 @@ class World:
         assert self.ground is not None, "a scene with rocks has ground"
         num = self.scene.num_rocks
         there = given[..., 3:] > 0.0
+        size = np.zeros((len(worlds), num, 3))
+        size[..., 0] = np.maximum(given[..., 3], 1e-3)
+        places = {"geom_pos": np.where(there, given[..., :3], np.array(NOWHERE)), "geom_size": size}
+        self._mujoco.set_geoms("rock", places, worlds)
+        self.set_surface("rock", num, friction=friction, restitution=restitution, worlds=worlds)
+        self.ground.rocks[worlds] = given
+
+    def set_surface(
+        self, prefix: str, num: int, *, friction: ArrayLike, restitution: ArrayLike, worlds: NDArray[np.intp]
+    ) -> None:
+        """Give the geoms `prefix0`, `prefix1`, ... of the listed worlds a friction and a restitution, (n,) each."""
+        assert self._mujoco is not None, "only scenes that MuJoCo steps have surfaces"
         law = rock_law(np.asarray(restitution, dtype=np.float64), physics_step=self.scene.physics_step)
         rub = np.zeros((len(worlds), num, 3))
         rub[..., 0], rub[..., 1], rub[..., 2] = np.asarray(friction, dtype=np.float64)[:, None], 0.005, 0.0001
-        size = np.zeros((len(worlds), num, 3))
-        size[..., 0] = np.maximum(given[..., 3], 1e-3)
-        self._mujoco.set_geoms("rock", {
-            "geom_pos": np.where(there, given[..., :3], np.array(NOWHERE)), "geom_size": size, "geom_friction": rub,
-            "geom_solref": np.repeat(law[:, None, :], num, axis=1),
-        }, worlds)  # fmt: skip
-        self.ground.rocks[worlds] = given
+        values = {"geom_friction": rub, "geom_solref": np.repeat(law[:, None, :], num, axis=1)}
+        self._mujoco.set_geoms(prefix, values, worlds)
 
     def set_link(self, link: str, *, mass: ArrayLike, moments: ArrayLike, worlds: NDArray[np.intp]) -> None:
         """Give a link of the listed worlds another mass [kg] (n,) and principal moments [kg m2] (n, 3)."""

@@ -54,8 +54,8 @@ REST_TIME = 10.0
 MOST_CONTACT = 600.0
 """Longest time near the ground in one step [s]; chosen: who still rolls then acts, or waits, while it rolls."""
 MARGIN = 0.002
-"""Distance to the ground under which a robot counts as touching it [m]; chosen: a thousand times what it falls from
-rest in a control period."""
+"""Distance to the ground under which a robot counts as touching it [m]; chosen: hundreds of times what it falls
+from rest in a control period."""
 BRAKE_TIME = 5.0
 """In which the wheels stop a free hull near the ground [s]; chosen: long beside a push-off, short beside a roll."""
 HOLD = 0.3

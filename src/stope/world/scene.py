@@ -130,7 +130,7 @@ def _compile_links(robot: Robot, config: SceneConfig) -> mujoco.MjModel:
         target = world.add_body(name="target", pos=[0.0, 0.0, 0.0])
         target.add_freejoint(name="target")
         r = config.target_size
-        target.add_geom(name="target", type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, size=[r, 0.85 * r, 0.7 * r],
+        target.add_geom(name="target0", priority=1, type=mujoco.mjtGeom.mjGEOM_ELLIPSOID, size=[r, 0.85 * r, 0.7 * r],
                         density=2000.0, condim=4, **rock)  # fmt: skip
     for geom in spec.geoms:
         if geom.name.startswith(("soil", "drum")):

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from stope.base.config import check_positive
 from stope.base.rotation import normalise, rotate
+from stope.world.physics import GROUND_PARAMETERS
 from stope.world.scene import SceneConfig
 from stope.world.tasks.contact_task import Commands, ContactTask
+
+FRICTION, RESTITUTION = ([p.name for p in GROUND_PARAMETERS].index(name) for name in ("tool_friction", "restitution"))
 
 if TYPE_CHECKING:
     from stope.world.contact_env import ContactBatch
@@ -98,6 +101,8 @@ class CaptureTask(ContactTask):
             # Moments of an ellipsoid whose mass is not spread evenly: each second moment off by up to 15 %.
             second = mass[j] / 5.0 * axes**2 * rng.uniform(0.85, 1.15, 3)
             moments[j] = second.sum() - second
+        ground = batch.theta_ground[worlds]
+        world.set_surface("target", 1, friction=ground[:, FRICTION], restitution=ground[:, RESTITUTION], worlds=worlds)
         world.set_link("target", mass=mass, moments=moments, worlds=worlds)
         world.push_state(worlds)
 
