@@ -22,17 +22,20 @@ from stope.world.regolith import drum as d
 from stope.world.regolith.contact import NUM_HELD, element_force
 from stope.world.regolith.soil import NUM_SOIL
 
-__all__ = ["AnchorTable", "DrumTable", "ElementTable", "Ground"]
+__all__ = ["Ground"]
 
 Floats = NDArray[np.float64]
 
-# --- element table: one row per piece of a tool's surface ------------------------------------------------------------
+# Element table, one row per piece of a tool's surface: body; position and normal in its frame [m]; area [m2]; share of
+# the mass it moves [kg]; half its width [m].
 BODY, POSITION, NORMAL, AREA, MASS, HALF = 0, 1, 4, 7, 8, 9
 NUM_ELEMENT = 10
-# --- anchor table ----------------------------------------------------------------------------------------------------
-TIP, AXIS, STIFFNESS, DAMPING, DRILL_TIME, DRILL_PUSH, LENGTH, REACH = 1, 4, 7, 8, 9, 10, 11, 12
-NUM_ANCHOR = 13
-# --- anchor state ----------------------------------------------------------------------------------------------------
+# Anchor table: body; tip and axis in its frame [m]; bounds of stiffness [N/m] and damping [N s/m]; drilling time [s]
+# and push [N]; depth of the helix [m].
+TIP, AXIS, STIFFNESS, DAMPING, DRILL_TIME, DRILL_PUSH, LENGTH = 1, 4, 7, 8, 9, 10, 11
+NUM_ANCHOR = 12
+# Anchor state: share of the depth drilled; whether it holds; where in the ground [m, l]; pull-out force at full depth
+# and load now [N]; times torn out; slip since it bit [m].
 PROGRESS, HOLDS, POINT, STRENGTH, LOAD, BROKEN, SLIP = 0, 1, 2, 5, 6, 7, 8
 NUM_ANCHOR_STATE = 9
 GIVE = 0.002
@@ -44,7 +47,7 @@ SETTLE = 0.1
 MAX_DRILL_SPEED = 0.02
 """An anchor does not bite while its tip moves faster than this [m/s]; chosen."""
 
-# --- what the callback is handed: counts, then addresses -------------------------------------------------------------
+# What the callback is handed: counts and addresses.
 (NUM_ELEMENTS, NUM_ANCHORS, NUM_DRUMS, NUM_STONES, NUM_CTRL, ELEMENTS, HELD, SOIL, ANCHORS, ANCHOR_STATE,
  ANCHOR_COMMAND, BED, BED_SHAPE, DRUMS, DRUM_STATE, STONES, CTRL, PUSH, WRENCH, CONTACT, NUM_ROCKS,
  ROCKS) = range(22)  # fmt: skip
@@ -52,27 +55,6 @@ NUM_TABLE = 22
 
 kernel = nb.njit(error_model="numpy")
 inline = nb.njit(inline="never", error_model="numpy")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class ElementTable:
-    """Surface elements of all tools of a model: rows of body, position and normal in its frame, area, share of mass."""
-
-    rows: Floats
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class AnchorTable:
-    """Anchors of a model: rows of body, tip and axis in its frame, stiffness, damping, drilling time and push."""
-
-    rows: Floats
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class DrumTable:
-    """Drums of a model; see `regolith.drum`."""
-
-    rows: Floats
 
 
 @inline
@@ -83,7 +65,7 @@ def _floats(table, at, offset, n):
 
 @inline
 def _point(xpos, xmat, body, x, y, z, out):
-    """World position (3,) of a point of a body frame, and the same for a vector if `out` is of length 6."""
+    """World position (3,) of a point of a body frame."""
     o, m = 3 * body, 9 * body
     for k in range(3):
         out[k] = xpos[o + k] + xmat[m + 3 * k] * x + xmat[m + 3 * k + 1] * y + xmat[m + 3 * k + 2] * z
@@ -209,7 +191,7 @@ def _hold_anchors(table, sim, dt, xpos, xmat, xipos, cvel, com, root, out, small
         _speed(cvel, com, root[body], body, tip, speed)
         state[LOAD] = 0.0
         rate = math.sqrt(speed[0] ** 2 + speed[1] ** 2 + speed[2] ** 2)
-        near = tip[2] < rows[at + REACH] and not _is_on_rock(rocks, tip)
+        near = tip[2] < 0.0 and not _is_on_rock(rocks, tip)
         if state[HOLDS] > 0.0:
             most = state[STRENGTH] * min(1.0, state[PROGRESS])
             stiffness = min(rows[at + STIFFNESS], most / GIVE)
