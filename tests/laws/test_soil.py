@@ -160,6 +160,24 @@ def test_a_loaded_foot_at_rest_stays_at_rest() -> None:
     assert (world.ground.contact[:, 2] > 0.02).all()
 
 
+@pytest.mark.parametrize("step", [0.01, 0.002])
+def test_ground_hardly_throws_a_body_back_however_firm_it_is(step: float) -> None:
+    robot = load_robot("hopper")
+    site = make_site("ryugu", latitude_deg=30.0, height=0.0)
+    scene = SceneConfig(has_soil=True, physics_step=step)
+    world = World(robot, site, default_theta(robot, 3, latency=0.0), seed=1, scene=scene)
+    world.state[:, 2], world.state[:, 9] = 0.037, -0.05
+    world.restart(np.arange(3))
+    assert world.ground is not None
+    set_soils(world.ground, robot, tuple(Soil(cohesion=c) for c in (1.0, 10.0, 100.0)), gravity=1.3e-4)
+    fastest = np.zeros(3)
+    for _ in range(20):
+        world.step(np.zeros((3, 6)))
+        fastest = np.maximum(fastest, world.velocity_l[:, 2])
+    # A tenth of the elastic energy comes back from each element; the step leaves a little more or less.
+    assert ((fastest / 0.05) ** 2 < 0.12).all()
+
+
 def test_ground_gives_the_same_bits_on_one_and_on_two_threads_and_after_a_restore() -> None:
     ends, idle = [], np.full((2, 6), 0.1)
     for threads in (1, 2):

@@ -17,7 +17,6 @@ from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.learn.baselines.velocity_pd import VelocityPd
 from stope.world.body import load_body
-from stope.world.contact_env import ContactBatch
 from stope.world.env import DockBatch
 from stope.world.robots import load_robot
 from stope.world.site import make_site
@@ -88,7 +87,7 @@ Ends = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 def _touched(
     work: ContactTask, pilot: str, *, num: int, seed: int, num_threads: int, show: Callable[[float], None]
 ) -> Ends:
-    batch = ContactBatch(work, num_worlds=num, seed=seed, num_threads=num_threads)
+    batch = work.batch(num_worlds=num, seed=seed, num_threads=num_threads)
     observation = batch.reset()
     success, failed, over = (np.zeros(num, dtype=np.bool_) for _ in range(3))
     for step in range(batch.max_episode_steps):
@@ -97,7 +96,7 @@ def _touched(
         observation, _, terminated, truncated = batch.step(action, autoreset=False)
         # A success counts when it was reached before the episode ended for good.
         success |= batch.last_success & ~over
-        failed |= terminated & ~over
+        failed |= terminated & ~batch.last_success & ~over
         over |= terminated | truncated
         show(1.0 if over.all() else (step + 1) / batch.max_episode_steps)
         if over.all():

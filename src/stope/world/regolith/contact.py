@@ -7,7 +7,7 @@ on how fast, so a constant load moves nothing. Beyond yield e slides and the for
 rules below never let the stored energy K e^2 / 2 grow by more than the work done on the soil:
 
 - where soil gets stiffer (deeper), e shrinks so that the force stays; where it gets softer, e stays;
-- yield shortens e along itself;
+- yield shortens e along itself, and unloading shortens it faster than the element moves back;
 - the part of the flowing stress across the motion acts only as far as the element slides, and not where it would drive.
 
 Differs from the LuGre friction model (Canudas de Wit et al. 1995), whose bristles creep under vibration, in having a
@@ -69,6 +69,11 @@ def element_force(row, depth, nx, ny, nz, vx, vy, vz, area, dt, step, mass, held
         if before > 0.0:
             keep = before / stiffness if stiffness > before else 1.0
             ox, oy, oz = keep * held[at], keep * held[at + 1], keep * held[at + 2]
+            back = -(ox * vx + oy * vy + oz * vz)
+            if back > 0.0:
+                # Unloading is stiffer than loading, so that little of the energy comes back.
+                lost = min(1.0, row[s.HYSTERESIS] * dt * back / (ox * ox + oy * oy + oz * oz))
+                ox, oy, oz = ox - lost * ox, oy - lost * oy, oz - lost * oz
         ex, ey, ez = ox + vx * dt, oy + vy * dt, oz + vz * dt
         size = math.sqrt(ex * ex + ey * ey + ez * ez)
         if size > 0.0:

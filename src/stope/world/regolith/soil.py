@@ -24,7 +24,8 @@ REAR_GRADIENT = 4  # tool friction times active earth pressure per depth [Pa/m]
 ADHESION = 5  # tangential adhesion on faces that do not lead [Pa]
 PER_YIELD = 6  # one over the elastic displacement at yield [1/m]
 LOSS_TIME = 7  # viscous part of the stuck state over its stiffness [s]
-NUM_SOIL = 8
+HYSTERESIS = 8  # stiffness of unloading over that of loading, less 1
+NUM_SOIL = 9
 
 BEARING = 6.0
 """Plastic bearing stress over cohesion of a blunt shape on its surface [1]: between 5.14 (strip) and 6.05 (disc)."""
@@ -50,6 +51,8 @@ class Soil:
     """Tangential stress on faces that do not lead [Pa]; 0 unless measured."""
     yield_length: float = 5e-4
     """Elastic displacement at which soil yields [m]; chosen: of the order of a grain."""
+    energy_return: float = 0.1
+    """Share of the elastic energy that unloading gives back [1]; more than 0, soil hardly rebounds (chosen)."""
     loss_time: float = 0.02
     """Viscous over elastic part of soil that holds [s]; chosen so that a tool comes to rest in a few swings."""
 
@@ -57,6 +60,8 @@ class Soil:
         """Check every number."""
         check_positive(self, "bulk_density", "k_mu", "inertial_factor", "internal_friction", "yield_length")
         check_not_negative(self, "cohesion", "tool_friction", "adhesion", "loss_time")
+        if not 0.0 < self.energy_return <= 1.0:
+            raise ConfigError(f"Soil.energy_return = {self.energy_return}: expected more than 0 and at most 1.")
         if self.internal_friction > 2.0:
             raise ConfigError(f"Soil.internal_friction = {self.internal_friction}: expected at most 2 (63 degrees).")
         if self.k_mu > 1000.0:
@@ -82,6 +87,6 @@ def soil_rows(soils: tuple[Soil, ...], *, gravity: float | Floats) -> Floats:
         row[:] = (
             weight * soil.k_mu, BEARING * soil.cohesion, soil.inertial_factor * soil.bulk_density, soil.tool_friction,
             soil.tool_friction * weight * (1.0 - sine) / (1.0 + sine), soil.adhesion, 1.0 / soil.yield_length,
-            soil.loss_time,
+            soil.loss_time, 1.0 / soil.energy_return - 1.0,
         )  # fmt: skip
     return rows

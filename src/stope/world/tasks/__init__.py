@@ -10,8 +10,10 @@ from stope.world.tasks.contact_task import ContactTask
 from stope.world.tasks.dig import DigTask
 from stope.world.tasks.dock import DockConfig
 from stope.world.tasks.haul import HaulConfig
+from stope.world.tasks.hop import HopTask
 
-__all__ = ["CONTACT_TASKS", "TASKS", "AnchorTask", "CaptureTask", "ContactTask", "DigTask", "DockConfig", "HaulConfig"]
+__all__ = ["CONTACT_TASKS", "TASKS", "AnchorTask", "CaptureTask", "ContactTask", "DigTask", "DockConfig", "HaulConfig",
+           "HopTask"]  # fmt: skip
 
 TASKS: Registry[type[DockConfig]] = Registry("task", "stope world tasks")
 TASKS.add("dock", DockConfig)
@@ -20,3 +22,4 @@ CONTACT_TASKS: Registry[type[ContactTask]] = Registry("task with contact", "stop
 CONTACT_TASKS.add("anchor", AnchorTask)
 CONTACT_TASKS.add("capture", CaptureTask)
 CONTACT_TASKS.add("dig", DigTask)
+CONTACT_TASKS.add("hop", HopTask)

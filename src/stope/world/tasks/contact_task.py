@@ -56,6 +56,12 @@ class ContactTask(ABC):
     """Terms of the reward, each in [0, 1] before its weight."""
     reward_weights: tuple[float, ...]
 
+    def batch(self, *, num_worlds: int, seed: int, num_threads: int = 1) -> ContactBatch:
+        """Worlds of this task, stepped a control period at a time; a task whose step is longer brings its own."""
+        from stope.world.contact_env import ContactBatch  # noqa: PLC0415 -- it imports this file
+
+        return ContactBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads)
+
     @abstractmethod
     def scene(self) -> SceneConfig:
         """What is around the robot."""
