@@ -32,6 +32,8 @@ COMMANDS = {
     "flight": [sys.executable, "benchmarks/flight.py", "--json"],
     "world": [sys.executable, "benchmarks/world.py", "--json"],
     "train": [sys.executable, "benchmarks/train.py", "--json"],
+    "practice": [STOPE, "world", "practise", "--json"],
+    "validation": [STOPE, "world", "validate", "--json"],
 }
 """What is measured, in this order; each prints one JSON object."""
 SHOWN = {
@@ -40,6 +42,8 @@ SHOWN = {
     "flight": "python benchmarks/flight.py",
     "world": "python benchmarks/world.py",
     "train": "python benchmarks/train.py",
+    "practice": "stope world practise",
+    "validation": "stope world validate",
 }
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -77,11 +81,38 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     out.append(("one fit of a 5-minute log", f"{fit['median']:.0f} s, longest {fit['max']:.0f} s",
                 "flight"))  # fmt: skip
     for name, scene in found["world"]["scenes"].items():
+        if "ratio_over_stages" not in scene:
+            continue
         what = "rate over a compiled loop of mj_step; over a bare loop of its stages; with over without our forces"
         shown = f"{scene['ratio']:.2f}; {scene['ratio_over_stages']:.2f}; {scene['force_ratio']:.2f}"
         out.append((f"MuJoCo path, {name}: {what}", shown, "world"))
     out.append(("fused kernel over MuJoCo path", f"{found['world']['fused_vs_mujoco']:.0f} x", "world"))
-    return out + train_rows(found)
+    return out + contact_rows(found) + train_rows(found)
+
+
+def contact_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Work with contact: scripted baselines, validation, what soil costs."""
+    out: list[tuple[str, str, str]] = []
+    for name, pilots in found["practice"]["tasks"].items():
+        if name != "dock":
+            shown = f"{percent(pilots['script'])}; {100 * pilots['nothing']['success']:.1f} %"
+            out.append(
+                (f"{name} (soil at micro-g is extrapolation): scripted baseline; doing nothing", shown, "practice")
+            )
+    cases = found["validation"]["cases"]
+    passed = sum(bool(row["passed"]) for row in cases)
+    exact = sum(row["kind"] == "exact" for row in cases)
+    out.append(("values of exact, flown and laboratory cases in their bands",
+                f"{passed} of {len(cases)}, {exact} of them exact solutions", "validation"))  # fmt: skip
+    for name, scene in found["world"]["scenes"].items():
+        if "num_elements" in scene:
+            out.append((f"{name}: rate over the scene without soil; time per surface element and step; rate over MuJoCo's "
+                        "height field", f"{scene['ratio']:.2f}; {scene['ns_per_element']:.0f} ns; "
+                        f"{scene['over_hfield']:.2f}", "world"))  # fmt: skip
+    coast = found["world"]["coast"]
+    out.append(("an hour between contacts, event-driven over 2 ms steps: bouncing at 1e-6 g; an arc over Ryugu's shape",
+                f"{coast['flat']['speedup']:,.0f} x; {coast['shape']['speedup']:,.0f} x", "world"))  # fmt: skip
+    return out
 
 
 def train_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from stope.world.regolith import Soil, blade_factors, blade_force, draw_ground, 
 from stope.world.regolith import drum as d
 from stope.world.regolith import elements as el
 from stope.world.regolith.bed import bed_shape, height_at, spread
-from stope.world.regolith.contact import NUM_HELD, element_force
+from stope.world.regolith.contact import element_force
 from stope.world.regolith.frictional import alpha_2d, alpha_3d, k_mu_of_friction
 from stope.world.robots import load_robot
 from stope.world.scene import SceneConfig
@@ -100,16 +100,16 @@ def test_no_pose_and_motion_gets_positive_power_from_flowing_soil() -> None:
 @nb.njit
 def follow(row: np.ndarray, path: np.ndarray, normal: np.ndarray, dt: float) -> tuple[float, float]:
     """Most energy that the soil ever gave back along a path (num, 3) of an element, and all it took [J]."""
-    held = np.zeros(NUM_HELD)
+    ex, ey, ez, stiffness = 0.0, 0.0, 0.0, 0.0
     work, most = 0.0, -1e300
     for k in range(len(path) - 1):
         v = (path[k + 1] - path[k]) / dt
         depth = -path[k, 2]
         if depth <= 0.0:
-            held[3] = 0.0
+            stiffness = 0.0
             continue
-        x, y, z = element_force(
-            row, depth, normal[0], normal[1], normal[2], v[0], v[1], v[2], 1e-3, dt, dt, 10.0, held, 0
+        x, y, z, ex, ey, ez, stiffness = element_force(
+            row, depth, normal[0], normal[1], normal[2], v[0], v[1], v[2], 1e-3, 10.0, ex, ey, ez, stiffness, dt, dt
         )
         work += dt * (x * v[0] + y * v[1] + z * v[2])
         most = max(most, work)

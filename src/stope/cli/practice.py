@@ -12,12 +12,15 @@ from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, example
 
 __all__ = ["EXAMPLE", "practise"]
 
-EXAMPLE = example("stope world practise anchor", "stope world practise dig --n 256 --json",
+EXAMPLE = example("stope world practise", "stope world practise anchor capture", "stope world practise dig --n 256 --json",
                   "stope world practise anchor --set push_high=0.2")  # fmt: skip
 
 
 def practise(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="anchor, capture, dig, dock, haul or hop.")],
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TASK]...", help="anchor, capture, dig, dock, haul, hop; all if none."),
+    ] = None,
     *,
     n: Episodes = 128,
     seed: Seed = 1,
@@ -25,18 +28,24 @@ def practise(
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
-    """Run a task's scripted baseline, and a policy that does nothing, in the same worlds.
+    """Run the scripted baseline of tasks, and a policy that does nothing, in the same worlds.
 
     Each rate stands with n and its 95 % Clopper-Pearson interval. The worlds are drawn from the priors of robot and
     ground; nothing measured exists for work in soil below a hundredth of Earth's gravity, so what the soil does there
     is extrapolation.
     """
-    from stope.learn.practice import practise as run  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.practice import TASK_NAMES, task_class  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.practice import practise as run  # noqa: PLC0415 -- as above
 
+    names = tasks or list(TASK_NAMES)
+    for name in names:
+        task_class(name)
     with progress_bars() as progress:
-        found = run(task, num=n, seed=seed, settings=settings, num_threads=threads, progress=progress)
+        found = {name: run(name, num=n, seed=seed, settings=settings, num_threads=threads, progress=progress)
+                 for name in names}  # fmt: skip
     if as_json:
-        show_json({"task": task, "pilots": found})
+        show_json({"tasks": found})
         return
-    rows = [(name, percent(row), str(row["n"]), f"{100 * row['failed']:.1f} %") for name, row in found.items()]
-    show_table(f"Task {task}", ("done by", "success", "n", "failed for good"), rows)
+    rows = [(name, pilot, percent(row), f"{100 * row['failed']:.1f} %")
+            for name, pilots in found.items() for pilot, row in pilots.items()]  # fmt: skip
+    show_table(f"Success of {n} episodes each", ("task", "done by", "success", "failed for good"), rows)

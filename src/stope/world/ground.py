@@ -19,7 +19,7 @@ from stope.base.errors import RangeError
 from stope.world.native import address_to_floats, address_to_longs, as_bytes, load_address
 from stope.world.regolith import bed as b
 from stope.world.regolith import drum as d
-from stope.world.regolith.contact import NUM_HELD, element_force
+from stope.world.regolith.contact import NUM_HELD, NUM_TILE, TILE, tile_forces
 from stope.world.regolith.soil import NUM_SOIL
 
 __all__ = ["Ground"]
@@ -49,9 +49,11 @@ MAX_DRILL_SPEED = 0.02
 
 # What the callback is handed: counts and addresses.
 (NUM_ELEMENTS, NUM_ANCHORS, NUM_DRUMS, NUM_STONES, NUM_CTRL, ELEMENTS, HELD, SOIL, ANCHORS, ANCHOR_STATE,
- ANCHOR_COMMAND, BED, BED_SHAPE, DRUMS, DRUM_STATE, STONES, CTRL, PUSH, WRENCH, CONTACT, NUM_ROCKS,
+ ANCHOR_COMMAND, BED, BED_SHAPE, DRUMS, DRUM_STATE, STONES, CTRL, PUSH, SCRATCH, CONTACT, NUM_ROCKS,
  ROCKS) = range(22)  # fmt: skip
 NUM_TABLE = 22
+NUM_SMALL = 16
+NUM_SCRATCH = NUM_SMALL + TILE * (NUM_TILE + 4)
 
 kernel = nb.njit(error_model="numpy")
 inline = nb.njit(inline="never", error_model="numpy")
@@ -103,8 +105,8 @@ def _push_at(out, xipos, body, point, fx, fy, fz):
 
 
 @inline
-def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out):  # noqa: PLR0915 -- one inner loop
-    """Soil on every element; scalars throughout, because slices in the inner loop cost more than the law."""
+def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out):
+    """Soil on every element, link by link: the wet ones are gathered into a tile, whose law is vectorised."""
     count = table[NUM_ELEMENTS]
     rows = _floats(table, ELEMENTS, 0, NUM_ELEMENT * count)
     held = _floats(table, HELD, NUM_HELD * count * sim, NUM_HELD * count)
@@ -113,54 +115,92 @@ def _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out
     shape = _floats(table, BED_SHAPE, 0, b.NUM_SHAPE)
     cells = int(shape[b.NX]) * int(shape[b.NY])
     bed = _floats(table, BED, cells * sim, cells)
-    sx, sy, sz, deepest = 0.0, 0.0, 0.0, 0.0
+    tile = _floats(table, SCRATCH, NUM_SCRATCH * sim + NUM_SMALL, TILE * (NUM_TILE + 4))
+    contact[0], contact[1], contact[2], contact[3] = 0.0, 0.0, 0.0, 0.0
     e = 0
     while e < count:
         body = int(rows[NUM_ELEMENT * e])
-        o, m, c, r = 3 * body, 9 * body, 6 * body, 3 * root[body]
-        x0, y0, z0 = xpos[o], xpos[o + 1], xpos[o + 2]
-        xx, xy, xz, yx, yy, yz = xmat[m], xmat[m + 1], xmat[m + 2], xmat[m + 3], xmat[m + 4], xmat[m + 5]
-        zx, zy, zz = xmat[m + 6], xmat[m + 7], xmat[m + 8]
-        wx, wy, wz = cvel[c], cvel[c + 1], cvel[c + 2]
-        # Velocity of a point at p: that of the tree's centre, plus the rate times p minus the centre.
-        ux = cvel[c + 3] - (wy * com[r + 2] - wz * com[r + 1])
-        uy = cvel[c + 4] - (wz * com[r] - wx * com[r + 2])
-        uz = cvel[c + 5] - (wx * com[r + 1] - wy * com[r])
-        cx, cy, cz = xipos[o], xipos[o + 1], xipos[o + 2]
-        bx, by, bz, tx, ty, tz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        while e < count and int(rows[NUM_ELEMENT * e]) == body:
-            at, k = NUM_ELEMENT * e, NUM_HELD * e
+        frame, motion = _frame_of(xpos, xmat, body), _motion_of(cvel, com, root[body], body)
+        num = 0
+        while e < count and num < TILE and int(rows[NUM_ELEMENT * e]) == body:
+            num += _gather(rows, e, held, bed, shape, frame, motion, tile, num)
             e += 1
-            ax, ay, az = rows[at + 1], rows[at + 2], rows[at + 3]
-            z = z0 + zx * ax + zy * ay + zz * az
-            x, y = x0 + xx * ax + xy * ay + xz * az, y0 + yx * ax + yy * ay + yz * az
-            depth = b.height_at(bed, shape, x, y) - z
-            half = rows[at + HALF]
-            if depth <= -half:
-                held[k + 3] = 0.0
-                continue
-            px, py, pz = rows[at + 4], rows[at + 5], rows[at + 6]
-            nz = zx * px + zy * py + zz * pz
-            # An element that is not level dips in bit by bit: the wet part of its height, at its own mean depth.
-            half *= math.sqrt(max(0.0, 1.0 - nz * nz))
-            area = rows[at + AREA]
-            if depth < half:
-                if depth <= -half:
-                    held[k + 3] = 0.0
-                    continue
-                area *= 0.5 * (depth + half) / half
-                depth = 0.5 * (depth + half)
-            nx, ny = xx * px + xy * py + xz * pz, yx * px + yy * py + yz * pz
-            vx, vy, vz = ux + wy * z - wz * y, uy + wz * x - wx * z, uz + wx * y - wy * x
-            fx, fy, fz = element_force(soil, depth, nx, ny, nz, vx, vy, vz, area, dt, step, rows[at + MASS], held, k)
-            bx, by, bz = bx + fx, by + fy, bz + fz
-            x, y, z = x - cx, y - cy, z - cz
-            tx, ty, tz = tx + y * fz - z * fy, ty + z * fx - x * fz, tz + x * fy - y * fx
-            deepest = max(deepest, depth)
-        out[c], out[c + 1], out[c + 2] = out[c] + bx, out[c + 1] + by, out[c + 2] + bz
-        out[c + 3], out[c + 4], out[c + 5] = out[c + 3] + tx, out[c + 4] + ty, out[c + 5] + tz
-        sx, sy, sz = sx + bx, sy + by, sz + bz
-    contact[0], contact[1], contact[2], contact[3] = sx, sy, sz, deepest
+        tile_forces(soil, tile, num, dt, step)
+        _scatter(tile, num, held, xipos, body, contact, out)
+
+
+@inline
+def _frame_of(xpos, xmat, body):
+    """Origin and rotation of a body frame, as twelve numbers that stay in registers."""
+    o, m = 3 * body, 9 * body
+    return (xpos[o], xpos[o + 1], xpos[o + 2], xmat[m], xmat[m + 1], xmat[m + 2], xmat[m + 3], xmat[m + 4],
+            xmat[m + 5], xmat[m + 6], xmat[m + 7], xmat[m + 8])  # fmt: skip
+
+
+@inline
+def _motion_of(cvel, com, root, body):
+    """Rate of a body, and the velocity that its motion has at the origin of l."""
+    c, r = 6 * body, 3 * root
+    wx, wy, wz = cvel[c], cvel[c + 1], cvel[c + 2]
+    return (wx, wy, wz, cvel[c + 3] - (wy * com[r + 2] - wz * com[r + 1]),
+            cvel[c + 4] - (wz * com[r] - wx * com[r + 2]), cvel[c + 5] - (wx * com[r + 1] - wy * com[r]))  # fmt: skip
+
+
+@nb.njit(inline="always", error_model="numpy")
+def _gather(rows, e, held, bed, shape, frame, motion, tile, k):
+    """Put an element into column k of the tile if it is in the ground (1), or make it a fresh one (0)."""
+    at = NUM_ELEMENT * e
+    x0, y0, z0, xx, xy, xz, yx, yy, yz, zx, zy, zz = frame
+    ax, ay, az = rows[at + 1], rows[at + 2], rows[at + 3]
+    x, y, z = x0 + xx * ax + xy * ay + xz * az, y0 + yx * ax + yy * ay + yz * az, z0 + zx * ax + zy * ay + zz * az
+    depth = b.height_at(bed, shape, x, y) - z
+    half = rows[at + HALF]
+    if depth <= -half:
+        held[NUM_HELD * e + 3] = 0.0
+        return 0
+    px, py, pz = rows[at + 4], rows[at + 5], rows[at + 6]
+    nz = zx * px + zy * py + zz * pz
+    # An element that is not level dips in bit by bit: the wet part of its height, at its own mean depth.
+    half *= math.sqrt(max(0.0, 1.0 - nz * nz))
+    area = rows[at + AREA]
+    if depth < half:
+        if depth <= -half:
+            held[NUM_HELD * e + 3] = 0.0
+            return 0
+        area *= 0.5 * (depth + half) / half
+        depth = 0.5 * (depth + half)
+    wx, wy, wz, ux, uy, uz = motion
+    tile[k], tile[k + 3 * TILE] = depth, nz
+    tile[k + TILE], tile[k + 2 * TILE] = xx * px + xy * py + xz * pz, yx * px + yy * py + yz * pz
+    tile[k + 4 * TILE], tile[k + 5 * TILE] = ux + wy * z - wz * y, uy + wz * x - wx * z
+    tile[k + 6 * TILE] = uz + wx * y - wy * x
+    tile[k + 7 * TILE], tile[k + 8 * TILE] = area, rows[at + MASS]
+    for i in range(NUM_HELD):
+        tile[k + (9 + i) * TILE] = held[NUM_HELD * e + i]
+    first = NUM_TILE * TILE
+    tile[k + first], tile[k + first + TILE], tile[k + first + 2 * TILE] = x, y, z
+    tile[k + first + 3 * TILE] = e
+    return 1
+
+
+@inline
+def _scatter(tile, num, held, xipos, body, contact, out):
+    """Add the forces of a tile to the wrench of its link and to the sum of the world; keep the next states."""
+    c, o, first = 6 * body, 3 * body, NUM_TILE * TILE
+    bx, by, bz, tx, ty, tz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(num):
+        fx, fy, fz = tile[k + 13 * TILE], tile[k + 14 * TILE], tile[k + 15 * TILE]
+        x, y = tile[k + first] - xipos[o], tile[k + first + TILE] - xipos[o + 1]
+        z = tile[k + first + 2 * TILE] - xipos[o + 2]
+        bx, by, bz = bx + fx, by + fy, bz + fz
+        tx, ty, tz = tx + y * fz - z * fy, ty + z * fx - x * fz, tz + x * fy - y * fx
+        contact[3] = max(contact[3], tile[k])
+        e = int(tile[k + first + 3 * TILE])
+        for i in range(NUM_HELD):
+            held[NUM_HELD * e + i] = tile[k + (16 + i) * TILE]
+    out[c], out[c + 1], out[c + 2] = out[c] + bx, out[c + 1] + by, out[c + 2] + bz
+    out[c + 3], out[c + 4], out[c + 5] = out[c + 3] + tx, out[c + 4] + ty, out[c + 5] + tz
+    contact[0], contact[1], contact[2] = contact[0] + bx, contact[1] + by, contact[2] + bz
 
 
 @inline
@@ -270,7 +310,7 @@ def ground_wrenches(address, sim, dt, step, xpos, xmat, xipos, cvel, com, root, 
         out: Force and torque per body; added to.
     """
     table = nb.carray(address_to_longs(address), (NUM_TABLE,))
-    small = _floats(table, WRENCH, 16 * sim, 16)
+    small = _floats(table, SCRATCH, NUM_SCRATCH * sim, NUM_SMALL)
     if table[NUM_ELEMENTS] > 0:
         _soil_on_tools(table, sim, dt, step, xpos, xmat, xipos, cvel, com, root, out)
     if table[NUM_ANCHORS] > 0:
@@ -329,13 +369,13 @@ class Ground:
         self.ctrl = np.zeros((n, self.num_ctrl))
         self.push = np.zeros((n, 6))
         self.contact = np.zeros((n, 4))
-        self._small = np.zeros((n, 16))
+        self._scratch = np.zeros((n, NUM_SCRATCH))
         self.table = np.zeros(NUM_TABLE, dtype=np.int64)
         self.table[:5] = len(self.elements), len(self.anchors), len(self.drums), self.num_stones, self.num_ctrl
         self.table[NUM_ROCKS], self.table[ROCKS] = self.num_rocks, as_bytes(self.rocks)
         self.table[5:NUM_ROCKS] = [as_bytes(a) for a in (
             self.elements, self.held, self.soil, self.anchors, self.anchor_state, self.anchor_command, self.bed,
-            self.bed_shape, self.drums, self.drum_state, self.stones, self.ctrl, self.push, self._small, self.contact,
+            self.bed_shape, self.drums, self.drum_state, self.stones, self.ctrl, self.push, self._scratch, self.contact,
         )]  # fmt: skip
 
     def restart(self, worlds: NDArray[np.intp]) -> None:

@@ -65,8 +65,8 @@ def alpha_3d(nx, ny, nz, ux, uy, uz):
     Source:
         Agarwal, Goldman and Kamrin 2023, doi 10.1073/pnas.2214017120; coefficients as in two public implementations.
     """
-    if nz > 0.0:
-        nx, ny, nz = -nx, -ny, -nz
+    side = -1.0 if nz > 0.0 else 1.0
+    nx, ny, nz = side * nx, side * ny, side * nz
     a, b = -uz, -nz
     c = nx * ux + ny * uy + nz * uz
     f1, f2, f3 = _cubic(_F1, a, b, c), _cubic(_F2, a, b, c), _cubic(_F3, a, b, c)

@@ -42,13 +42,13 @@ def plastic_stress(row, depth, nx, ny, nz, ux, uy, uz):
     Returns:
         Stress (3 components) [Pa]; its product with u is never positive.
     """
+    # Both cases are computed and one is taken: without branches a loop over elements is vectorised.
     lead = nx * ux + ny * uy + nz * uz
-    if lead <= 0.0:
-        tx, ty, tz = ux - lead * nx, uy - lead * ny, uz - lead * nz
-        # Along a face that moves straight away there is no direction to rub in; u and n are of unit length.
-        square = 1.0 - lead * lead
-        share = (row[s.REAR_GRADIENT] * depth + row[s.ADHESION]) / math.sqrt(square) if square > 1e-20 else 0.0
-        return -share * tx, -share * ty, -share * tz
+    rx, ry, rz = ux - lead * nx, uy - lead * ny, uz - lead * nz
+    # Along a face that moves straight away there is no direction to rub in; u and n are of unit length.
+    square = 1.0 - lead * lead
+    rub = (row[s.REAR_GRADIENT] * depth + row[s.ADHESION]) / math.sqrt(max(square, 1e-20))
+    rub = rub if square > 1e-20 else 0.0
     ax, ay, az = alpha_3d(nx, ny, nz, ux, uy, uz)
     # The pattern of the cohesive bearing is that of the friction, normalised to a plate pushed straight down.
     size = row[s.FRICTION_GRADIENT] * depth + row[s.COHESIVE_STRESS] / STRAIGHT_DOWN
@@ -56,14 +56,13 @@ def plastic_stress(row, depth, nx, ny, nz, ux, uy, uz):
     normal = tx * nx + ty * ny + tz * nz
     tx, ty, tz = tx - normal * nx, ty - normal * ny, tz - normal * nz
     normal = min(normal, 0.0)
-    square = tx * tx + ty * ty + tz * tz
     limit = -row[s.TOOL_FRICTION] * normal
-    keep = limit / math.sqrt(square) if square > limit * limit else 1.0
+    keep = min(1.0, limit / math.sqrt(max(tx * tx + ty * ty + tz * tz, 1e-300)))
     tx, ty, tz = normal * nx + keep * tx, normal * ny + keep * ty, normal * nz + keep * tz
-    power = tx * ux + ty * uy + tz * uz
-    if power > 0.0:
-        tx, ty, tz = tx - power * ux, ty - power * uy, tz - power * uz
-    return tx, ty, tz
+    power = max(tx * ux + ty * uy + tz * uz, 0.0)
+    tx, ty, tz = tx - power * ux, ty - power * uy, tz - power * uz
+    leads = lead > 0.0
+    return tx if leads else -rub * rx, ty if leads else -rub * ry, tz if leads else -rub * rz
 
 
 @nb.njit(inline="always")
