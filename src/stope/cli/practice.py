@@ -12,8 +12,11 @@ from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, example
 
 __all__ = ["EXAMPLE", "practise"]
 
-EXAMPLE = example("stope world practise", "stope world practise anchor capture", "stope world practise dig --n 256 --json",
-                  "stope world practise anchor --set push_high=0.2")  # fmt: skip
+EXAMPLE = example(
+    "stope world practise",
+    "stope world practise dig --n 256 --json",
+    "stope world practise anchor --set push_high=0.2",
+)
 
 
 def practise(
