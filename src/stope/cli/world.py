@@ -142,19 +142,27 @@ def tasks(*, as_json: AsJson = False) -> None:
 app.command("practise", epilog=practice.EXAMPLE)(practice.practise)
 
 
-@app.command("site", epilog=example("stope world site ryugu --latitude 30 --longitude 10"))
+@app.command("site", epilog=example("stope world site ryugu --latitude 30 --longitude 10",
+                                    "stope world site eros --latitude -20 --sun-latitude 15"))  # fmt: skip
 def site(
     name: Name,
     *,
     latitude: Annotated[float, typer.Option(metavar="DEG", help="North is positive.")] = 0.0,
     longitude: Annotated[float, typer.Option(metavar="DEG", help="East is positive.")] = 0.0,
     height: Annotated[float, typer.Option(metavar="M", help="Of the frame's origin above the ground.")] = 0.0,
+    sun_latitude: Annotated[
+        float, typer.Option(metavar="DEG", help="Latitude under the Sun, for the share of daylight.")
+    ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Describe one site: effective gravity with spin, slope, and whether loose things stay."""
-    from stope.world.site import make_site  # noqa: PLC0415 -- keeps `stope --help` fast
+    """Describe one site: effective gravity with spin, slope, whether loose things stay, and its share of daylight."""
+    from stope.world.light import daylight_fraction  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.world.site import make_site  # noqa: PLC0415 -- as above
 
-    facts = make_site(name, latitude_deg=latitude, longitude_deg=longitude, height=height).describe()
+    place = make_site(name, latitude_deg=latitude, longitude_deg=longitude, height=height)
+    facts = place.describe()
+    if place.body.spin_rate > 0.0:
+        facts["daylight_share"] = daylight_fraction(place, sun_latitude_deg=sun_latitude)
     if as_json:
         show_json(facts)
     else:
