@@ -8,6 +8,7 @@ the exact ground; longer ones by `stope.world.coasting`, whose steps cost more.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -100,16 +101,18 @@ def _axes(normal: Floats, hint: Floats) -> Floats:
     return np.column_stack([east, np.cross(normal, east), normal])
 
 
-class _Short:
+class _Short(ABC):
     """Flights in a field that is linearised anew every few steps."""
 
     spin: Floats
 
+    @abstractmethod
     def _heights(self, position: Floats) -> Floats:
-        raise NotImplementedError
+        """Height over the ground [m] (n,) of positions (n, 3)."""
 
+    @abstractmethod
     def _field(self, position: Floats) -> tuple[Floats, Floats]:
-        raise NotImplementedError
+        """Effective gravity [m/s2] (3,) and its gradient [1/s2] (3, 3) at a position (3,)."""
 
     def _short(
         self, position: Floats, velocity: Floats, *, clearance: float, time_limit: float, guess: float
