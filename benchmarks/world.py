@@ -323,7 +323,7 @@ def measure(size: Size) -> dict[str, Any]:
         found = result["scenes"][name] = measure_contact(name, size)
         say(f"{name}: {found['steps_per_s']:,.0f} steps/s, {found['ratio']:.2f} of the scene without soil")
     result["coast"] = coast_speedup(1)
-    result["coast_speedup"] = result["coast"]["flat"]["speedup"]
+    result["coast_speedup"] = min(result["coast"][name]["speedup"] for name in ("flat", "shape"))
     result["fused_vs_mujoco"] = result["scenes"]["free_flyer"]["fused_vs_mujoco"]
     result["env_steps_per_s"] = measure_dock(size)
     result["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

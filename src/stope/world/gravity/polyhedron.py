@@ -2,8 +2,8 @@
 """Exact gravity of a polyhedron of constant density: the oracle the fast fields are measured against.
 
 A sum over edges (line potentials) and faces (solid angles), closed form inside, outside and on the surface. Far from
-an edge or face the logarithm and the arc tangent are replaced by their own series to full double precision, which is
-where most of the time goes otherwise.
+an edge or face the logarithm and the arc tangent are replaced by their own series to full double precision. So nearly
+all are summed without a branch, several at once where the processor can, and the few near ones by themselves.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ class PolyhedronField:
         self.gm = float(gm)
         self._density_constant = self.gm / mesh.volume
         self._origin = mesh.vertices.mean(axis=0)
-        self._vertices = np.ascontiguousarray(mesh.vertices - self._origin)
-        self._faces = np.ascontiguousarray(mesh.faces)
-        self._normals, self._doubled_areas = _face_geometry(self._vertices, self._faces)
-        self._edges, self._lengths, self._dyads = _edge_geometry(self._vertices, self._faces, self._normals)
+        vertices = mesh.vertices - self._origin
+        normals, self._doubled_areas = _face_geometry(vertices, mesh.faces)
+        edges, self._lengths, dyads = _edge_geometry(vertices, mesh.faces, normals)
+        # One row a component, the points of an edge or face beside it: the kernel reads along rows, many at once.
+        self._corners = np.ascontiguousarray(vertices[mesh.faces].reshape(-1, 9).T)
+        self._ends = np.ascontiguousarray(vertices[edges].reshape(-1, 6).T)
+        self._normals, self._dyads = np.ascontiguousarray(normals.T), np.ascontiguousarray(dyads.T)
 
     def acceleration(self, position_a: np.ndarray) -> np.ndarray:
         """Attraction (..., 3) [m/s2] in frame a, at positions (..., 3) [m] in frame a."""
@@ -66,18 +69,11 @@ class PolyhedronField:
         position_a = np.asarray(position_a, dtype=np.float64)
         points = np.ascontiguousarray((position_a - self._origin).reshape(-1, 3))
         values = np.empty((points.shape[0], 5))
-        _evaluate(
-            points,
-            self._vertices,
-            self._faces,
-            self._normals,
-            self._doubled_areas,
-            self._edges,
-            self._lengths,
-            self._dyads,
-            self._density_constant,
-            values,
-        )
+        mesh = (self._corners, self._normals, self._doubled_areas, self._ends, self._lengths, self._dyads)
+        if points.shape[0] == 1:  # waking the threads costs more than one point does
+            _evaluate_one(points[0], *mesh, self._density_constant, values[0])
+        else:
+            _evaluate_many(points, *mesh, self._density_constant, values)
         return values.reshape(*position_a.shape[:-1], 5)
 
 
@@ -113,19 +109,12 @@ def _edge_geometry(
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _edge_potential(seen: np.ndarray, i: int, j: int, length: float) -> float:
-    """Line potential ln((|a| + |b| + length) / (|a| + |b| - length)) of the edge from vertex i to vertex j.
+def _edge_potential(ax: float, ay: float, az: float, bx: float, by: float, bz: float, length: float) -> float:
+    """Line potential ln((|a| + |b| + length) / (|a| + |b| - length)) of the edge from a to b, seen from the origin.
 
-    `seen` holds x, y, z and distance of each vertex from the field point. Zero on the edge itself, where its factor
-    is zero as well.
+    Zero on the edge itself, where its factor is zero as well.
     """
-    ax, ay, az, a = seen[i, 0], seen[i, 1], seen[i, 2], seen[i, 3]
-    bx, by, bz, b = seen[j, 0], seen[j, 1], seen[j, 2], seen[j, 3]
-    ratio = length / (a + b)
-    if ratio < SERIES_BELOW:
-        s = ratio * ratio
-        tail = s * (1 / 3 + s * (1 / 5 + s * (1 / 7 + s * (1 / 9 + s * (1 / 11 + s * (1 / 13 + s / 15))))))
-        return 2.0 * ratio * (1.0 + tail)
+    a, b = np.sqrt(ax * ax + ay * ay + az * az), np.sqrt(bx * bx + by * by + bz * bz)
     dot = ax * bx + ay * by + az * bz
     product = a * b
     gap = product + dot
@@ -141,70 +130,159 @@ def _edge_potential(seen: np.ndarray, i: int, j: int, length: float) -> float:
     return np.log(total * total / (2.0 * gap))
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _solid_angle(seen: np.ndarray, i: int, j: int, k: int, triple: float) -> float:
-    """Signed solid angle [sr] of the triangle of vertices i, j, k; `triple` is the product a . (b x c)."""
-    ax, ay, az, a = seen[i, 0], seen[i, 1], seen[i, 2], seen[i, 3]
-    bx, by, bz, b = seen[j, 0], seen[j, 1], seen[j, 2], seen[j, 3]
-    cx, cy, cz, c = seen[k, 0], seen[k, 1], seen[k, 2], seen[k, 3]
-    below = a * (b * c + bx * cx + by * cy + bz * cz)
-    below += b * (cx * ax + cy * ay + cz * az) + c * (ax * bx + ay * by + az * bz)
-    if below > 0.0 and abs(triple) < SERIES_BELOW * below:
-        t = triple / below
+@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _far_edges(
+    point: np.ndarray, ends: np.ndarray, lengths: np.ndarray, dyads: np.ndarray, ratios: np.ndarray
+) -> tuple[float, float, float, float]:
+    """Sum of attraction (x, y, z) and potential over the edges for which the series holds.
+
+    Leaves length / (|a| + |b|) of each edge in `ratios`; the caller adds the others. Without a branch, so that the
+    compiler takes several edges at once.
+    """
+    gx, gy, gz, potential = 0.0, 0.0, 0.0, 0.0
+    for e in range(lengths.shape[0]):
+        ax, ay, az = ends[0, e] - point[0], ends[1, e] - point[1], ends[2, e] - point[2]
+        bx, by, bz = ends[3, e] - point[0], ends[4, e] - point[1], ends[5, e] - point[2]
+        ratio = lengths[e] / (np.sqrt(ax * ax + ay * ay + az * az) + np.sqrt(bx * bx + by * by + bz * bz))
+        ratios[e] = ratio
+        s = ratio * ratio
+        tail = s * (1 / 3 + s * (1 / 5 + s * (1 / 7 + s * (1 / 9 + s * (1 / 11 + s * (1 / 13 + s * (1 / 15)))))))
+        line = 2.0 * ratio * (1.0 + tail) if ratio < SERIES_BELOW else 0.0
+        x = line * (dyads[0, e] * ax + dyads[3, e] * ay + dyads[4, e] * az)
+        y = line * (dyads[3, e] * ax + dyads[1, e] * ay + dyads[5, e] * az)
+        z = line * (dyads[4, e] * ax + dyads[5, e] * ay + dyads[2, e] * az)
+        gx -= x
+        gy -= y
+        gz -= z
+        potential += x * ax + y * ay + z * az
+    return gx, gy, gz, potential
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _far_faces(
+    point: np.ndarray, corners: np.ndarray, normals: np.ndarray, doubled_areas: np.ndarray, tangents: np.ndarray
+) -> tuple[float, float, float, float, float]:
+    """Sum of attraction (x, y, z), potential and solid angle over the faces for which the series holds.
+
+    Leaves the tangent of half the solid angle of each face in `tangents`, 1 where the solid angle is over pi, and 0
+    where the point lies in the plane of the face: its term vanishes, and its solid angle counts as half of 4 pi.
+    """
+    gx, gy, gz, potential, angle = 0.0, 0.0, 0.0, 0.0, 0.0
+    for f in range(doubled_areas.shape[0]):
+        ax, ay, az = corners[0, f] - point[0], corners[1, f] - point[1], corners[2, f] - point[2]
+        bx, by, bz = corners[3, f] - point[0], corners[4, f] - point[1], corners[5, f] - point[2]
+        cx, cy, cz = corners[6, f] - point[0], corners[7, f] - point[1], corners[8, f] - point[2]
+        a = np.sqrt(ax * ax + ay * ay + az * az)
+        b = np.sqrt(bx * bx + by * by + bz * bz)
+        c = np.sqrt(cx * cx + cy * cy + cz * cz)
+        below = a * (b * c + bx * cx + by * cy + bz * cz)
+        below += b * (cx * ax + cy * ay + cz * az) + c * (ax * bx + ay * by + az * bz)
+        nx, ny, nz = normals[0, f], normals[1, f], normals[2, f]
+        height = nx * ax + ny * ay + nz * az
+        t = height * doubled_areas[f] / below
+        t = t if below > 0.0 else 1.0
+        t = t if abs(height) > 1e-15 * a else 0.0
+        tangents[f] = t
         s = t * t
-        tail = s * (1 / 3 - s * (1 / 5 - s * (1 / 7 - s * (1 / 9 - s * (1 / 11 - s * (1 / 13 - s / 15))))))
-        return 2.0 * t * (1.0 - tail)
-    return 2.0 * np.arctan2(triple, below)
+        tail = s * (1 / 3 - s * (1 / 5 - s * (1 / 7 - s * (1 / 9 - s * (1 / 11 - s * (1 / 13 - s * (1 / 15)))))))
+        solid = 2.0 * t * (1.0 - tail) if abs(t) < SERIES_BELOW else 0.0
+        pull = height * solid
+        angle += solid
+        gx += pull * nx
+        gy += pull * ny
+        gz += pull * nz
+        potential -= pull * height
+    return gx, gy, gz, potential, angle
 
 
-@njit(cache=True, parallel=True, error_model="numpy", fastmath={"contract"})
-def _evaluate(
-    points: np.ndarray,
-    vertices: np.ndarray,
-    faces: np.ndarray,
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def _near_edges(
+    point: np.ndarray, ends: np.ndarray, lengths: np.ndarray, dyads: np.ndarray, ratios: np.ndarray
+) -> tuple[float, float, float, float]:
+    """Sum of attraction (x, y, z) and potential over the edges that `_far_edges` left out."""
+    gx, gy, gz, potential = 0.0, 0.0, 0.0, 0.0
+    for e in range(lengths.shape[0]):
+        if ratios[e] < SERIES_BELOW:
+            continue
+        ax, ay, az = ends[0, e] - point[0], ends[1, e] - point[1], ends[2, e] - point[2]
+        bx, by, bz = ends[3, e] - point[0], ends[4, e] - point[1], ends[5, e] - point[2]
+        line = _edge_potential(ax, ay, az, bx, by, bz, lengths[e])
+        x = line * (dyads[0, e] * ax + dyads[3, e] * ay + dyads[4, e] * az)
+        y = line * (dyads[3, e] * ax + dyads[1, e] * ay + dyads[5, e] * az)
+        z = line * (dyads[4, e] * ax + dyads[5, e] * ay + dyads[2, e] * az)
+        gx -= x
+        gy -= y
+        gz -= z
+        potential += x * ax + y * ay + z * az
+    return gx, gy, gz, potential
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def _near_faces(
+    point: np.ndarray, corners: np.ndarray, normals: np.ndarray, doubled_areas: np.ndarray, tangents: np.ndarray
+) -> tuple[float, float, float, float, float]:
+    """Sum of attraction (x, y, z), potential and solid angle over the faces that `_far_faces` left out."""
+    gx, gy, gz, potential, angle = 0.0, 0.0, 0.0, 0.0, 0.0
+    for f in range(doubled_areas.shape[0]):
+        if abs(tangents[f]) < SERIES_BELOW:
+            continue
+        ax, ay, az = corners[0, f] - point[0], corners[1, f] - point[1], corners[2, f] - point[2]
+        bx, by, bz = corners[3, f] - point[0], corners[4, f] - point[1], corners[5, f] - point[2]
+        cx, cy, cz = corners[6, f] - point[0], corners[7, f] - point[1], corners[8, f] - point[2]
+        a = np.sqrt(ax * ax + ay * ay + az * az)
+        b = np.sqrt(bx * bx + by * by + bz * bz)
+        c = np.sqrt(cx * cx + cy * cy + cz * cz)
+        below = a * (b * c + bx * cx + by * cy + bz * cz)
+        below += b * (cx * ax + cy * ay + cz * az) + c * (ax * bx + ay * by + az * bz)
+        nx, ny, nz = normals[0, f], normals[1, f], normals[2, f]
+        height = nx * ax + ny * ay + nz * az
+        solid = 2.0 * np.arctan2(height * doubled_areas[f], below)
+        pull = height * solid
+        angle += solid
+        gx += pull * nx
+        gy += pull * ny
+        gz += pull * nz
+        potential -= pull * height
+    return gx, gy, gz, potential, angle
+
+
+@njit(cache=True, error_model="numpy")
+def _evaluate_one(
+    point: np.ndarray,
+    corners: np.ndarray,
     normals: np.ndarray,
     doubled_areas: np.ndarray,
-    edges: np.ndarray,
+    ends: np.ndarray,
     lengths: np.ndarray,
     dyads: np.ndarray,
     density_constant: float,
     values: np.ndarray,
 ) -> None:
-    """Fill values (num_points, 5): attraction, potential, solid angle. One thread does one point whole."""
+    """Fill values (5,): attraction, potential, solid angle."""
+    ratios, tangents = np.empty(lengths.shape[0]), np.empty(doubled_areas.shape[0])
+    x, y, z, u = _far_edges(point, ends, lengths, dyads, ratios)
+    nx, ny, nz, nu = _near_edges(point, ends, lengths, dyads, ratios)
+    fx, fy, fz, fu, angle = _far_faces(point, corners, normals, doubled_areas, tangents)
+    hx, hy, hz, hu, near = _near_faces(point, corners, normals, doubled_areas, tangents)
+    values[0] = density_constant * (x + nx + fx + hx)
+    values[1] = density_constant * (y + ny + fy + hy)
+    values[2] = density_constant * (z + nz + fz + hz)
+    values[3] = 0.5 * density_constant * (u + nu + fu + hu)
+    values[4] = angle + near
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _evaluate_many(
+    points: np.ndarray,
+    corners: np.ndarray,
+    normals: np.ndarray,
+    doubled_areas: np.ndarray,
+    ends: np.ndarray,
+    lengths: np.ndarray,
+    dyads: np.ndarray,
+    density_constant: float,
+    values: np.ndarray,
+) -> None:
+    """Fill values (num_points, 5). One thread does one point whole."""
     for p in prange(points.shape[0]):
-        seen = np.empty((vertices.shape[0], 4))
-        for v in range(vertices.shape[0]):
-            x = vertices[v, 0] - points[p, 0]
-            y = vertices[v, 1] - points[p, 1]
-            z = vertices[v, 2] - points[p, 2]
-            seen[v, 0], seen[v, 1], seen[v, 2] = x, y, z
-            seen[v, 3] = np.sqrt(x * x + y * y + z * z)
-        gx, gy, gz, potential, angle = 0.0, 0.0, 0.0, 0.0, 0.0
-        for e in range(edges.shape[0]):
-            i = edges[e, 0]
-            ax, ay, az = seen[i, 0], seen[i, 1], seen[i, 2]
-            line = _edge_potential(seen, i, edges[e, 1], lengths[e])
-            x = line * (dyads[e, 0] * ax + dyads[e, 3] * ay + dyads[e, 4] * az)
-            y = line * (dyads[e, 3] * ax + dyads[e, 1] * ay + dyads[e, 5] * az)
-            z = line * (dyads[e, 4] * ax + dyads[e, 5] * ay + dyads[e, 2] * az)
-            gx -= x
-            gy -= y
-            gz -= z
-            potential += x * ax + y * ay + z * az
-        for f in range(faces.shape[0]):
-            i = faces[f, 0]
-            height = normals[f, 0] * seen[i, 0] + normals[f, 1] * seen[i, 1] + normals[f, 2] * seen[i, 2]
-            if abs(height) <= 1e-15 * seen[i, 3]:
-                continue  # in the plane of the face: its term vanishes, and its solid angle counts as half of 4 pi
-            solid = _solid_angle(seen, i, faces[f, 1], faces[f, 2], height * doubled_areas[f])
-            angle += solid
-            pull = height * solid
-            gx += pull * normals[f, 0]
-            gy += pull * normals[f, 1]
-            gz += pull * normals[f, 2]
-            potential -= pull * height
-        values[p, 0] = density_constant * gx
-        values[p, 1] = density_constant * gy
-        values[p, 2] = density_constant * gz
-        values[p, 3] = 0.5 * density_constant * potential
-        values[p, 4] = angle
+        _evaluate_one(points[p], corners, normals, doubled_areas, ends, lengths, dyads, density_constant, values[p])
