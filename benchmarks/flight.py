@@ -4,7 +4,8 @@
 For each log: does the 90 % interval of each parameter hold the hidden truth, and how long did the fit take? For the
 first ten, with paired starts and noise: how well does the same policy dock in the true world when it is told the prior,
 and when it is told the belief? The parameters of one log go together (all gains share the mass), so ten logs say little
-of coverage: forty are fitted, and the first ten stand beside them. Stand-in flights come from `proving_ground`, an
+of coverage: forty are fitted, the first ten stand beside them, and each share has the band in which exactly calibrated
+beliefs with the same correlations would be. Stand-in flights come from `proving_ground`, an
 independent engine in its own process; it and stope meet in files. Each log's row is kept in the work folder, so a
 killed run goes on.
 
@@ -23,13 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from stope.base.files import read_json, write_json
 from stope.base.intervals import binomial_band, mean_interval
 from stope.base.seeding import generator
 from stope.flight import load_flight
-from stope.flight.effect import before_and_after, coverage, load_truth
+from stope.flight.effect import before_and_after, coverage, load_truth, sum_band, sum_distribution
 from stope.flight.fit import fit_flight
 from stope.learn.policies import MlpPolicy
 from stope.learn.store import trained_dock
@@ -68,30 +68,31 @@ def score(log: Path, policy: MlpPolicy | None, config: TrainConfig, *, num: int,
     return row
 
 
-def pooled(rows: list[dict[str, Any]], effect: float | None = None) -> dict[str, Any]:
-    """Coverage over logs: the plain binomial band, and one that knows that parameters of one log go together.
+def pooled(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Coverage over logs, with two bands of 95 %.
 
-    The second needs a design effect; without one, it is estimated from these logs.
+    `band` is the binomial one, as if the parameters of a log were independent. `band_if_calibrated` is where beliefs
+    that are exactly right would be: for each log, the truth is drawn from its own belief instead, with all that goes
+    together in it. `plain_band_holds` is how often such beliefs would lie in the binomial band; 95 % if it were valid.
     """
     free = [[q for q in row["quantities"] if "/" not in q["name"]] for row in rows]
     hits = np.array([[q["is_covered"] for q in log] for log in free], dtype=float)
     ratios = np.array([[q["is_covered"] for q in row["quantities"] if "/" in q["name"]] for row in rows], dtype=float)
     low, high = binomial_band(hits.size, LEVEL)
-    # Design effect: variance of the logs' shares over what independent parameters would give, at the nominal rate.
-    if effect is None:
-        spread = float(np.mean((hits.mean(axis=1) - LEVEL) ** 2))
-        effect = max(1.0, spread / (LEVEL * (1.0 - LEVEL) / hits.shape[1]))
-    own_low, own_high = binomial_band(max(1, round(hits.size / effect)), LEVEL)
+    counts = [row["counts"] for row in rows]
+    own_low, own_high = sum_band(counts)
+    total = sum_distribution(counts)
+    spread = float(np.arange(hits.size + 1.0) ** 2 @ total - (np.arange(hits.size + 1.0) @ total) ** 2)
     by_name = {q["name"]: float(hits[:, k].mean()) for k, q in enumerate(free[0])}
     return {
         "level": LEVEL, "share": float(hits.mean()), "n": int(hits.size), "band": [low, high],
         "is_in_band": bool(low <= hits.mean() <= high),
-        "design_effect": effect, "band_with_design_effect": [own_low, own_high],
-        "is_in_band_with_design_effect": bool(own_low <= hits.mean() <= own_high),
+        "band_if_calibrated": [own_low / hits.size, own_high / hits.size],
+        "is_in_band_if_calibrated": bool(own_low <= hits.sum() <= own_high),
+        "plain_band_holds": float(total[round(low * hits.size) : round(high * hits.size) + 1].sum()),
+        "design_effect": spread / (hits.size * LEVEL * (1.0 - LEVEL)),
         "by_parameter": by_name, "by_log": [float(h) for h in hits.mean(axis=1)],
         "ratios_share": float(ratios.mean()), "ratios_n": int(ratios.size),
-        "share_interval": [float(beta.ppf(q, hits.sum() / effect + 0.5, (hits.size - hits.sum()) / effect + 0.5))
-                           for q in (0.025, 0.975)],
     }  # fmt: skip
 
 
@@ -129,7 +130,7 @@ def main() -> None:
     rows = []
     for seed in range(1, given.logs + 1):
         policy = trained if seed <= given.docking_logs else None
-        kept = folder / f"row-{seed:04d}-{given.minutes:g}-{0 if policy is None else given.episodes}.json"
+        kept = folder / f"row2-{seed:04d}-{given.minutes:g}-{0 if policy is None else given.episodes}.json"
         if not kept.exists():
             log = stand_in(seed, given.minutes, folder)
             write_json(kept, score(log, policy, config, num=given.episodes, threads=given.threads))
@@ -137,12 +138,12 @@ def main() -> None:
         sys.stderr.write(f"log {seed}: fit {rows[-1]['fit_s']:.0f} s, covered {rows[-1]['covered']}/{rows[-1]['n']}\n")
     times = [row["fit_s"] for row in rows]
     cover = pooled(rows)
-    tens = [pooled(rows[k : k + 10], cover["design_effect"]) for k in range(0, len(rows), 10)]
+    tens = [pooled(rows[k : k + 10]) for k in range(0, len(rows), 10)]
     result: dict[str, Any] = {
         "logs": len(rows), "minutes": given.minutes, "coverage": cover, "coverage_first_ten": tens[0],
         "shares_by_tens": [ten["share"] for ten in tens],
         "tens_in_band": [ten["is_in_band"] for ten in tens],
-        "tens_in_band_with_design_effect": [ten["is_in_band_with_design_effect"] for ten in tens],
+        "tens_in_band_if_calibrated": [ten["is_in_band_if_calibrated"] for ten in tens],
         "fit_s": {"median": float(np.median(times)), "max": max(times)},
         "mass_and_gain": "known only as gain over total mass: see ratios_share",
     }  # fmt: skip
@@ -156,8 +157,8 @@ def main() -> None:
     lines = [
         f"{len(rows)} stand-in logs of {given.minutes:g} min",
         f"90 % intervals hold the truth: {100 * c['share']:.1f} % of {c['n']} (band {100 * c['band'][0]:.1f} to "
-        f"{100 * c['band'][1]:.1f}; with correlation {100 * c['band_with_design_effect'][0]:.1f} to "
-        f"{100 * c['band_with_design_effect'][1]:.1f})",
+        f"{100 * c['band'][1]:.1f}; exactly calibrated beliefs would be in {100 * c['band_if_calibrated'][0]:.1f} to "
+        f"{100 * c['band_if_calibrated'][1]:.1f})",
         f"gain over total mass: {100 * c['ratios_share']:.1f} % of {c['ratios_n']}",
         f"fit: median {result['fit_s']['median']:.0f} s, longest {result['fit_s']['max']:.0f} s",
     ]

@@ -70,10 +70,10 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     docking = flight["docking"]
     for key, logs in (("coverage", flight["logs"]), ("coverage_first_ten", 10)):
         cover = flight[key]
-        plain, own = cover["band"], cover["band_with_design_effect"]
+        plain, own = cover["band"], cover["band_if_calibrated"]
         out.append((f"{logs} stand-in flights: 90 % intervals that hold the truth",
-                    f"{100 * cover['share']:.1f} % of {cover['n']} (band {100 * plain[0]:.1f} to {100 * plain[1]:.1f}; "
-                    f"as parameters of a log go together, {100 * own[0]:.0f} to {100 * own[1]:.0f})",
+                    f"{100 * cover['share']:.1f} % of {cover['n']} (binomial band {100 * plain[0]:.1f} to "
+                    f"{100 * plain[1]:.1f}; exactly calibrated beliefs: {100 * own[0]:.1f} to {100 * own[1]:.1f})",
                     "flight"))  # fmt: skip
     before, after = (1000 * sum(docking[k]) / len(docking[k]) for k in ("before_m", "after_m"))
     out.append(("docking error in the true world, before and after one flight",

@@ -7,16 +7,16 @@ can be asked instead, and it also tells whether the belief's intervals cover it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stope.base.errors import ConfigError, FileError
 from stope.base.files import read_json
-from stope.base.intervals import binomial_band
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator
 from stope.flight.fit import known
@@ -28,7 +28,7 @@ from stope.world.robots import Robot
 from stope.world.site import Site
 from stope.world.tasks import DockConfig
 
-__all__ = ["before_and_after", "coverage", "load_truth"]
+__all__ = ["before_and_after", "coverage", "load_truth", "sum_band", "sum_distribution"]
 
 Floats = NDArray[np.float64]
 
@@ -113,16 +113,25 @@ def load_truth(path: Path) -> Floats:
 def coverage(belief: Belief, robot: Robot, truth: Floats, *, level: float = 0.9) -> dict[str, Any]:
     """Whether the belief's intervals hold the hidden truth of a stand-in flight.
 
+    The parameters of one belief go together (all gains share the mass), so intervals that hold the truth come in
+    bunches and a binomial band is too narrow. The belief itself says by how much: `counts` is how many intervals hold a
+    truth drawn from the belief, which is what an exactly calibrated belief would do.
+
     Args:
-        belief: From `fit_flight`.
+        belief: From `fit_flight`, with particles.
         robot: What the belief is about.
         truth: Hidden theta, (num_parameters,).
         level: Of the intervals.
 
     Returns:
-        Each quantity with its truth, and the share covered over the free parameters with the band in which it should
-        be. Quantities of one flight are correlated: judge over several flights.
+        Each quantity with its truth; the share covered over the n free parameters, with the band in which 95 % of
+        exactly calibrated beliefs would be; and `counts` (n + 1,), the probability of each number covered if it is.
+
+    Raises:
+        ConfigError: a belief without particles.
     """
+    if belief.particles is None:
+        raise ConfigError("coverage: the belief has no particles: expected one from a fit.")
     values = {q.name: float(truth[k]) for k, q in enumerate(PARAMETERS)}
     total = values["mass"] + values["payload"]
     for axis in "xyz":
@@ -131,7 +140,26 @@ def coverage(belief: Belief, robot: Robot, truth: Floats, *, level: float = 0.9)
     is_covered = [row.low <= values[row.name] <= row.high for row in found]
     rows = [asdict(row) | {"truth": values[row.name], "is_covered": yes}
             for row, yes in zip(found, is_covered, strict=True)]  # fmt: skip
-    free = [yes for row, yes in zip(found, is_covered, strict=True) if "/" not in row.name]
-    low, high = binomial_band(len(free), level)
-    return {"level": level, "quantities": rows, "covered": sum(free), "n": len(free), "share": sum(free) / len(free),
-            "band_low": low, "band_high": high}  # fmt: skip
+    free = [(row, yes) for row, yes in zip(found, is_covered, strict=True) if "/" not in row.name]
+    n, covered = len(free), sum(yes for _, yes in free)
+    drawn = robot.prior.theta(belief.particles)[:, [index_of(row.name) for row, _ in free]]
+    low, high = (np.array([getattr(row, end) for row, _ in free]) for end in ("low", "high"))
+    held = ((low <= drawn) & (drawn <= high)).sum(axis=1)
+    counts = np.bincount(held, minlength=n + 1) / len(held)
+    band = sum_band([counts])
+    return {"level": level, "quantities": rows, "covered": covered, "n": n, "share": covered / n,
+            "band_low": band[0] / n, "band_high": band[1] / n, "counts": counts.tolist()}  # fmt: skip
+
+
+def sum_band(counts: Sequence[ArrayLike], level: float = 0.95) -> tuple[int, int]:
+    """Central range of a sum of independent counts, each given by the probabilities of 0, 1, 2 and so on."""
+    low, high = np.searchsorted(np.cumsum(sum_distribution(counts)), [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    return int(low), int(high)
+
+
+def sum_distribution(counts: Sequence[ArrayLike]) -> Floats:
+    """Probabilities of 0, 1, 2 and so on, of a sum of independent counts given by theirs."""
+    total = np.ones(1)
+    for each in counts:
+        total = np.convolve(total, np.asarray(each, dtype=np.float64))
+    return total
