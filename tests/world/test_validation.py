@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from stope.base.progress import silent
 from stope.world.regolith import elements as el
 from stope.world.regolith.soil import Soil, soil_rows
 from stope.world.structure import Structure, resistance, sink, touch_down
-from stope.world.validation.case import case_paths, read_case
+from stope.world.validation.case import HERE, case_paths, read_case
 from stope.world.validation.conditions import RockMap, SoilGiven
 from stope.world.validation.drop import DROP, DropGiven
 from stope.world.validation.orbit import ORBIT, OrbitGiven
@@ -25,6 +26,8 @@ from stope.world.validation.penetrate import PENETRATE, PenetrateGiven
 from stope.world.validation.run import KINDS, run_case
 from stope.world.validation.spin import SPIN, SpinGiven
 
+SHAPES = Path(os.environ.get("STOPE_SHAPES", "shapes"))
+"""Folder of shape models that may not be shipped; set by whoever has them."""
 BOX = DropGiven(mass_kg=10.0, size_m=(0.3, 0.3, 0.2), gravity_mps2=1.5e-4, release_height_m=20.0, rate_radps=0.05,
                 num_draws=12)  # fmt: skip
 
@@ -51,6 +54,38 @@ def test_every_expectation_says_where_it_is_from(path: Path) -> None:
     assert case.source
     assert all(e.source or case.source for e in case.expect)
     assert case.expect
+
+
+def given_of(name: str) -> Any:
+    return read_case(next(path for path in case_paths() if path.stem == name), KINDS).given
+
+
+def test_tagsam_is_judged_at_the_nominal_time_and_needs_more_than_the_cohesion_of_grains() -> None:
+    tagsam = given_of("tagsam")
+
+    def depth(**changes: Any) -> float:
+        return float(PENETRATE.run(replace(tagsam, **changes), silent)["depth_at_reversal_m"])
+
+    assert tagsam.reversal_time_s == 6.0
+    assert depth() == pytest.approx(0.488, abs=2e-3)  # fitted: the next whole pascal is 7 mm away
+    assert depth(has_soil=False) > 0.59
+    assert depth(soil=replace(tagsam.soil, cohesion_pa=2.0)) > 0.57
+    most = replace(tagsam.soil, bulk_density_kgpm3=700.0, k_mu=180.0, inertial_factor=2.0, cohesion_pa=5.0)
+    assert depth(soil=most) > 0.538  # the upper end of the band
+
+
+def test_over_the_mesh_of_67p_philae_flies_longer_than_it_did(tmp_path: Path) -> None:
+    mesh = SHAPES / "67p_916v.obj"
+    if not mesh.is_file():
+        pytest.skip(f"{mesh.name} may not be shipped: set STOPE_SHAPES to the folder that holds it")
+    kept = [line for line in (HERE.parent / "bodies" / "67p.toml").read_text(encoding="utf-8").splitlines()
+            if not line.startswith(("name", "kind", "semi_axes"))]  # fmt: skip
+    kept += ['name = "67p-mesh"', 'kind = "mesh"', f'mesh = "{mesh.resolve()}"', 'mesh_unit = "m"',
+             "mesh_vertices = 916", "mesh_faces = 1828"]  # fmt: skip
+    (tmp_path / "67p.toml").write_text("\n".join(kept), encoding="utf-8")
+    found = DROP.run(replace(given_of("philae-flight"), body=str(tmp_path / "67p.toml"), num_draws=16), silent)
+    assert found["shape"] == "mesh"
+    assert 6682.0 < found["fall_time_s"]["min"] < 9000.0
 
 
 # Sinking and legs.
