@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,13 +18,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from stope.base.config import as_dict, check_fraction, check_not_negative, check_positive, content_hash
 from stope.base.device import HOST, set_learner_threads
-from stope.base.errors import ConfigError, FileError
-from stope.base.files import write_atomic
+from stope.base.errors import ConfigError
+from stope.learn.checkpoint import (
+    learner_state,
+    part_of,
+    read_checkpoint,
+    restore_learner,
+    world_state,
+    write_checkpoint,
+)
 from stope.learn.evaluate import conditions, fly
 from stope.learn.policies import MlpPolicy
 from stope.world.body import load_body
@@ -224,48 +228,21 @@ class Training:
             self._save(self.checkpoint)
 
     def _save(self, path: Path) -> None:
-        arrays = {f"env.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in self.batch.snapshot().items()}
-        for part, network in (("actor", self.ppo.actor), ("critic", self.ppo.critic)):
-            arrays |= {f"{part}.{k}": v.contiguous() for k, v in network.state_dict().items()}
-        for index, state in self.ppo.optimizer.state_dict()["state"].items():
-            arrays |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in state.items()}
-        arrays["torch_rng"] = torch.get_rng_state()
+        arrays = {**world_state(self.batch.snapshot()), **learner_state(self.ppo)}
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best.weights.items()}
         header = {"config": content_hash(self.config), "history": self.history, "iteration": self.iteration,
                   "seconds": self.seconds, "streak": self.streak, "best_score": self.best_score,
                   "learning_rate": self.ppo.learning_rate}  # fmt: skip
-        write_atomic(path, save(arrays, metadata={"run": json.dumps(header)}))
+        write_checkpoint(path, arrays, header)
 
     def _restore(self, path: Path) -> None:
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                header = json.loads((file.metadata() or {})["run"])
-                arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 -- not a mapping
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise FileError(f"{path}: not a whole checkpoint ({error}). Delete it to train from the start.") from None
-        if header["config"] != content_hash(self.config):
-            raise FileError(f"{path}: belongs to another configuration. Delete it or choose another run directory.")
-
-        def part(name: str) -> dict[str, torch.Tensor]:
-            return {k[len(name) + 1 :]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
-
-        self.ppo.actor.load_state_dict(part("actor"))
-        self.ppo.critic.load_state_dict(part("critic"))
-        groups = self.ppo.optimizer.state_dict()
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for key, tensor in part("optimizer").items():
-            index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = tensor
-        self.ppo.optimizer.load_state_dict({"state": moments, "param_groups": groups["param_groups"]})
-        self.ppo.learning_rate = header["learning_rate"]
-        for group in self.ppo.optimizer.param_groups:
-            group["lr"] = header["learning_rate"]
-        self.batch.restore({k: v.numpy() for k, v in part("env").items()})
-        torch.set_rng_state(arrays["torch_rng"])
+        arrays, header = read_checkpoint(path, content_hash(self.config))
+        restore_learner(self.ppo, arrays, learning_rate=header["learning_rate"])
+        self.batch.restore({k: v.numpy() for k, v in part_of(arrays, "env").items()})
         self.history, self.iteration, self.seconds = header["history"], header["iteration"], header["seconds"]
         self.streak, self.best_score = header["streak"], tuple(header["best_score"])
-        best = part("best")
+        best = part_of(arrays, "best")
         self.best = MlpPolicy(best, self.env.allocation, {}) if best else None
 
     def card(self) -> dict[str, Any]:

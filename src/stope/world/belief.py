@@ -18,9 +18,11 @@ from stope.base.errors import FileError
 from stope.base.files import read_json, write_json
 from stope.world.physics import NUM_PARAMETERS, PARAMETERS
 
-__all__ = ["Belief", "draw_beliefs"]
+__all__ = ["Belief", "covariances", "draw_beliefs", "pseudo_measured"]
 
 Floats = NDArray[np.float64]
+Covariances = tuple[Floats, Floats, NDArray[np.bool_]]
+"""Eigenvalues (num, n), two reflections (2, num, n) that make the eigenvectors, and whether they are used (num,)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -117,51 +119,85 @@ def _numbers(data: dict[str, Any], key: str, shape: tuple[int | None, ...], path
 
 
 def draw_beliefs(rng: np.random.Generator, num: int) -> tuple[Floats, Floats]:
-    """Truths from the prior, each with a belief of random sharpness about it.
-
-    A truth z ~ N(0, I) is pseudo-measured as y = z + e, e ~ N(0, R) with R random and correlated; the belief is the
-    exact posterior given y: covariance C = (I + R^-1)^-1 and mean C R^-1 y. It is never centred on the truth, and the
-    truth's rank in it is uniform by construction. R = Q^T diag(r) Q, with Q two random Householder reflections and
-    log10 r_k = base + own part, so that some beliefs are sharp in most directions, some in a few, some know nothing.
+    """Truths from the prior of a robot's parameters, each with a belief of random sharpness about it.
 
     Args:
         rng: Random numbers.
         num: Number of pairs.
 
     Returns:
-        Truths z (num, num_parameters) and belief summaries (num, 2 num_parameters).
+        Truths z (num, num_parameters) and belief summaries (num, 2 num_parameters): mean and log standard deviation.
     """
-    n = NUM_PARAMETERS
-    z = rng.standard_normal((num, n))
-    base = rng.uniform(-2.0, 2.0, (num, 1))
+    z = rng.standard_normal((num, NUM_PARAMETERS))
+    mean, covariance = pseudo_measured(z, rng)
+    return z, np.concatenate([mean, 0.5 * np.log(_diagonal(covariance))], axis=1)
+
+
+def pseudo_measured(
+    z: Floats, rng: np.random.Generator, *, log10_noise: tuple[float, float] = (-2.0, 2.0)
+) -> tuple[Floats, Covariances]:
+    """Beliefs about truths, each the exact posterior given a noisy pseudo-measurement of its truth.
+
+    A truth z ~ N(0, I) is pseudo-measured as y = z + e, e ~ N(0, R) with R random and correlated; the belief is the
+    posterior given y: covariance C = (I + R^-1)^-1 and mean C R^-1 y. It is never centred on the truth, and the
+    truth's rank in it is uniform by construction. R = Q^T diag(r) Q, with Q two random Householder reflections in half
+    of the beliefs, and log10 r_k = base + own part, so that some beliefs are sharp in most directions, some in a few,
+    some know nothing.
+
+    Args:
+        z: Truths drawn from the prior, (num, n).
+        rng: Random numbers.
+        log10_noise: Range of the base of log10 r, a variance in units of the prior's.
+
+    Returns:
+        Means (num, n), and what the covariances are made of.
+    """
+    num, n = z.shape
+    base = rng.uniform(*log10_noise, (num, 1))
     r = 10.0 ** (base + rng.uniform(-1.5, 1.5, (num, n)))
     u = rng.standard_normal((2, num, n))
     u /= np.linalg.norm(u, axis=-1, keepdims=True)
     correlated = rng.random((num, 1)) < 0.5
-
-    def from_eigenbasis(x: Floats) -> Floats:
-        for k in (0, 1):
-            x = x - 2.0 * np.sum(x * u[k], axis=-1, keepdims=True) * u[k]
-        return x
-
-    def to_eigenbasis(x: Floats) -> Floats:
-        for k in (1, 0):
-            x = x - 2.0 * np.sum(x * u[k], axis=-1, keepdims=True) * u[k]
-        return x
-
     # In the eigenbasis of R everything is diagonal: y' = z' + sqrt(r) e, mean' = y' / (1 + r), var' = r / (1 + r).
-    zq = np.where(correlated, to_eigenbasis(z), z)
+    zq = np.where(correlated, _reflect(z, u[1], u[0]), z)
     y = zq + np.sqrt(r) * rng.standard_normal((num, n))
     mean_q, var_q = y / (1.0 + r), r / (1.0 + r)
-    mean = np.where(correlated, from_eigenbasis(mean_q), mean_q)
+    mean = np.where(correlated, _reflect(mean_q, u[0], u[1]), mean_q)
+    return mean, (var_q, u, correlated[:, 0])
+
+
+def _reflect(x: Floats, *ways: Floats) -> Floats:
+    """Householder reflections of rows x (num, n), one after the other."""
+    for way in ways:
+        x = x - 2.0 * np.sum(x * way, axis=-1, keepdims=True) * way
+    return x
+
+
+def _diagonal(covariance: Covariances) -> Floats:
+    """Variances (num, n)."""
+    var_q, u, correlated = covariance
     # The diagonal of Q^T D Q, with Q = H0 H1 made column by column.
     var = var_q.copy()
-    rows = np.flatnonzero(correlated[:, 0])
+    rows = np.flatnonzero(correlated)
     for start in range(0, len(rows), 1024):
         ids = rows[start : start + 1024]
-        eye = np.broadcast_to(np.eye(n), (len(ids), n, n)).copy()
-        for k in (1, 0):
-            v = u[k][ids]
-            eye = eye - 2.0 * v[:, :, None] * np.einsum("ij,ijk->ik", v, eye)[:, None, :]
-        var[ids] = np.einsum("ikj,ik->ij", eye**2, var_q[ids])
-    return z, np.concatenate([mean, 0.5 * np.log(var)], axis=1)
+        var[ids] = np.einsum("ikj,ik->ij", _basis(u[:, ids]) ** 2, var_q[ids])
+    return var
+
+
+def covariances(covariance: Covariances) -> Floats:
+    """The whole matrices, (num, n, n); `pseudo_measured` gives what they are made of."""
+    var_q, u, correlated = covariance
+    num, n = var_q.shape
+    basis = np.where(correlated[:, None, None], _basis(u), np.broadcast_to(np.eye(n), (num, n, n)))
+    return np.einsum("ikj,ik,ikl->ijl", basis, var_q, basis)
+
+
+def _basis(u: Floats) -> Floats:
+    """Q = H0 H1 of pairs of reflections (2, num, n), as matrices (num, n, n)."""
+    num, n = u.shape[1:]
+    eye = np.broadcast_to(np.eye(n), (num, n, n)).copy()
+    for k in (1, 0):
+        v = u[k]
+        eye = eye - 2.0 * v[:, :, None] * np.einsum("ij,ijk->ik", v, eye)[:, None, :]
+    return eye

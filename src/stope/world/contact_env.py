@@ -19,6 +19,7 @@ from stope.world.regolith.prior import ground_prior, soil_of
 from stope.world.robots import load_robot
 from stope.world.site import Site, make_site
 from stope.world.tasks.contact_task import ContactTask
+from stope.world.told import NUM_JOINT, NUM_SUMMARY, Told, summaries
 from stope.world.tools import set_soils
 
 __all__ = ["ContactBatch", "Pose"]
@@ -27,6 +28,8 @@ Floats = NDArray[np.float64]
 FRICTION, RESTITUTION, FRACTION = (
     [p.name for p in GROUND_PARAMETERS].index(name) for name in ("tool_friction", "restitution", "boulder_fraction")
 )
+KEPT = ("steps", "episodes", "action", "success", "theta_ground", "z", "belief")
+"""Arrays of a batch that a snapshot holds beside those of its world and its task."""
 ROCK_REACH = 1.2
 """Rocks lie within this distance of the origin of l [m]; chosen: a lander's footprint and its drift."""
 ROCK_SIZES = (0.10, 0.30)
@@ -75,13 +78,21 @@ class ContactBatch:
         seed: Root seed of worlds, starts and noise.
         num_threads: Threads that step; results do not depend on it.
         site: Where; the task's own place if None.
+        told: What the robots are told of their worlds, one of `stope.world.told.KINDS`.
 
     Raises:
         ConfigError: a time limit that is no whole number of control periods.
     """
 
     def __init__(
-        self, task: ContactTask, *, num_worlds: int, seed: int, num_threads: int = 1, site: Site | None = None
+        self,
+        task: ContactTask,
+        *,
+        num_worlds: int,
+        seed: int,
+        num_threads: int = 1,
+        site: Site | None = None,
+        told: Told = "drawn",
     ) -> None:
         """Compile the scene; `reset` starts the first episodes."""
         steps = task.time_limit / CONTROL_PERIOD
@@ -90,7 +101,7 @@ class ContactBatch:
                 f"{type(task).__name__}.time_limit = {task.time_limit} s: expected a whole number of control periods "
                 f"of {CONTROL_PERIOD} s."
             )
-        self.task, self.num_worlds, self.seed = task, num_worlds, seed
+        self.task, self.num_worlds, self.seed, self.told = task, num_worlds, seed, told
         self.max_episode_steps = round(steps)
         self.robot = load_robot(task.robot)
         self.site = site or make_site(
@@ -104,6 +115,10 @@ class ContactBatch:
         self.ground_prior = ground_prior()
         self.theta_ground = np.tile(self.ground_prior.centre, (num_worlds, 1))
         """Parameters of each world's ground, (worlds, len(GROUND_PARAMETERS))."""
+        self.z = np.zeros((num_worlds, NUM_JOINT))
+        """Whitened truths of robot and ground, (worlds, NUM_JOINT)."""
+        self.belief = np.zeros((num_worlds, NUM_SUMMARY))
+        """What each robot is told of them, (worlds, NUM_SUMMARY)."""
         self.steps = np.zeros(num_worlds, dtype=np.int64)
         self.episodes = np.zeros(num_worlds, dtype=np.int64)
         self.record: dict[str, Floats] = {}
@@ -133,6 +148,10 @@ class ContactBatch:
         self.world.set_theta(self.robot.prior.theta(z), ids)
         ground = np.array([rng.standard_normal(self.theta_ground.shape[1]) for rng in rngs])
         self.theta_ground[ids] = self.ground_prior.theta(ground)
+        self.z[ids] = np.concatenate([z, ground], axis=1)
+        for i in ids:  # a stream of its own, so that worlds are the same whatever is told of them
+            rng = generator(self.seed, "told", int(i), int(self.episodes[i]))
+            self.belief[i] = summaries(self.told, self.z[i : i + 1], rng)[0]
         self.world.state[ids] = 0.0
         self.world.state[ids, 3] = 1.0
         self.world.state[ids, 25] = self.robot.propellant_capacity
@@ -213,7 +232,7 @@ class ContactBatch:
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Everything that decides the future, as arrays."""
-        own = {k: np.copy(getattr(self, k)) for k in ("steps", "episodes", "action", "success", "theta_ground")}
+        own = {k: np.copy(getattr(self, k)) for k in KEPT}
         world = {f"world.{k}": v for k, v in self.world.snapshot().items()}
         kept = {f"record.{k}": v.copy() for k, v in self.record.items()}
         return {**own, **world, **kept, "ticks": np.array(self._ticks)}
@@ -221,7 +240,7 @@ class ContactBatch:
     def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
         """Go back to a snapshot of a batch of the same task, shape and seed."""
         self.world.restore({k[6:]: v for k, v in snapshot.items() if k.startswith("world.")})
-        for k in ("steps", "episodes", "action", "success", "theta_ground"):
+        for k in KEPT:
             getattr(self, k)[...] = snapshot[k]
         self.record = {k[7:]: v.copy() for k, v in snapshot.items() if k.startswith("record.")}
         self._ticks = int(snapshot["ticks"])

@@ -34,6 +34,7 @@ from stope.world.contact_env import ContactBatch
 from stope.world.free_flight import advance_all
 from stope.world.site import Site, make_site
 from stope.world.tasks.hop import HopTask
+from stope.world.told import Told
 
 __all__ = ["Drive", "HopBatch", "whole_rows"]
 
@@ -201,20 +202,28 @@ class HopBatch(ContactBatch):
         seed: Root seed of worlds, starts and noise.
         num_threads: Threads that step; results do not depend on it.
         site: Where; the task's own place if None. Its gravity grid must reach as far as the robots go.
+        told: What the robots are told of their worlds.
 
     Raises:
         ConfigError: a robot that has no wheels to hop with.
     """
 
     def __init__(
-        self, task: HopTask, *, num_worlds: int, seed: int, num_threads: int = 1, site: Site | None = None
+        self,
+        task: HopTask,
+        *,
+        num_worlds: int,
+        seed: int,
+        num_threads: int = 1,
+        site: Site | None = None,
+        told: Told = "drawn",
     ) -> None:
         """Compile the scene; `reset` starts the first episodes."""
         site = site or make_site(
             task.body, latitude_deg=task.latitude_deg, height=task.height, grid_half_width=task.grid_half_width,
             grid_nodes=task.grid_nodes,
         )  # fmt: skip
-        super().__init__(task, num_worlds=num_worlds, seed=seed, num_threads=num_threads, site=site)
+        super().__init__(task, num_worlds=num_worlds, seed=seed, num_threads=num_threads, site=site, told=told)
         self.max_episode_steps, self.wait = task.most_hops, task.wait
         model = self.world.model
         assert isinstance(model, mujoco.MjModel)

@@ -18,6 +18,7 @@ from stope.world.scene import SceneConfig
 
 if TYPE_CHECKING:
     from stope.world.contact_env import ContactBatch
+    from stope.world.told import Told
 
 __all__ = ["Commands", "ContactTask"]
 
@@ -56,11 +57,11 @@ class ContactTask(ABC):
     """Terms of the reward, each in [0, 1] before its weight."""
     reward_weights: tuple[float, ...]
 
-    def batch(self, *, num_worlds: int, seed: int, num_threads: int = 1) -> ContactBatch:
+    def batch(self, *, num_worlds: int, seed: int, num_threads: int = 1, told: Told = "drawn") -> ContactBatch:
         """Worlds of this task, stepped a control period at a time; a task whose step is longer brings its own."""
         from stope.world.contact_env import ContactBatch  # noqa: PLC0415 -- it imports this file
 
-        return ContactBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads)
+        return ContactBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads, told=told)
 
     @abstractmethod
     def scene(self) -> SceneConfig:

@@ -27,6 +27,7 @@ from stope.world.tasks.contact_task import Commands, ContactTask
 if TYPE_CHECKING:
     from stope.world.contact_env import ContactBatch
     from stope.world.hopping import HopBatch
+    from stope.world.told import Told
 
 __all__ = ["HopTask"]
 
@@ -98,11 +99,11 @@ class HopTask(ContactTask):
                 "order, and a share of 0 or more and less than 1."
             )
 
-    def batch(self, *, num_worlds: int, seed: int, num_threads: int = 1) -> ContactBatch:
+    def batch(self, *, num_worlds: int, seed: int, num_threads: int = 1, told: Told = "drawn") -> ContactBatch:
         """Worlds whose step is one hop."""
         from stope.world.hopping import HopBatch  # noqa: PLC0415 -- it imports this file
 
-        return HopBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads)
+        return HopBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads, told=told)
 
     def scene(self) -> SceneConfig:
         """Soil, no memory."""

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints of a training: networks, optimiser and worlds in one safetensors file, written aside and renamed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from stope.base.errors import FileError
+from stope.base.files import write_atomic
+
+if TYPE_CHECKING:
+    from rsl_rl.algorithms import PPO
+
+__all__ = ["learner_state", "part_of", "read_checkpoint", "restore_learner", "world_state", "write_checkpoint"]
+
+Tensors = dict[str, torch.Tensor]
+
+
+def write_checkpoint(path: Path, arrays: Tensors, header: dict[str, Any]) -> None:
+    """Write arrays, the state of torch's random numbers, and a header."""
+    arrays = {k: v.contiguous() for k, v in arrays.items()} | {"torch_rng": torch.get_rng_state()}
+    write_atomic(path, save(arrays, metadata={"run": json.dumps(header)}))
+
+
+def read_checkpoint(path: Path, config_hash: str) -> tuple[Tensors, dict[str, Any]]:
+    """Arrays and header of a checkpoint of a configuration; torch's random numbers go on from it.
+
+    Raises:
+        FileError: not a whole checkpoint, or of another configuration.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {})["run"])
+            arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 -- not a mapping
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise FileError(f"{path}: not a whole checkpoint ({error}). Delete it to train from the start.") from None
+    if header["config"] != config_hash:
+        raise FileError(f"{path}: belongs to another configuration. Delete it or choose another run directory.")
+    torch.set_rng_state(arrays.pop("torch_rng"))
+    return arrays, header
+
+
+def part_of(arrays: Tensors, name: str) -> Tensors:
+    """The arrays under a name, without it."""
+    return {k[len(name) + 1 :]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
+
+
+def world_state(snapshot: dict[str, NDArray[Any]]) -> Tensors:
+    """A batch's snapshot as arrays of a checkpoint."""
+    return {f"env.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in snapshot.items()}
+
+
+def learner_state(ppo: PPO) -> Tensors:
+    """Both networks and the optimiser's moments."""
+    arrays: Tensors = {}
+    for name, network in (("actor", ppo.actor), ("critic", ppo.critic)):
+        arrays |= {f"{name}.{k}": v for k, v in network.state_dict().items()}
+    return arrays | optimiser_state(ppo.optimizer, "optimizer")
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer, name: str) -> Tensors:
+    """Moments of an optimiser."""
+    moments = optimiser.state_dict()["state"]
+    return {f"{name}.{index}.{k}": v for index, state in moments.items() for k, v in state.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, arrays: Tensors, name: str) -> None:
+    """Put moments back."""
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in part_of(arrays, name).items():
+        index, what = key.split(".", 1)
+        moments.setdefault(int(index), {})[what] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def restore_learner(ppo: PPO, arrays: Tensors, *, learning_rate: float) -> None:
+    """Put networks, moments and the learning rate back."""
+    ppo.actor.load_state_dict(part_of(arrays, "actor"))
+    ppo.critic.load_state_dict(part_of(arrays, "critic"))
+    restore_optimiser(ppo.optimizer, arrays, "optimizer")
+    ppo.learning_rate = learning_rate
+    for group in ppo.optimizer.param_groups:
+        group["lr"] = learning_rate

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training of a task with contact: imitate its script, then improve on it by PPO; resumable to the bit.
+
+The script needs no theta and no memory; imitation hands the network what it can do at once (the network flies, with a
+growing share, and is corrected by what the script would have done: DAgger). Reinforcement then uses what the script has
+not: the belief and the memory. A script would be found again from nothing too, but not in minutes on a laptop.
+
+Sources: DAgger, Ross, Gordon and Bagnell 2011 (AISTATS, arXiv 1011.0686); PPO is rsl-rl's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stope.base.config import as_dict, check_fraction, check_not_negative, check_positive, content_hash, override
+from stope.base.device import HOST, set_learner_threads
+from stope.base.errors import ConfigError
+from stope.base.seeding import generator
+from stope.learn.checkpoint import (
+    learner_state,
+    optimiser_state,
+    part_of,
+    read_checkpoint,
+    restore_learner,
+    restore_optimiser,
+    world_state,
+    write_checkpoint,
+)
+from stope.learn.pilots import GruPilot, fly_skill
+from stope.learn.policies import GruPolicy
+from stope.world.tasks import CONTACT_TASKS, ContactTask
+
+__all__ = ["SkillConfig", "SkillTraining"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SkillConfig:
+    """One training of a task with contact."""
+
+    task: str
+    """A task with contact."""
+    settings: tuple[str, ...] = ()
+    """Changed numbers of the task, such as "time_limit=60"."""
+    seed: int = 1
+    """Root seed of worlds, noise and weights."""
+    num_worlds: int = 256
+    """Worlds that step together."""
+    steps_per_iteration: int = 50
+    """Control steps of each world between two updates."""
+    num_imitation: int = 30
+    """Iterations that imitate the script."""
+    num_reinforcement: int = 0
+    """Iterations of PPO after them."""
+    num_warm_up: int = 3
+    """Of those, iterations at first in which only the critic learns."""
+    evaluate_every: int = 10
+    """Iterations of PPO between evaluations; one more comes after the imitation."""
+    num_evaluation: int = 256
+    """Episodes of the fixed evaluation set that chooses the weights."""
+    memory: int = 64
+    """Units of the GRU."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of each layer of the head, and of the critic."""
+    imitation_rate: float = 1e-3
+    """Learning rate of the imitation [1]."""
+    imitation_epochs: int = 3
+    """Passes over the steps of an iteration of imitation."""
+    num_epochs: int = 3
+    """Passes of PPO."""
+    num_minibatches: int = 4
+    """Parts of the worlds, each with an update of its own."""
+    discount: float = 0.99
+    """Of the reward, per step [1]."""
+    trace: float = 0.95
+    """Lambda of generalised advantage estimation [1]."""
+    learning_rate: float = 3e-4
+    """Of PPO at the start; then adapted so that updates keep to `desired_kl` [1]."""
+    desired_kl: float = 0.008
+    """Kullback-Leibler divergence of an update [nat]."""
+    action_std: float = 0.1
+    """Of each action when reinforcement starts [1]."""
+    bonus: float = 20.0
+    """Reward for reaching a success [1]."""
+
+    def __post_init__(self) -> None:
+        """Check counts and shares, and that the task is there and takes its settings."""
+        check_positive(self, "num_worlds", "steps_per_iteration", "num_imitation", "evaluate_every", "num_evaluation",
+                       "memory", "imitation_rate", "imitation_epochs", "num_epochs", "num_minibatches",
+                       "learning_rate", "desired_kl", "action_std")  # fmt: skip
+        check_not_negative(self, "seed", "num_reinforcement", "num_warm_up", "bonus")
+        check_fraction(self, "discount", "trace")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ConfigError(f"SkillConfig.hidden = {list(self.hidden)}: expected layers of 1 or more units.")
+        if self.num_worlds % self.num_minibatches:
+            raise ConfigError(
+                f"SkillConfig.num_minibatches = {self.num_minibatches}: expected a divisor of num_worlds = "
+                f"{self.num_worlds}."
+            )
+        self.make_task()
+
+    def make_task(self) -> ContactTask:
+        """The task with its settings."""
+        return override(CONTACT_TASKS.get(self.task)(), list(self.settings))
+
+    @property
+    def num_iterations(self) -> int:
+        """Iterations of both kinds."""
+        return self.num_imitation + self.num_reinforcement
+
+
+@dataclass
+class SkillTraining:
+    """A training that can be stopped anywhere and taken up again."""
+
+    config: SkillConfig
+    num_threads: int = 1
+    checkpoint: Path | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+    iteration: int = 0
+    seconds: float = 0.0
+    """Wall-clock of the learning itself, without compilation and evaluation."""
+
+    def __post_init__(self) -> None:
+        """Build worlds, networks and optimisers."""
+        from rsl_rl.algorithms import PPO  # noqa: PLC0415 -- two seconds of import, only when training
+
+        from stope.learn.skill_networks import MemoryActor, ScaledCritic, SkillEnv  # noqa: PLC0415 -- as above
+
+        c = self.config
+        set_learner_threads()
+        torch.manual_seed(c.seed)
+        self.task = c.make_task()
+        self.batch = self.task.batch(num_worlds=c.num_worlds, seed=c.seed, num_threads=self.num_threads)
+        self.env = SkillEnv(self.batch, HOST, reward_scale=1.0 - c.discount, bonus=c.bonus)
+        # Worlds start at random times within the episode, so that an update sees all of it and resets do not bunch.
+        rng = generator(c.seed, "stagger")
+        self.batch.steps[:] = rng.integers(0, self.batch.max_episode_steps, c.num_worlds)
+        settings = {
+            "num_steps_per_env": c.steps_per_iteration,
+            "multi_gpu": None,
+            "obs_groups": {"actor": ["policy"], "critic": ["policy", "privileged"]},
+            "algorithm": {"class_name": "PPO", "num_learning_epochs": c.num_epochs,
+                          "num_mini_batches": c.num_minibatches, "gamma": c.discount, "lam": c.trace,
+                          "entropy_coef": 0.0, "learning_rate": c.learning_rate, "desired_kl": c.desired_kl},
+            "actor": {"class_name": MemoryActor, "hidden_dims": list(c.hidden), "activation": "elu",
+                      "rnn_type": "gru", "rnn_hidden_dim": c.memory,
+                      "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": c.action_std}},
+            "critic": {"class_name": ScaledCritic, "hidden_dims": list(c.hidden), "activation": "elu"},
+        }  # fmt: skip
+        # construct_algorithm pops keys from what it is given, and prints its networks.
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.ppo = PPO.construct_algorithm(self.env.get_observations(), self.env, copy.deepcopy(settings), HOST)
+        self.ppo.train_mode()
+        self.tutor = torch.optim.Adam(self.ppo.actor.parameters(), lr=c.imitation_rate)
+        self.best: GruPolicy | None = None
+        self.best_score = (-1.0, 0.0)
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self._restore(self.checkpoint)
+
+    @property
+    def num_steps(self) -> int:
+        """Control steps taken so far, over all worlds."""
+        return self.iteration * self.config.num_worlds * self.config.steps_per_iteration
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the iterations are spent."""
+        return self.iteration >= self.config.num_iterations
+
+    def policy(self) -> GruPolicy:
+        """The actor as it is now."""
+        from stope.learn.skill_networks import actor_weights  # noqa: PLC0415 -- imports rsl-rl
+
+        return GruPolicy(actor_weights(self.ppo.actor), {})  # type: ignore[arg-type]
+
+    def advance(self) -> None:
+        """One iteration: a rollout, an update, and an evaluation and a checkpoint when they are due."""
+        c, start = self.config, time.perf_counter()
+        if self.iteration < c.num_imitation:
+            self._imitate()
+        else:
+            self._reinforce()
+        self.iteration += 1
+        self.seconds += time.perf_counter() - start
+        done = self.iteration - c.num_imitation
+        if done == 0 or self.is_done or (done > 0 and done % c.evaluate_every == 0):
+            self._evaluate()
+        if self.checkpoint is not None and not self.is_done:
+            self._save(self.checkpoint)
+
+    def _imitate(self) -> None:
+        """Fly a chunk, the script in a shrinking share of the worlds, then learn what it would have done in all."""
+        c, env = self.config, self.env
+        actor: Any = self.ppo.actor
+        rng = generator(c.seed, "imitate", self.iteration)
+        share = max(0.0, 1.0 - self.iteration / (0.5 * c.num_imitation))
+        scripted = rng.random(c.num_worlds) < share
+        memory = actor.get_hidden_state()
+        memory = torch.zeros((1, c.num_worlds, c.memory)) if memory is None else memory.clone()
+        inputs, wanted, dones = [], [], []
+        with torch.inference_mode():
+            for _ in range(c.steps_per_iteration):
+                script = np.asarray(self.task.script(env.observation.astype(np.float64)), dtype=np.float32)
+                observations = env.get_observations()
+                own = actor(observations)
+                noise = c.action_std * rng.standard_normal(script.shape).astype(np.float32)
+                action = np.where(scripted[:, None], script, own.numpy()) + noise
+                inputs.append(observations["policy"])
+                _, _, done, _ = env.step(torch.from_numpy(action))
+                actor.reset(done)
+                wanted.append(torch.from_numpy(script))
+                dones.append(done.float())
+        seen, right, ended = (torch.stack(x).clone() for x in (inputs, wanted, dones))
+        if self.iteration == 0:
+            self._fit_scaling(seen)
+        self._learn_script(seen, right, ended, memory.clone(), rng)
+
+    def _fit_scaling(self, inputs: torch.Tensor) -> None:
+        """Fix the scale of the inputs; the critic's last ones are z, which is scaled by construction."""
+        flat = inputs.flatten(0, 1)
+        actor, critic = self.ppo.actor.obs_normalizer, self.ppo.critic.obs_normalizer
+        actor.fit(flat)  # type: ignore[operator]
+        n = flat.shape[1]
+        critic.mean[:n], critic.std[:n] = actor.mean, actor.std  # type: ignore[index]
+
+    def _learn_script(
+        self,
+        inputs: torch.Tensor,
+        wanted: torch.Tensor,
+        dones: torch.Tensor,
+        memory: torch.Tensor,
+        rng: np.random.Generator,
+    ) -> None:
+        """Least squares on the script's actions, back through the memory of the chunk."""
+        c = self.config
+        actor: Any = self.ppo.actor
+        for _ in range(c.imitation_epochs):
+            for rows in np.array_split(rng.permutation(c.num_worlds), c.num_minibatches):
+                ids = torch.from_numpy(rows)
+                mean = actor.unroll(inputs[:, ids], dones[:, ids], memory[:, ids])
+                loss = torch.nn.functional.mse_loss(mean, wanted[:, ids])
+                self.tutor.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(actor.parameters(), 1.0)
+                self.tutor.step()
+
+    def _reinforce(self) -> None:
+        """One iteration of PPO; at first only the critic learns."""
+        c = self.config
+        is_free = self.iteration >= c.num_imitation + c.num_warm_up
+        for weights in self.ppo.actor.parameters():
+            weights.requires_grad_(is_free)
+        observations = self.env.get_observations()
+        with torch.inference_mode():
+            for _ in range(c.steps_per_iteration):
+                actions = self.ppo.act(observations)
+                observations, rewards, dones, extras = self.env.step(actions)
+                self.ppo.process_env_step(observations, rewards, dones, extras)
+            self.ppo.compute_returns(observations)
+        self.ppo.update()
+
+    def _evaluate(self) -> None:
+        c, policy = self.config, self.policy()
+        judge = self.task.batch(num_worlds=c.num_evaluation, seed=c.seed + 7919, num_threads=self.num_threads)
+        flown = fly_skill(GruPilot(policy), judge)
+        score = (flown.rate.success, -float(flown.duration.mean()))
+        if score > self.best_score:
+            self.best, self.best_score = policy, score
+        self.history.append({"iteration": self.iteration, "steps": self.num_steps, "success": flown.rate.success,
+                             "low": flown.rate.low, "high": flown.rate.high, "seconds": self.seconds})  # fmt: skip
+
+    def _save(self, path: Path) -> None:
+        arrays = {**world_state(self.batch.snapshot()), **learner_state(self.ppo),
+                  **optimiser_state(self.tutor, "tutor")}  # fmt: skip
+        memory: Any = self.ppo.actor.get_hidden_state()
+        if memory is not None:
+            arrays["memory"] = memory
+        arrays["observation"] = torch.from_numpy(self.env.observation)
+        if self.best is not None:
+            arrays |= {f"best.{k}": v for k, v in self.best.weights.items()}
+        header = {"config": content_hash(self.config), "history": self.history, "iteration": self.iteration,
+                  "seconds": self.seconds, "best_score": self.best_score,
+                  "learning_rate": self.ppo.learning_rate}  # fmt: skip
+        write_checkpoint(path, arrays, header)
+
+    def _restore(self, path: Path) -> None:
+        arrays, header = read_checkpoint(path, content_hash(self.config))
+        restore_learner(self.ppo, arrays, learning_rate=header["learning_rate"])
+        restore_optimiser(self.tutor, arrays, "tutor")
+        self.batch.restore({k: v.numpy() for k, v in part_of(arrays, "env").items()})
+        self.env.observation = arrays["observation"].numpy()
+        if "memory" in arrays:
+            self.ppo.actor.reset(hidden_state=arrays["memory"])
+        self.history, self.iteration, self.seconds = header["history"], header["iteration"], header["seconds"]
+        self.best_score = tuple(header["best_score"])
+        best = part_of(arrays, "best")
+        self.best = GruPolicy(best, {}) if best else None
+
+    def card(self) -> dict[str, Any]:
+        """What the policy file says of itself; success is on the evaluation set that chose the weights."""
+        chosen = max(self.history, key=lambda h: h["success"])
+        return {
+            "task": self.config.task, "config": as_dict(self.config), "config_hash": content_hash(self.config),
+            "robot": self.task.robot, "site": self.batch.site.name, "steps": self.num_steps,
+            "observation_names": list(self.task.observation_names), "action_names": list(self.task.action_names),
+            "selection": {k: v for k, v in chosen.items() if k != "seconds"}, "learning_s": self.seconds,
+            "num_evaluation": self.config.num_evaluation,
+        }  # fmt: skip
