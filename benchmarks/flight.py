@@ -32,7 +32,7 @@ from stope.flight import load_flight
 from stope.flight.effect import before_and_after, coverage, load_truth, sum_band, sum_distribution
 from stope.flight.fit import fit_flight
 from stope.learn.policies import MlpPolicy
-from stope.learn.store import trained_dock
+from stope.learn.store import trained_flight
 from stope.learn.train import SiteConfig, TrainConfig
 from stope.world.robots import load_robot
 
@@ -126,7 +126,7 @@ def main() -> None:
     given = parser.parse_args()
     folder = given.runs / "bench-flight"
     config = TrainConfig()
-    trained = trained_dock(config, given.runs, num_threads=given.threads)[0] if given.docking_logs else None
+    trained = trained_flight(config, given.runs, num_threads=given.threads)[0] if given.docking_logs else None
     rows = []
     for seed in range(1, given.logs + 1):
         policy = trained if seed <= given.docking_logs else None

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from stope.base.errors import ConfigError, FileError
-from stope.learn.store import physics_hash, run_folder, trained_dock
+from stope.learn.store import physics_hash, run_folder, trained_flight
 from stope.learn.train import SiteConfig, TrainConfig, Training, train
 from stope.world.physics import NUM_PARAMETERS
 from stope.world.robots import load_robot
@@ -126,10 +126,10 @@ def test_impossible_training_cannot_be_constructed(change: dict[str, Any], text:
 def test_store_trains_once_and_then_loads(tmp_path: Path) -> None:
     """The second call reads the file the first one wrote; the card tells how the policy was made and how it does."""
     stages: list[str] = []
-    first, path = trained_dock(TINY, tmp_path, progress=lambda stage, share: stages.append(stage))
+    first, path = trained_flight(TINY, tmp_path, progress=lambda stage, share: stages.append(stage))
     assert {"train dock", "measure dock"} == set(stages)
     stages.clear()
-    again, same = trained_dock(TINY, tmp_path, progress=lambda stage, share: stages.append(stage))
+    again, same = trained_flight(TINY, tmp_path, progress=lambda stage, share: stages.append(stage))
     assert (again.digest, same, stages) == (first.digest, path, [])
     assert sorted(f.name for f in path.parent.iterdir()) == ["config.json", "history.json", "policy.safetensors"]
     card = again.card
@@ -151,20 +151,20 @@ def test_store_resumes_a_killed_training(unbroken: Training, tmp_path: Path, mon
             raise KilledError
 
     with pytest.raises(KilledError):
-        trained_dock(TINY, tmp_path, progress=killing)
+        trained_flight(TINY, tmp_path, progress=killing)
     folder = next(tmp_path.iterdir())
     assert sorted(f.name for f in folder.iterdir()) == ["checkpoint.safetensors", "config.json"]
-    policy, path = trained_dock(TINY, tmp_path)
+    policy, path = trained_flight(TINY, tmp_path)
     assert (policy.digest, path.parent) == (unbroken.best.digest, folder)  # type: ignore[union-attr]
 
 
 def test_policy_of_another_configuration_in_the_folder_is_refused(tmp_path: Path) -> None:
     """A file copied into the wrong folder is not taken for the right one."""
-    policy, path = trained_dock(TINY, tmp_path)
+    policy, path = trained_flight(TINY, tmp_path)
     policy.card["config_hash"] = "0" * 16
     policy.save(path)
     with pytest.raises(FileError, match=r"policy\.safetensors: trained from configuration 0000000000000000: expected"):
-        trained_dock(TINY, tmp_path)
+        trained_flight(TINY, tmp_path)
 
 
 def test_changed_number_of_a_robot_changes_the_folder(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stope.base.errors import ConfigError
 from stope.cli.console import interval, line, number, percent, progress_bars, show_json, show_table
 from stope.cli.options import (
     AsJson,
@@ -26,7 +27,8 @@ from stope.cli.options import (
     example,
     place,
     policy_for,
-    task_of,
+    skill_config_of,
+    skills_of,
 )
 
 if TYPE_CHECKING:
@@ -50,12 +52,20 @@ ABOUT = {
 }
 
 
+TOLD = {
+    "ignorant": "policy, told only the prior",
+    "prior": "policy, told a noisy belief",
+    "sharp": "policy, told a sharp belief",
+    "truth": "policy, told the truth",
+}
+
+
 def evaluate(
-    skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`.")],
+    skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`, or all.")],
     *,
     policy: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Policy to evaluate; left out, one is trained or found in --runs."),
+        typer.Option(metavar="FILE", help="Policy; left out, the package's or one trained or found in --runs."),
     ] = None,
     belief: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Belief of `stope flight fit`: adds worlds drawn from it.")
@@ -74,31 +84,79 @@ def evaluate(
 ) -> None:
     """Fly a policy in fresh worlds: success, time, energy and error, each rate with its 95 % interval.
 
-    The baselines (thrusters off, random, PD with and without the belief) get the same worlds, starts and noise.
+    The baselines (thrusters off, random, PD with and without the belief, script) get the same worlds, starts, noise.
     Robot, site and task are those the policy was trained with, unless options say otherwise.
     """
+    from stope.learn.skills import FLIGHTS  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    names = skills_of(skill)
+    options = {"robot": robot, "body": body, "latitude": latitude, "longitude": longitude, "height": height}
+    if len(names) > 1 and (policy or belief or settings or any(v is not None for v in options.values())):
+        raise ConfigError("all: expected no option of one skill (--policy, --belief, --set, --robot, a place).")
+    found: dict[str, Any] = {}
+    with progress_bars() as progress:
+        for name in names:
+            if name in FLIGHTS:
+                found[name] = _flight(name, policy, belief, n, seed, runs, threads, progress, settings=settings,
+                                      **options)  # fmt: skip
+            else:
+                found[name] = _skill(name, policy, belief, n, seed, runs, threads, progress, settings=settings,
+                                     **options)  # fmt: skip
+    if as_json:
+        show_json({"skills": found})
+        return
+    for name, cells in found.items():
+        if name in FLIGHTS:
+            _show(name, cells, n)
+        else:
+            _show_skill(name, cells, n)
+
+
+def _flight(
+    name: str, policy: Path | None, belief: Path | None, n: int, seed: int, runs: Path, threads: int,
+    progress: Progress, **options: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Cells of `dock` or `haul`."""
     from stope.learn.assess import assess  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.world.belief import Belief  # noqa: PLC0415 -- as above
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
-    task_of(skill)
     told = None if belief is None else Belief.load(belief)
-    with progress_bars() as progress:
-        flown, path, config = _policy(
-            policy, runs, threads, progress, robot=robot, body=body, latitude=latitude, longitude=longitude,
-            height=height, settings=settings,
-        )  # fmt: skip
-        policy_for(flown, path, config.robot)
-        result = assess(flown, load_robot(config.robot), config.site.site(), task=config.task, num=n, seed=seed,
-                        belief=told, num_threads=threads, progress=progress)  # fmt: skip
-    result["skills"]["dock"]["policy"] = {"file": str(path), "digest": flown.digest}
-    if as_json:
-        show_json(result)
+    flown, path, config = _policy(name, policy, runs, threads, progress, **options)
+    policy_for(flown, path, config.robot)
+    result = assess(flown, load_robot(config.robot), config.site.site(), task=config.task, num=n, seed=seed,
+                    belief=told, num_threads=threads, progress=progress, skill=name)  # fmt: skip
+    return result["skills"][name] | {"policy": {"file": str(path), "digest": flown.digest}}
+
+
+def _skill(
+    name: str, policy: Path | None, belief: Path | None, n: int, seed: int, runs: Path, threads: int,
+    progress: Progress, **options: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Cells of a task with contact; left out, the policy is the package's, or one is trained."""
+    from stope.learn.policies import GruPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.skill_assess import assess_skill, check_policy  # noqa: PLC0415 -- as above
+    from stope.learn.skills import shipped, shipped_names  # noqa: PLC0415 -- as above
+    from stope.learn.store import trained_skill  # noqa: PLC0415 -- as above
+
+    if belief is not None:
+        raise ConfigError(f"--belief is for dock and haul: no flight yet measures the ground of {name!r}.")
+    config = skill_config_of(name, seed=None, **options)
+    task = config.make_task()
+    if policy is not None:
+        flown, path = GruPolicy.load(policy), policy
+    elif name in shipped_names():
+        flown, path = shipped(name)
     else:
-        _show(result["skills"]["dock"], n)
+        flown, path = trained_skill(config, runs, num_threads=threads, progress=progress)
+    check_policy(flown, task, name, str(path))
+    result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress)
+    return result["skills"][name] | {"policy": {"file": path.name if policy is None else str(path),
+                                                "digest": flown.digest}}  # fmt: skip
 
 
 def _policy(
+    skill: str,
     file: Path | None,
     runs: Path,
     threads: int,
@@ -107,14 +165,16 @@ def _policy(
 ) -> tuple[MlpPolicy, Path, TrainConfig]:
     """The policy to evaluate, its file, and the configuration that says where it is flown."""
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.learn.store import trained_dock  # noqa: PLC0415 -- as above
-    from stope.learn.train import TrainConfig  # noqa: PLC0415 -- as above
+    from stope.learn.skills import flight_config  # noqa: PLC0415 -- as above
+    from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
 
     if file is not None:
         policy = MlpPolicy.load(file)
+        if policy.card.get("task") != skill:
+            raise ConfigError(f"{file}: a policy of task {policy.card.get('task')!r}: expected one of {skill!r}.")
         return policy, file, place(config_of_card(policy, file), **options)
-    config = place(TrainConfig(), **options)
-    policy, path = trained_dock(config, runs, num_threads=threads, progress=progress)
+    config = place(flight_config(skill), **options)
+    policy, path = trained_flight(config, runs, num_threads=threads, progress=progress)
     return policy, path, config
 
 
@@ -131,8 +191,23 @@ def _row(name: str, cell: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _show(skill: Mapping[str, Any], n: int) -> None:
-    line(f"dock with {skill['robot']} at {skill['site']}, {n} episodes in each cell, 95 % Clopper-Pearson intervals")
+def _show_skill(name: str, skill: Mapping[str, Any], n: int) -> None:
+    line(f"{name} with {skill['robot']} at {skill['site']}, {n} episodes in each cell, 95 % Clopper-Pearson intervals; "
+         "worlds from the prior")  # fmt: skip
+    rows = [(TOLD[c], percent(cell), f"{100 * cell['failed']:.1f} %", number(cell["time_to_success_s"], 3),
+             number(cell["effort"], 3)) for c, cell in skill["conditions"].items()]  # fmt: skip
+    rows += [(who, percent(cell), f"{100 * cell['failed']:.1f} %", number(cell["time_to_success_s"], 3),
+              number(cell["effort"], 3)) for who, cell in skill["baselines"].items()]  # fmt: skip
+    show_table(f"{name}", ("done by", "success", "failed for good", "time [s]", "mean action"), rows)
+    versus = [(c, str(p["only_policy"]), str(p["only_other"]), p["better_success"].replace("other", "script"))
+              for c, p in skill["paired"].items()]  # fmt: skip
+    show_table(
+        "Policy against script, world by world", ("told", "only policy", "only script", "better at 95 %"), versus
+    )
+
+
+def _show(name: str, skill: Mapping[str, Any], n: int) -> None:
+    line(f"{name} with {skill['robot']} at {skill['site']}, {n} episodes in each cell, 95 % Clopper-Pearson intervals")
     line("time: median of those that docked. error: mean over the last 5 s of the time limit.")
     for condition, cell in skill["conditions"].items():
         rows = [_row("policy", cell)]
@@ -140,12 +215,12 @@ def _show(skill: Mapping[str, Any], n: int) -> None:
         show_table(ABOUT[condition], COLUMNS, rows)
     versus: list[tuple[str, ...]] = []
     for condition, row in skill["paired"].items():
-        for name, pair in row.items():
+        for who, pair in row.items():
             time, error = pair["difference_time_s"], pair["difference_final_error_m"]
             versus.append((
-                f"{condition}: policy and {name}", str(pair["both"]), str(pair["only_policy"]), str(pair["only_other"]),
+                f"{condition}: policy and {who}", str(pair["both"]), str(pair["only_policy"]), str(pair["only_other"]),
                 interval(time), interval(error, 1000.0),
-                _winners(pair, name),
+                _winners(pair, who),
             ))  # fmt: skip
     show_table(
         "Policy against PD, world by world (differences are policy minus PD; less is better)",

@@ -60,7 +60,7 @@ def fit(
     from stope.flight.effect import before_and_after, coverage, load_truth  # noqa: PLC0415 -- as above
     from stope.flight.fit import fit_flight, known  # noqa: PLC0415 -- as above
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- as above
-    from stope.learn.store import trained_dock  # noqa: PLC0415 -- as above
+    from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
     flight = load_flight(log)
@@ -69,7 +69,7 @@ def fit(
     with progress_bars() as progress:
         if policy is None:
             config = _config(flight)
-            flyer, _ = trained_dock(config, runs, num_threads=threads, progress=progress)
+            flyer, _ = trained_flight(config, runs, num_threads=threads, progress=progress)
         else:
             flyer = MlpPolicy.load(policy)
             config = config_of_card(flyer, policy)

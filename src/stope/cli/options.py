@@ -13,11 +13,12 @@ import typer
 
 if TYPE_CHECKING:
     from stope.learn.policies import MlpPolicy
+    from stope.learn.skill_training import SkillConfig
     from stope.learn.train import TrainConfig
-    from stope.world.tasks import DockConfig
 
 __all__ = ["AsJson", "Body", "Episodes", "Height", "Latitude", "Longitude", "Robot", "Runs", "Seed", "Settings",
-           "Threads", "all_cores", "config_of_card", "example", "place", "policy_for", "task_of"]  # fmt: skip
+           "Threads", "all_cores", "config_of_card", "example", "place", "policy_for", "skill_config_of",
+           "skills_of"]  # fmt: skip
 
 LARGEST_SEED = 2**63 - 1
 MOST_EPISODES = 100_000
@@ -71,15 +72,41 @@ Settings = Annotated[
 ]
 
 
-def task_of(skill: str) -> type[DockConfig]:
-    """The configuration class of a skill.
+def skills_of(name: str) -> list[str]:
+    """The skills that a name stands for: one, or "all".
 
     Raises:
         UnknownName: with the closest known one.
     """
-    from stope.world.tasks import TASKS  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.errors import UnknownName  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.skills import SKILLS  # noqa: PLC0415 -- as above
 
-    return TASKS.get(skill)
+    if name == "all":
+        return list(SKILLS)
+    if name not in SKILLS:
+        raise UnknownName.of("skill", name, SKILLS, listing="stope world tasks")
+    return [name]
+
+
+def skill_config_of(skill: str, *, seed: int | None, settings: list[str] | None, **flight: object) -> SkillConfig:
+    """Configuration of a task with contact with `--set` applied; `task.FIELD` are numbers of the task.
+
+    Raises:
+        ConfigError: an option that only a free flight takes, or a setting that is none.
+    """
+    from stope.base.config import override  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- as above
+    from stope.learn.skills import skill_config  # noqa: PLC0415 -- as above
+
+    for name, value in flight.items():
+        if value is not None:
+            raise ConfigError(f"--{name} is for dock and haul: {skill} brings its own; see `--set task.{name}=...`.")
+    config = skill_config(skill)
+    config = replace(config, seed=config.seed if seed is None else seed)
+    given = settings or []
+    own = [text for text in given if not text.startswith("task.")]
+    numbers = tuple(text.removeprefix("task.") for text in given if text.startswith("task."))
+    return replace(override(config, own) if own else config, settings=(*config.settings, *numbers))
 
 
 def place(

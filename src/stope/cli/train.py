@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,21 +23,30 @@ from stope.cli.options import (
     Threads,
     example,
     place,
-    task_of,
+    skill_config_of,
+    skills_of,
 )
 from stope.cli.settings import show_settings
+
+if TYPE_CHECKING:
+    from stope.base.progress import Progress
+    from stope.learn.policies import GruPolicy, MlpPolicy
+    from stope.learn.skill_training import SkillConfig
+    from stope.learn.train import TrainConfig
 
 __all__ = ["EXAMPLE", "train"]
 
 EXAMPLE = example(
     "stope train dock",
+    "stope train all",
     "stope train dock --body bennu --latitude 45 --seed 2 --out bennu.safetensors",
-    "stope train dock --set task.distance=3 --set num_worlds=128",
+    "stope train anchor --set task.push_high=0.1 --set num_worlds=128",
+    "stope train anchor --check",
 )
 
 
 def train(
-    skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`.")],
+    skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`, or all.")],
     *,
     robot: Robot = None,
     body: Body = None,
@@ -47,6 +57,9 @@ def train(
     settings: Settings = None,
     runs: Runs = Path("runs"),
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Copy the policy to this file too.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Train the policy of the package again with this seed, and compare.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print all settings that --set can change, and stop.")
     ] = False,
@@ -55,33 +68,96 @@ def train(
 ) -> None:
     """Train a policy, or find the one that these settings have trained before.
 
-    A killed training goes on from its last checkpoint and ends with the same weights.
+    A killed training goes on from its last checkpoint and ends with the same weights. TensorBoard shows the curves of
+    tasks with contact: `tensorboard --logdir runs`.
     """
     from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.learn.store import trained_dock  # noqa: PLC0415 -- as above
-    from stope.learn.train import TrainConfig  # noqa: PLC0415 -- as above
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- as above
+    from stope.learn.skills import FLIGHTS, flight_config  # noqa: PLC0415 -- as above
 
-    task_of(skill)
-    config = place(TrainConfig(), robot=robot, body=body, latitude=latitude, longitude=longitude, height=height,
-                   seed=seed, settings=settings)  # fmt: skip
+    names = skills_of(skill)
+    flight = {"robot": robot, "body": body, "latitude": latitude, "longitude": longitude, "height": height}
+    if len(names) > 1 and (settings or out or any(v is not None for v in flight.values())):
+        raise ConfigError(
+            "all: expected no option of one skill (--set, --out, --robot, a place). Train them one by one."
+        )
+    if check:
+        _check_shipped(skill, seed, runs, threads, as_json=as_json)
+        return
+    configs: dict[str, TrainConfig | SkillConfig] = {
+        name: place(flight_config(name), seed=seed, settings=settings, **flight)  # type: ignore[arg-type]
+        if name in FLIGHTS else skill_config_of(name, seed=seed, settings=settings, **flight) for name in names
+    }  # fmt: skip
     if dry_run:
         if as_json:
-            show_json(as_dict(config))
+            show_json({name: as_dict(config) for name, config in configs.items()} if len(names) > 1
+                      else as_dict(configs[names[0]]))  # fmt: skip
         else:
-            show_settings(f"Settings of `stope train {skill}`, as --set takes them", config)
+            for name, config in configs.items():
+                show_settings(f"Settings of `stope train {name}`, as --set takes them", config)
         return
+    found: dict[str, tuple[MlpPolicy | GruPolicy, Path]] = {}
     with progress_bars() as progress:
-        policy, path = trained_dock(config, runs, num_threads=threads, progress=progress)
+        for name, config in configs.items():
+            found[name] = _trained(config, runs, threads, progress)
     if out is not None:
-        policy.save(out)
+        found[skill][0].save(out)
     if as_json:
-        show_json({"policy": str(out or path), "digest": policy.digest, "card": policy.card})
+        answers = {name: {"policy": str(out or path), "digest": policy.digest, "card": policy.card}
+                   for name, (policy, path) in found.items()}  # fmt: skip
+        show_json(answers if len(names) > 1 else answers[skill])
         return
-    card = policy.card
+    for policy, path in found.values():
+        _show(policy.card, policy.digest)
+        line(f"policy: {out or path}")
+
+
+def _trained(
+    config: TrainConfig | SkillConfig, runs: Path, threads: int, progress: Progress
+) -> tuple[MlpPolicy | GruPolicy, Path]:
+    from stope.learn.skill_training import SkillConfig  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.store import trained_flight, trained_skill  # noqa: PLC0415 -- as above
+
+    if isinstance(config, SkillConfig):
+        return trained_skill(config, runs, num_threads=threads, progress=progress)
+    return trained_flight(config, runs, num_threads=threads, progress=progress)
+
+
+def _show(card: Mapping[str, Any], digest: str) -> None:
+    """How a policy was made, and how it does."""
+    facts = {"robot": card["robot"], "site": card["site"], "control steps": card["steps"],
+             "learning [s]": card["learning_s"], "weights": digest}  # fmt: skip
+    show_facts(f"Trained: {card['task']}", facts)
+    if "success" not in card:
+        chosen = card["selection"]
+        line(f"success on the {card['num_evaluation']} worlds that chose the weights: {percent(chosen)}; fresh worlds: "
+             f"`stope evaluate {card['task']} --policy FILE`")  # fmt: skip
+        return
     rows = [(name, percent(c), percent(c["within_2cm_10s"]), f"{c['time_to_success_s'] or 0:.1f}",
              f"{1000 * c['final_error_m']:.1f}") for name, c in card["success"].items()]  # fmt: skip
     n = next(iter(card["success"].values()))["n"]
-    show_facts("Trained", {"robot": card["robot"], "site": card["site"], "control steps": card["steps"],
-                           "learning [s]": card["learning_s"], "weights": policy.digest})  # fmt: skip
     show_table(f"In {n} fresh worlds each", ("condition", "docked", "2 cm for 10 s", "time [s]", "error [mm]"), rows)
-    line(f"policy: {out or path}")
+
+
+def _check_shipped(skill: str, seed: int, runs: Path, threads: int, *, as_json: bool) -> None:
+    """Train by a shipped policy's card; leave with 1 if the result's interval and the card's do not meet."""
+    from stope.learn.skills import shipped, shipped_config  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    policy, path = shipped(skill)
+    config = shipped_config(policy, path, seed=seed)
+    with progress_bars() as progress:
+        again, where = _trained(config, runs, threads, progress)
+    old, new = policy.card["selection"], again.card["selection"]
+    meets = old["low"] <= new["high"] and new["low"] <= old["high"]
+    result = {"skill": skill, "seed": seed, "shipped": old, "trained": new, "policy": str(where), "is_same": meets,
+              "is_same_weights": again.digest == policy.digest}  # fmt: skip
+    if as_json:
+        show_json(result)
+    else:
+        show_table(f"{skill}, on the {policy.card['num_evaluation']} worlds that chose the weights",
+                   ("policy", "seed", "success", "weights"),
+                   [("shipped", str(policy.card["config"]["seed"]), percent(old), policy.digest),
+                    ("trained now", str(seed), percent(new), again.digest)],
+                   note="The intervals meet." if meets else "The intervals do not meet.")  # fmt: skip
+    if not meets:
+        raise typer.Exit(1)

@@ -126,17 +126,15 @@ def tasks(*, as_json: AsJson = False) -> None:
     """List the tasks and their settings, as `--set` of `stope train` and `stope world practise` takes them."""
     from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.practice import TASK_NAMES, task_class  # noqa: PLC0415 -- as above
-    from stope.world.tasks import TASKS  # noqa: PLC0415 -- as above
 
     found: dict[str, Any] = {name: task_class(name) for name in TASK_NAMES}
     summaries = {name: str(config.__doc__).splitlines()[0] for name, config in found.items()}
     if as_json:
-        show_json([{"name": n, "summary": summaries[n], "is_trainable": n in TASKS, "settings": as_dict(c())}
+        show_json([{"name": n, "summary": summaries[n], "settings": as_dict(c())}
                    for n, c in found.items()])  # fmt: skip
         return
     for name, config in found.items():
-        prefix = "task." if name in TASKS else ""
-        show_table(f"Task {name}: {summaries[name]}", ("setting", "default", "what"), setting_rows(config(), prefix))
+        show_table(f"Task {name}: {summaries[name]}", ("setting", "default", "what"), setting_rows(config(), "task."))
 
 
 app.command("practise", epilog=practice.EXAMPLE)(practice.practise)

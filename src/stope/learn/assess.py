@@ -65,6 +65,7 @@ def assess(
     belief: Belief | None = None,
     num_threads: int = 1,
     progress: Progress = silent,
+    skill: str = "dock",
 ) -> dict[str, Any]:
     """Fly a policy and the baselines in every condition and gravity.
 
@@ -78,9 +79,10 @@ def assess(
         belief: Adds the condition "belief": worlds drawn from it, and the policy told of it.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each stage.
+        skill: Under which name it goes.
 
     Returns:
-        `{"skills": {"dock": {"conditions", "gravities", "baselines", "paired", ...}}}`; every rate is a fraction.
+        `{"skills": {skill: {"conditions", "gravities", "baselines", "paired", ...}}}`; every rate is a fraction.
 
     Raises:
         ConfigError: fewer than one episode, or a belief about another robot.
@@ -108,7 +110,7 @@ def assess(
     rng = generator(seed, "assess-bootstrap")
     return {
         "skills": {
-            "dock": {
+            skill: {
                 "conditions": {name: row[POLICY].summary() for name, row in flown.items()},
                 "gravities": gravities,
                 "baselines": {b: {name: row[b].summary() for name, row in flown.items()} for b in BASELINES},

@@ -16,6 +16,7 @@ from stope.base.errors import UnknownName
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.learn.baselines.velocity_pd import VelocityPd
+from stope.learn.pilots import NothingPilot, ScriptPilot, fly_skill
 from stope.world.body import load_body
 from stope.world.env import DockBatch
 from stope.world.robots import load_robot
@@ -57,7 +58,7 @@ def practise(
         task: A name of `TASK_NAMES`.
         num: Episodes of each pilot; both get the same worlds and starts.
         seed: Root seed.
-        settings: Overrides of the task's numbers, such as `time_limit=60`.
+        settings: Overrides of the task's numbers, such as `time_limit=60`; `task.time_limit=60` is the same.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each stage and its share done.
 
@@ -67,7 +68,7 @@ def practise(
     Raises:
         UnknownName: no such task.
     """
-    config = override(task_class(task)(), settings or [])
+    config = override(task_class(task)(), [text.removeprefix("task.") for text in settings or []])
     out = {}
     for pilot in PILOTS:
         show = partial(progress, f"{task}: {pilot}")
@@ -88,20 +89,9 @@ def _touched(
     work: ContactTask, pilot: str, *, num: int, seed: int, num_threads: int, show: Callable[[float], None]
 ) -> Ends:
     batch = work.batch(num_worlds=num, seed=seed, num_threads=num_threads)
-    observation = batch.reset()
-    success, failed, over = (np.zeros(num, dtype=np.bool_) for _ in range(3))
-    for step in range(batch.max_episode_steps):
-        idle = np.zeros_like(batch.action)
-        action = work.script(observation.astype(np.float64)) if pilot == "script" else idle
-        observation, _, terminated, truncated = batch.step(action, autoreset=False)
-        # A success counts when it was reached before the episode ended for good.
-        success |= batch.last_success & ~over
-        failed |= terminated & ~batch.last_success & ~over
-        over |= terminated | truncated
-        show(1.0 if over.all() else (step + 1) / batch.max_episode_steps)
-        if over.all():
-            break
-    return success, failed
+    who = ScriptPilot(work) if pilot == "script" else NothingPilot(batch.action.shape[1])
+    flown = fly_skill(who, batch, show=show)
+    return flown.is_success, flown.has_failed
 
 
 def _flown(

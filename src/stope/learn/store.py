@@ -22,29 +22,31 @@ from stope.base.errors import FileError
 from stope.base.files import write_json
 from stope.base.progress import Progress, silent
 from stope.learn.assess import NUM_EPISODES, fly_conditions, fresh_seed
+from stope.learn.curves import Curves
 from stope.learn.evaluate import conditions
-from stope.learn.policies import MlpPolicy
+from stope.learn.policies import GruPolicy, MlpPolicy
+from stope.learn.skill_training import SkillConfig, SkillTraining
 from stope.learn.train import TrainConfig, Training, train
 from stope.world.robots import Robot, load_robot
 from stope.world.site import Site
 
-__all__ = ["git_commit", "physics_hash", "run_folder", "trained_dock"]
+__all__ = ["git_commit", "physics_hash", "run_folder", "trained_flight", "trained_skill"]
 
 
-def trained_dock(
+def trained_flight(
     config: TrainConfig,
     root: Path,
     *,
     num_threads: int = 1,
     progress: Progress = silent,
 ) -> tuple[MlpPolicy, Path]:
-    """The docking policy of a configuration: loaded when it is there, else trained; a killed training is taken up.
+    """The policy of a free flight: loaded when it is there, else trained; a killed training is taken up.
 
     Args:
         config: What and how.
         root: Folder of all runs.
         num_threads: Threads of the physics; the weights do not depend on it.
-        progress: Told of the stages "train dock" and "measure dock".
+        progress: Told of the stages "train SKILL" and "measure SKILL".
 
     Returns:
         The policy, and its file. Its card says how it was made and how it does in fresh worlds.
@@ -66,11 +68,11 @@ def trained_dock(
     def on_iteration(run: Training) -> None:
         if run.iteration == 1:
             write_json(folder / "config.json", as_dict(config))
-        progress("train dock", run.iteration / config.num_iterations)
+        progress(f"train {config.skill}", run.iteration / config.num_iterations)
 
-    progress("train dock", 0.0)
+    progress(f"train {config.skill}", 0.0)
     policy, run = train(config, num_threads=num_threads, checkpoint=checkpoint, on_iteration=on_iteration)
-    progress("train dock", 1.0)
+    progress(f"train {config.skill}", 1.0)
     policy.card = _card(policy, run, robot, site, num_threads=num_threads, progress=progress)
     write_json(folder / "history.json", run.history)
     policy.save(path)
@@ -81,7 +83,52 @@ def trained_dock(
 def run_folder(config: TrainConfig, root: Path, *, robot: Robot, site: Site) -> Path:
     """Where the policy of a configuration lives."""
     decides = [content_hash(config), physics_hash(robot, site), MlpPolicy.family]
-    return Path(root) / f"train-dock-{content_hash(decides)}"
+    return Path(root) / f"train-{config.skill}-{content_hash(decides)}"
+
+
+def trained_skill(
+    config: SkillConfig, root: Path, *, num_threads: int = 1, progress: Progress = silent
+) -> tuple[GruPolicy, Path]:
+    """The policy of a task with contact: loaded when it is there, else trained; a killed training is taken up.
+
+    Args:
+        config: What and how.
+        root: Folder of all runs.
+        num_threads: Threads of the physics; the weights do not depend on it.
+        progress: Told of the stage "train TASK".
+
+    Returns:
+        The policy, and its file. Its card says how it was made, and how it did on the worlds that chose its weights.
+
+    Raises:
+        FileError: a policy or checkpoint that is not whole, or belongs to another configuration.
+    """
+    task = config.make_task()
+    decides = [content_hash(config), content_hash(_plain(load_robot(task.robot))), GruPolicy.family]
+    folder = Path(root) / f"train-{config.task}-{content_hash(decides)}"
+    path, checkpoint = folder / "policy.safetensors", folder / "checkpoint.safetensors"
+    if path.exists():
+        policy = GruPolicy.load(path)
+        if policy.card.get("config_hash") != content_hash(config):
+            raise FileError(f"{path}: trained from configuration {policy.card.get('config_hash')}: expected "
+                            f"{content_hash(config)}. Delete the folder to train again.")  # fmt: skip
+        return policy, path
+    progress(f"train {config.task}", 0.0)
+    run = SkillTraining(config, num_threads=num_threads, checkpoint=checkpoint)
+    write_json(folder / "config.json", as_dict(config))
+    with Curves(folder, run) as curves:
+        while not run.is_done:
+            run.advance()
+            curves.add(run)
+            progress(f"train {config.task}", run.iteration / config.num_iterations)
+    assert run.best is not None
+    policy = run.best
+    policy.card = run.card() | {"digest": policy.digest, "physics_threads": num_threads, "version": __version__,
+                                "git_commit": git_commit()}  # fmt: skip
+    write_json(folder / "history.json", run.history)
+    policy.save(path)
+    checkpoint.unlink(missing_ok=True)
+    return policy, path
 
 
 def physics_hash(robot: Robot, site: Site) -> str:
@@ -114,7 +161,7 @@ def _card(
     flown = fly_conditions(
         {"policy": lambda: policy}, {name: questions[name] for name in ("default", "prior")}, robot, site,
         task=config.task, seed=config.seed, num_threads=num_threads,
-        progress=lambda share: progress("measure dock", share),
+        progress=lambda share: progress(f"measure {config.skill}", share),
     )  # fmt: skip
     return run.card() | {
         "robot": robot.name,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -62,8 +62,10 @@ class SiteConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """One training of `dock`."""
+    """One training of a task of one rigid body: `dock`, or `haul`, which is the same flight with a load."""
 
+    skill: Literal["dock", "haul"] = "dock"
+    """What it is called."""
     site: SiteConfig = field(default_factory=lambda: SiteConfig(body="ryugu", latitude_deg=30.0))
     robot: str = "bee-gas"
     """A name listed by `stope world robots`, or a file."""
@@ -249,7 +251,7 @@ class Training:
         """What the policy file says of itself; success is on the evaluation set that chose the weights."""
         at_best = max(self.history, key=lambda h: (h["success"], -h["final_error_m"]))
         return {
-            "task": "dock", "config": as_dict(self.config), "config_hash": content_hash(self.config),
+            "task": self.config.skill, "config": as_dict(self.config), "config_hash": content_hash(self.config),
             "steps": self.num_steps, "selection": {k: v for k, v in at_best.items() if k != "seconds"},
             "num_evaluation": self.config.num_evaluation,
         }  # fmt: skip

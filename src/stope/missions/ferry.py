@@ -33,7 +33,7 @@ from stope.flight.fit import fit_flight
 from stope.flight.record import Flight, load_flight
 from stope.flight.samples import sample_flight
 from stope.learn.policies import MlpPolicy
-from stope.learn.store import trained_dock
+from stope.learn.store import trained_flight
 from stope.learn.train import SiteConfig, TrainConfig
 from stope.missions.ferry_config import TOLD, FerryConfig
 from stope.missions.ferry_report import Facts, ferry_report
@@ -135,7 +135,7 @@ class _Stages:
         kept, curve = self.run.path("policy.safetensors"), self.run.path("history.json")
         if not (kept.exists() and curve.exists()):
             with self.run.timed("train"):
-                policy, path = trained_dock(
+                policy, path = trained_flight(
                     self.train_config, runs, num_threads=self.num_threads, progress=self.progress
                 )
             history = json.loads((path.parent / "history.json").read_text(encoding="utf-8"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks: one file each; `TASKS` lists those that can be trained, `CONTACT_TASKS` those with contact."""
+"""Tasks: one file each; `CONTACT_TASKS` lists those with contact, which share one batch and one way of training."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from stope.world.tasks.dock import DockConfig
 from stope.world.tasks.haul import HaulConfig
 from stope.world.tasks.hop import HopTask
 
-__all__ = ["CONTACT_TASKS", "TASKS", "AnchorTask", "CaptureTask", "ContactTask", "DigTask", "DockConfig", "HaulConfig",
+__all__ = ["CONTACT_TASKS", "AnchorTask", "CaptureTask", "ContactTask", "DigTask", "DockConfig", "HaulConfig",
            "HopTask"]  # fmt: skip
-
-TASKS: Registry[type[DockConfig]] = Registry("task", "stope world tasks")
-TASKS.add("dock", DockConfig)
 
 CONTACT_TASKS: Registry[type[ContactTask]] = Registry("task with contact", "stope world tasks")
 CONTACT_TASKS.add("anchor", AnchorTask)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Assess a policy of a task with contact: by what it is told, beside its script, in the same worlds.
+
+Every pilot gets the same worlds, starts and noise. The seed enters under a name of its own, so that no `--seed` can
+bring back the worlds that chose a policy's weights in training.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from stope.base.errors import ConfigError
+from stope.base.intervals import clopper_pearson, mean_interval
+from stope.base.progress import Progress, silent
+from stope.base.seeding import generator, stream_key
+from stope.learn.pilots import GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, fly_skill
+from stope.learn.policies import GruPolicy
+from stope.world.tasks import ContactTask
+from stope.world.told import NUM_SUMMARY, Told
+
+__all__ = ["CONDITIONS", "assess_skill", "check_policy", "paired_outcomes"]
+
+CONDITIONS: dict[str, Told] = {"ignorant": "prior", "prior": "drawn", "sharp": "sharp", "truth": "truth"}
+"""Worlds are drawn from the prior in each; what the policy is told of them differs. As for `dock`, "prior" is the
+training's own mixture of beliefs and "ignorant" is nothing but the prior."""
+
+
+def check_policy(policy: GruPolicy, task: ContactTask, name: str, where: str) -> None:
+    """Refuse a policy of another task.
+
+    Raises:
+        ConfigError: naming the file, what was found and what was expected.
+    """
+    found = policy.card.get("task")
+    if found != name:
+        raise ConfigError(f"{where}: a policy of task {found!r}: expected one of {name!r}.")
+    wanted = (len(task.observation_names) + NUM_SUMMARY, len(task.action_names))
+    if (policy.num_inputs, policy.num_actions) != wanted:
+        raise ConfigError(
+            f"{where}: {policy.num_inputs} inputs and {policy.num_actions} actions: expected {wanted[0]} and "
+            f"{wanted[1]} of task {name!r}. Train it again."
+        )
+
+
+def assess_skill(
+    policy: GruPolicy,
+    name: str,
+    task: ContactTask,
+    *,
+    num: int,
+    seed: int,
+    num_threads: int = 1,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Fly a policy in every condition, and the baselines.
+
+    Args:
+        policy: What is assessed.
+        name: Of the task.
+        task: With its settings.
+        num: Episodes in each cell.
+        seed: Root seed of worlds, starts and noise.
+        num_threads: Threads of the physics; results do not depend on it.
+        progress: Told of each pilot.
+
+    Returns:
+        `{"skills": {name: {"conditions", "baselines", "paired", ...}}}`; every rate is a fraction.
+
+    Raises:
+        ConfigError: fewer than one episode, or a policy of another task.
+    """
+    if num < 1:
+        raise ConfigError(f"assess.num = {num}: expected 1 or more episodes in each cell.")
+    check_policy(policy, task, name, "policy")
+    num_actions = len(task.action_names)
+
+    def flown(pilot: Pilot, told: Told, what: str) -> Outcomes:
+        batch = task.batch(num_worlds=num, seed=stream_key(seed, "assess", name), num_threads=num_threads, told=told)
+        return fly_skill(pilot, batch, show=partial(progress, f"{name}: {what}"))
+
+    own = {condition: flown(GruPilot(policy), told, f"policy, {condition}") for condition, told in CONDITIONS.items()}
+    # Told nothing, the baselines do the same in every condition.
+    others = {
+        "script": flown(ScriptPilot(task), "prior", "script"),
+        "random": flown(RandomPilot(num_actions, seed), "prior", "random"),
+        "nothing": flown(NothingPilot(num_actions), "prior", "nothing"),
+    }
+    rng = generator(seed, "assess-bootstrap", name)
+    return {
+        "skills": {
+            name: {
+                "conditions": {condition: found.summary() for condition, found in own.items()},
+                "baselines": {who: found.summary() for who, found in others.items()},
+                "paired": {c: paired_outcomes(found, others["script"], rng=rng) for c, found in own.items()},
+                "robot": task.robot,
+                "site": policy.card.get("site"),
+                "seed": seed,
+            }
+        }
+    }
+
+
+def paired_outcomes(one: Outcomes, other: Outcomes, *, rng: np.random.Generator) -> dict[str, Any]:
+    """Compare a policy with another pilot in the same worlds.
+
+    Returns:
+        Counts of worlds in which only one of them succeeded (an exact sign test tells them apart), and mean differences
+        (policy minus other), where both succeeded, of time and effort, with 95 % bootstrap intervals.
+    """
+    only_one, only_other = (
+        int((one.is_success & ~other.is_success).sum()),
+        int((other.is_success & ~one.is_success).sum()),
+    )
+    both = one.is_success & other.is_success
+    sign = clopper_pearson(only_one, only_one + only_other) if only_one + only_other else None
+
+    def better(low: float, high: float) -> str:
+        return "policy" if low > 0 else "other" if high < 0 else "neither shown"
+
+    out: dict[str, Any] = {
+        "n": len(both), "both": int(both.sum()), "only_policy": only_one, "only_other": only_other,
+        "difference": (only_one - only_other) / len(both),
+        "better_success": better(sign.low - 0.5, sign.high - 0.5) if sign else better(0.0, 0.0),
+    }  # fmt: skip
+    for name in ("duration", "effort"):
+        gap = (getattr(one, name) - getattr(other, name))[both]
+        row = None
+        if len(gap):
+            mean, low, high = mean_interval(gap, rng=rng)
+            row = {"mean": mean, "low": low, "high": high, "better": better(-high, -low)}  # less is better
+        out[f"difference_{name}"] = row
+    return out
