@@ -65,6 +65,22 @@ def test_a_snapshot_is_exact(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BATCHED)
+def test_a_snapshot_brings_back_later_episodes_in_a_new_batch(name: str) -> None:
+    """Rocks, surfaces and links of the present episodes too, which a new batch has never had."""
+    batch, other = (ContactBatch(CONTACT_TASKS.get(name)(), num_worlds=4, seed=3) for _ in range(2))
+    batch.reset()
+    batch.reset([0, 2, 3])
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        batch.step(rng.uniform(-1.0, 1.0, batch.action.shape))
+    other.reset()
+    other.restore(batch.snapshot())
+    for _ in range(5):
+        action = rng.uniform(-1.0, 1.0, batch.action.shape)
+        np.testing.assert_array_equal(batch.step(action)[0], other.step(action)[0])
+
+
+@pytest.mark.parametrize("name", BATCHED)
 def test_an_action_that_cannot_be_is_refused(name: str) -> None:
     batch = batch_of(name)
     batch.reset()

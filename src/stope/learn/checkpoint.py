@@ -55,7 +55,7 @@ def part_of(arrays: Tensors, name: str) -> Tensors:
 
 def world_state(snapshot: dict[str, NDArray[Any]]) -> Tensors:
     """A batch's snapshot as arrays of a checkpoint."""
-    return {f"env.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in snapshot.items()}
+    return {f"env.{k}": torch.from_numpy(np.array(v, order="C")) for k, v in snapshot.items()}
 
 
 def learner_state(ppo: PPO) -> Tensors:

@@ -212,6 +212,7 @@ class World:
         }  # fmt: skip
         if self._mujoco is not None:
             out["rows"] = self._mujoco.rows.copy()
+            out |= {f"model.{name}": array for name, array in self._mujoco.model_fields().items()}
         if self.ground is not None:
             out |= {f"ground.{name}": array for name, array in self.ground.snapshot().items()}
         return out
@@ -230,6 +231,8 @@ class World:
         self.state[:], self._counts[:] = snapshot["state"], snapshot["counts"]
         self.set_plant(np.asarray(snapshot["plant"], dtype=np.float64), np.arange(self.num_worlds))
         if self._mujoco is not None:
+            fields = {k[6:]: np.asarray(v, dtype=np.float64) for k, v in snapshot.items() if k.startswith("model.")}
+            self._mujoco.set_model_fields(fields)
             self._mujoco.rows[:] = snapshot["rows"]
         if self.ground is not None:
             self.ground.restore({k[7:]: v for k, v in snapshot.items() if k.startswith("ground.")})

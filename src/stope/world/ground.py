@@ -386,7 +386,8 @@ class Ground:
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Copies of everything that decides the future."""
-        names = ("soil", "held", "anchor_state", "anchor_command", "bed", "drum_state", "stones", "ctrl", "push")
+        names = ("soil", "held", "anchor_state", "anchor_command", "bed", "drum_state", "stones", "rocks", "ctrl",
+                 "push", "contact")  # fmt: skip
         return {name: getattr(self, name).copy() for name in names}
 
     def restore(self, snapshot: dict[str, NDArray[np.generic]]) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
@@ -432,6 +433,16 @@ class MujocoBatch:
             size = value.shape[2]
             columns = slice(size * first, size * (first + value.shape[1]))
             self._expand(name)[worlds, columns] = value.reshape(len(worlds), -1)
+
+    def model_fields(self) -> dict[str, NDArray[np.float64]]:
+        """Copies of the model's fields that differ between worlds: masses, links, surfaces, rocks."""
+        return {name: values.copy() for name, values in self._expanded.items()}
+
+    def set_model_fields(self, fields: Mapping[str, NDArray[np.float64]]) -> None:
+        """Put fields back that `model_fields` gave."""
+        for name, values in fields.items():
+            self._expand(name)[:] = values
+        self._settle(np.arange(self.num_worlds))
 
     def _settle(self, worlds: NDArray[np.intp]) -> None:
         """Let MuJoCo derive what depends on masses."""

@@ -47,7 +47,9 @@ class GruPolicy:
         self.card = card
         self.num_layers = sum(k[0].isdigit() and k.endswith("weight") for k in weights)
         w = self.weights
-        self.cell = torch.nn.GRUCell(w["memory.weight_ih"].shape[1], w["memory.weight_hh"].shape[1])
+        # Without random weights first, which would take numbers from a training's stream.
+        sizes = w["memory.weight_ih"].shape[1], w["memory.weight_hh"].shape[1]
+        self.cell = torch.nn.utils.skip_init(torch.nn.GRUCell, *sizes)
         self.cell.load_state_dict({k: w[f"memory.{k}"] for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
 
     @property
@@ -141,10 +143,8 @@ class GruPolicy:
         except ValueError as error:
             raise FileError(f"{path}: its card is not JSON ({error}). Copy or train it again.") from None
         policy = cls(weights, card)
-        if policy.digest != header.get("digest"):
-            raise FileError(
-                f"{path}: weights of digest {policy.digest}: expected {header.get('digest')}. Copy it again."
-            )
+        if policy._seal(header["card"]) != header.get("seal"):
+            raise FileError(f"{path}: weights or card are not those that were written. Copy or train it again.")
         return policy
 
 
