@@ -472,3 +472,14 @@ def test_files_that_are_there_and_names_that_are_taken_are_refused(tmp_path: Pat
     (tmp_path / "arm.xacro").write_text(URDF)
     with pytest.raises(FileError, match=r"arm\.xacro: expected MJCF \(\.xml\) or URDF \(\.urdf\)\. Expand it first"):
         import_robot(tmp_path / "arm.xacro")
+
+
+def test_more_copies_than_a_robot_has_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bomb.xml"
+    inner = '<replicate count="{}" offset=".1 0 0"><geom size=".01" mass=".1"/></replicate>'
+    model = '<mujoco><worldbody><body name="hull"><freejoint/><geom size=".3" mass="20"/>{}</body></worldbody></mujoco>'
+    nested = '<replicate count="100" offset="0 .1 0">' + inner.format(50) + "</replicate>"
+    for text, copies in ((inner.format(2000000), 2000000), (nested, 5000)):
+        file.write_text(model.format(text))
+        with pytest.raises(FileError, match=f"{copies} copies: expected at most 1000"):
+            import_robot(file, out=tmp_path / "out")

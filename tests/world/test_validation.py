@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stope.base.config import build
 from stope.base.errors import ConfigError, RangeError
 from stope.base.progress import silent
 from stope.world.regolith import elements as el
@@ -23,7 +24,7 @@ from stope.world.validation.conditions import RockMap, SoilGiven
 from stope.world.validation.drop import DROP, DropGiven
 from stope.world.validation.orbit import ORBIT, OrbitGiven
 from stope.world.validation.penetrate import PENETRATE, PenetrateGiven
-from stope.world.validation.run import KINDS, run_case
+from stope.world.validation.run import KINDS, run_case, run_file
 from stope.world.validation.spin import SPIN, SpinGiven
 
 SHAPES = Path(os.environ.get("STOPE_SHAPES", "shapes"))
@@ -308,3 +309,36 @@ def test_touchdowns_that_cannot_be_are_refused() -> None:
         touch_down(legs, mass=1.0, speed=1.0, gravity=0.0, ground=None, elastic_share=2.0)
     with pytest.raises(RangeError, match=r"Structure\.crush_force = 0\.0 N: expected more than 0\."):
         Structure(stiffness=1.0, crush_force=0.0)
+
+
+def test_a_release_just_over_the_ground_falls_and_one_in_it_is_refused() -> None:
+    """Below the height at which a flight hands over to the touch, a vehicle at rest is on its way down already."""
+    given = {"mass_kg": 10.0, "size_m": [0.3, 0.3, 0.3], "gravity_mps2": 1e-4, "num_draws": 2}
+    for height in (0.0, 0.27, 0.4, 0.5):
+        found = DROP.run(build(DROP.conditions, given | {"release_height_m": height}, where="case"), silent)
+        assert found["escape_share"] == 0.0
+        assert found["rest_share"] == 1.0
+    with pytest.raises(ConfigError, match=r"release_height_m = 0\.2: .* expected at least 0\.2598 m"):
+        DROP.run(build(DROP.conditions, given | {"release_height_m": 0.2}, where="case"), silent)
+
+
+def test_what_no_draw_has_is_null_and_passes_no_band(tmp_path: Path) -> None:
+    case = tmp_path / "gone.toml"
+    case.write_text(
+        'name = "gone"\nkind = "drop"\ntitle = "thrown off"\n[given]\nmass_kg = 1.0\nsize_m = [0.1, 0.1, 0.1]\n'
+        'body = "ryugu"\nrelease_height_m = 5.0\nvelocity_l_mps = [0.0, 0.0, 2.0]\nnum_draws = 2\n'
+    )
+    rows = {row["quantity"]: row for row in run_file(case)["rows"]}
+    assert rows["escape_share"]["simulated"] == 1.0
+    assert rows["fall_time_s.q50"]["simulated"] is None
+    with case.open("a") as file:
+        file.write('[[expect]]\nquantity = "fall_time_s.q50"\nunit = "s"\nmeasured = 10.0\nlow = 1.0\nhigh = 1e9\n')
+    (row,) = run_file(case)["rows"]
+    assert (row["simulated"], row["passed"]) == (None, False)
+
+
+@pytest.mark.parametrize(("name", "value"), [("first_mass_kg", 1e300), ("separation_m", 1e-200), ("period_s", 1e20)])
+def test_bodies_beyond_all_measure_are_refused(name: str, value: float) -> None:
+    given = {"first_mass_kg": 1e12, "second_mass_kg": 1e9, "separation_m": 1000.0}
+    with pytest.raises(ConfigError, match=rf"OrbitGiven\.{name} = "):
+        build(ORBIT.conditions, given | {name: value}, where="case")

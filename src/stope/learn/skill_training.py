@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training of a task with contact: imitate its script, then improve on it by PPO; resumable to the bit.
 
-The script needs no theta and no memory; imitation hands the network what it can do at once (the network flies, with a
-growing share, and is corrected by what the script would have done: DAgger). Reinforcement then uses what the script has
-not: the belief and the memory. A script would be found again from nothing too, but not in minutes on a laptop.
+Imitation hands the network what a script can do at once (the network flies, with a growing share, and is corrected by
+what the script would have done: DAgger). Where the truth helps, what is imitated is the task's expert, a script that
+sees it; the network sees the belief only, and least squares teach it the expert's mean action under that belief.
+Reinforcement can go on from there; from nothing it would take hours on a laptop.
 
 Sources: DAgger, Ross, Gordon and Bagnell 2011 (AISTATS, arXiv 1011.0686); PPO is rsl-rl's.
 """
@@ -209,7 +210,8 @@ class SkillTraining:
         inputs, wanted, dones = [], [], []
         with torch.inference_mode():
             for _ in range(c.steps_per_iteration):
-                script = np.asarray(self.task.script(env.observation.astype(np.float64)), dtype=np.float32)
+                seen = env.observation.astype(np.float64)
+                script = np.asarray(self.task.expert(self.batch, seen), dtype=np.float32)
                 observations = env.get_observations()
                 own = actor(observations)
                 noise = c.action_std * rng.standard_normal(script.shape).astype(np.float32)
@@ -219,10 +221,10 @@ class SkillTraining:
                 actor.reset(done)
                 wanted.append(torch.from_numpy(script))
                 dones.append(done.float())
-        seen, right, ended = (torch.stack(x).clone() for x in (inputs, wanted, dones))
+        given, right, ended = (torch.stack(x).clone() for x in (inputs, wanted, dones))
         if self.iteration == 0:
-            self._fit_scaling(seen)
-        self._learn_script(seen, right, ended, memory.clone(), rng)
+            self._fit_scaling(given)
+        self._learn_script(given, right, ended, memory.clone(), rng)
 
     def _fit_scaling(self, inputs: torch.Tensor) -> None:
         """Fix the scale of the inputs; the critic's last ones are z, which is scaled by construction."""

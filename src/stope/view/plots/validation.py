@@ -31,14 +31,14 @@ def draw_validation(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw rows to a `.png` or `.svg` file.
 
     Raises:
-        ConfigError: if none of the rows has a band.
+        ConfigError: if none of the rows has a band and a value.
         FileError: for a file of another kind.
     """
     if path.suffix not in {".png", ".svg"}:
         raise FileError(f"{path}: expected a name that ends in .png or .svg.")
-    judged = [row for row in rows if row["band"] is not None]
+    judged = [row for row in rows if row["band"] is not None and row["simulated"] is not None]
     if not judged:
-        raise ConfigError("nothing to draw: no row has a band. Add an [[expect]] to the case.")
+        raise ConfigError("nothing to draw: no row has a band and a value. Add an [[expect]] to the case.")
     figure = draw_figure(lambda panel, look: _draw(panel, judged, look), 70.0 + ROW * len(judged), PAPER, width=WIDTH)
     if path.suffix == ".svg":
         figure.patch.set(facecolor=PAPER.ground, alpha=1.0)

@@ -40,6 +40,10 @@ class Source:
     warnings: tuple[str, ...]
 
 
+MOST_COPIES = 1000
+"""Most copies that <replicate> may make (chosen): MuJoCo takes minutes to compile tens of thousands."""
+
+
 def read_source(path: Path) -> Source:
     """Read a robot's file and take away what belongs to its scene.
 
@@ -108,6 +112,7 @@ def _documents(path: Path, main: Path, *, seen: set[Path]) -> ET.Element:
     except (ET.ParseError, UnicodeDecodeError, ValueError) as error:
         raise FileError(f"{path.name}: not XML ({error}).") from None
     seen.add(path.resolve())
+    _check_copies(root, 1, path.name)
     for item in root.iter():
         _check_item(item, path.name)
         if item.tag == "include":
@@ -117,6 +122,17 @@ def _documents(path: Path, main: Path, *, seen: set[Path]) -> ET.Element:
             if other.resolve() not in seen:
                 _documents(other, main, seen=seen)
     return root
+
+
+def _check_copies(item: ET.Element, copies: int, file: str) -> None:
+    """Refuse more copies of an element, inside one another, than a robot can have."""
+    if item.tag == "replicate":
+        given = item.get("count", "0")
+        copies *= int(given) if given.isdigit() else 1  # MuJoCo says what is wrong with anything else
+        if copies > MOST_COPIES:
+            raise FileError(f"{file}: <replicate>: {copies} copies: expected at most {MOST_COPIES}.")
+    for inner in item:
+        _check_copies(inner, copies, file)
 
 
 def _check_item(item: ET.Element, file: str) -> None:

@@ -195,14 +195,16 @@ def _parameter_file(data: dict[str, Any], path: Path) -> Path | None:
     return path.parent / data["parameters"] if "parameters" in data else None
 
 
-def at_path(result: Mapping[str, Any], path: str, *, where: str) -> float:
-    """The number at a dotted path of a result; a whole number picks from a list.
+def at_path(result: Mapping[str, Any], path: str, *, where: str) -> float | None:
+    """The number at a dotted path of a result; a whole number picks from a list. None where no draw has it.
 
     Raises:
         ConfigError: naming the part that does not exist, and what does.
     """
     value: Any = result
     for part in path.split("."):
+        if value is None:
+            return None
         if isinstance(value, Mapping) and part in value:
             value = cast("Mapping[str, Any]", value)[part]
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
@@ -211,6 +213,8 @@ def at_path(result: Mapping[str, Any], path: str, *, where: str) -> float:
             known = ", ".join(value) if isinstance(value, Mapping) else f"0 to {len(value) - 1}" if isinstance(
                 value, list) else "nothing"  # fmt: skip
             raise ConfigError(f"{where}: expect.quantity = {path!r}: no {part!r} in the result. Known: {known}.")
+    if value is None:
+        return None
     if isinstance(value, bool):
         return float(value)
     if not isinstance(value, int | float):
@@ -246,7 +250,7 @@ def rows_of(case: Case, result: Mapping[str, Any], kind: Kind) -> list[dict[str,
                 "measured": e.measured,
                 "simulated": value,
                 "band": [e.low, e.high],
-                "passed": e.passes(value),
+                "passed": value is not None and e.passes(value),
                 "source": e.source or case.source,
             }
         )

@@ -80,7 +80,7 @@ class DropGiven:
     escape_speed_mps: float = 0.0
     """Where no body is named [m/s]; 0 if nothing escapes."""
     release_height_m: float = 0.0
-    """Of the centre of mass over the ground [m]; 0 for just clear of it."""
+    """Of the centre of mass over the ground [m], in any attitude clear of it; 0 for just clear."""
     velocity_l_mps: Triple = (0.0, 0.0, 0.0)
     """At the release: east, north, up, against the ground [m/s]."""
     cone_deg: float = 0.0
@@ -203,6 +203,12 @@ def _run(given: DropGiven, progress: Progress) -> dict[str, Any]:
     _, ground, gravity = place.plane(start)
     pull = float(np.linalg.norm(gravity))
     height = given.release_height_m or 1.01 * box.reach
+    least = 0.5 * given.size_m[2] if given.attitude == "level" else box.reach
+    if height < least:
+        raise ConfigError(
+            f"DropGiven.release_height_m = {height}: of the centre of mass, expected at least {least:.4g} m, clear of "
+            "the ground, or 0 for just that."
+        )
     fastest = math.sqrt(
         float(np.square(given.velocity_l_mps).sum()) * (1.0 + given.speed_spread) ** 2 + 2.0 * pull * height
     )

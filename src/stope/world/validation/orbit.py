@@ -27,6 +27,11 @@ __all__ = ["ORBIT", "OrbitGiven"]
 Triple = tuple[float, float, float]
 
 
+RANGES = {"first_mass_kg": (1e-3, 1e33), "second_mass_kg": (1e-3, 1e33), "separation_m": (1e-3, 1e16),
+          "period_s": (1e-3, 1e16)}  # fmt: skip
+"""From grams and millimetres to stars and light years (chosen); beyond, numbers overflow."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OrbitGiven:
     """Two bodies and an impulse on the second. Components are radial (out from the first), along the motion, normal."""
@@ -60,6 +65,10 @@ class OrbitGiven:
         """Check that the orbit can be."""
         check_not_negative(self, "first_mass_kg", "second_mass_kg", "separation_m", "period_s", "projectile_mass_kg")
         check_finite(self, "beta", "true_anomaly_deg", "observed_period_change_s")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if value and not low <= value <= high:
+                raise ConfigError(f"OrbitGiven.{name} = {value}: expected {low:g} to {high:g}, or 0.")
         if (
             not self.first_mass_kg + self.second_mass_kg > 0.0
             or not self.second_mass_kg + self.projectile_mass_kg > 0.0

@@ -162,6 +162,11 @@ class _Short(ABC):
         return share, one[0]
 
 
+def _here(position: Floats, velocity: Floats, *, height: float) -> Flight:
+    """The flight of who is under the clearance and does not climb: none."""
+    return Flight(duration=0.0, position=position, velocity=velocity, apex=height, reason="contact")
+
+
 class LevelPlace(_Short):
     """A plane with a stated gravity, for a case that names no body.
 
@@ -189,6 +194,8 @@ class LevelPlace(_Short):
         """See `Place`."""
         end: Literal["escape", "time"] = "time"
         down, climb, above = -float(self.gravity[2]), float(velocity[2]), max(float(position[2]) - clearance, 0.0)
+        if above == 0.0 and climb <= 0.0 and down > 0.0:
+            return _here(position, velocity, height=float(position[2]))
         if float(np.linalg.norm(velocity)) >= self.escape_speed or (down <= 0.0 and climb >= 0.0):
             end = "escape"
         else:
@@ -247,6 +254,8 @@ class BodyPlace(_Short):
         pull, speed = float(np.linalg.norm(gravity)), float(np.linalg.norm(velocity))
         above = max(float(self._surface.height(position)) - clearance, 0.0)
         climb = float(velocity @ position) / float(np.linalg.norm(position))
+        if above == 0.0 and climb <= 0.0:
+            return _here(position, velocity, height=float(self._surface.height(position)))
         guess = (climb + math.sqrt(climb * climb + 2.0 * pull * above)) / pull
         along = math.sqrt(max(speed * speed - climb * climb, 0.0))
         if above + 0.5 * max(climb, 0.0) ** 2 / pull + along * guess < NEAR * self._radius:
