@@ -17,7 +17,7 @@ from stope.learn.policies import GruPolicy
 from stope.world.contact_env import ContactBatch
 from stope.world.tasks import ContactTask
 
-__all__ = ["ExpertPilot", "GruPilot", "NothingPilot", "Outcomes", "Pilot", "RandomPilot", "ScriptPilot", "fly_skill"]
+__all__ = ["GruPilot", "NothingPilot", "Outcomes", "Pilot", "RandomPilot", "ScriptPilot", "fly_skill"]
 
 Floats = NDArray[np.float64]
 
@@ -64,21 +64,6 @@ class ScriptPilot:
     def act(self, observation: NDArray[np.float32], belief: Floats) -> NDArray[Any]:
         """What the script does; it is told nothing."""
         return self.task.script(observation.astype(np.float64))
-
-
-class ExpertPilot:
-    """The script with the truth at hand, in the batch it flies in."""
-
-    def __init__(self, batch: ContactBatch) -> None:
-        """Take the worlds, whose truth it sees."""
-        self.batch = batch
-
-    def begin(self, num_worlds: int) -> None:
-        """Nothing to forget."""
-
-    def act(self, observation: NDArray[np.float32], belief: Floats) -> NDArray[Any]:
-        """What the expert does."""
-        return self.batch.task.expert(self.batch, observation.astype(np.float64))
 
 
 class NothingPilot:

@@ -16,7 +16,7 @@ from stope.base.errors import ConfigError
 from stope.base.intervals import clopper_pearson, mean_interval
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
-from stope.learn.pilots import ExpertPilot, GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, fly_skill
+from stope.learn.pilots import GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.world.tasks import ContactTask
 from stope.world.told import NUM_SUMMARY, Told
@@ -81,15 +81,10 @@ def assess_skill(
         batch = task.batch(num_worlds=num, seed=stream_key(seed, "assess", name), num_threads=num_threads, told=told)
         return fly_skill(pilot, batch, show=partial(progress, f"{name}: {what}"))
 
-    def with_truth() -> Outcomes:
-        batch = task.batch(num_worlds=num, seed=stream_key(seed, "assess", name), num_threads=num_threads)
-        return fly_skill(ExpertPilot(batch), batch, show=partial(progress, f"{name}: expert"))
-
     own = {condition: flown(GruPilot(policy), told, f"policy, {condition}") for condition, told in CONDITIONS.items()}
     # Told nothing, the baselines do the same in every condition.
     others = {
         "script": flown(ScriptPilot(task), "prior", "script"),
-        "expert": with_truth(),
         "random": flown(RandomPilot(num_actions, seed), "prior", "random"),
         "nothing": flown(NothingPilot(num_actions), "prior", "nothing"),
     }

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training of a task with contact: imitate its script, then improve on it by PPO; resumable to the bit.
 
-Imitation hands the network what a script can do at once (the network flies, with a growing share, and is corrected by
-what the script would have done: DAgger). Where the truth helps, what is imitated is the task's expert, a script that
-sees it; the network sees the belief only, and least squares teach it the expert's mean action under that belief.
-Reinforcement can go on from there; from nothing it would take hours on a laptop.
+Imitation hands the network what the script can do at once (the network flies, with a growing share, and is corrected by
+what the script would have done: DAgger). Reinforcement can go on from there with what the script has not, the belief
+and the memory; from nothing it would take hours on a laptop.
 
 Sources: DAgger, Ross, Gordon and Bagnell 2011 (AISTATS, arXiv 1011.0686); PPO is rsl-rl's.
 """
@@ -211,7 +210,7 @@ class SkillTraining:
         with torch.inference_mode():
             for _ in range(c.steps_per_iteration):
                 seen = env.observation.astype(np.float64)
-                script = np.asarray(self.task.expert(self.batch, seen), dtype=np.float32)
+                script = np.asarray(self.task.script(seen), dtype=np.float32)
                 observations = env.get_observations()
                 own = actor(observations)
                 noise = c.action_std * rng.standard_normal(script.shape).astype(np.float32)

@@ -90,10 +90,3 @@ class ContactTask(ABC):
     @abstractmethod
     def script(self, observation: Floats) -> Floats:
         """Scripted baseline: actions from observations alone, (worlds, num_actions)."""
-
-    def expert(self, batch: ContactBatch, observation: Floats) -> Floats:
-        """The script with the truth at hand: what training imitates, and an oracle to compare with.
-
-        A policy that imitates it has to do with what it is told instead. The script itself where the truth is no help.
-        """
-        return self.script(observation)

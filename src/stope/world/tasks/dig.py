@@ -35,8 +35,6 @@ TOP, BOTTOM = 0.05, -0.30
 """Travel of the arms [m]."""
 ARM_GAIN, DRUM_GAIN = 400.0, 20.0
 """Gains of the arms [N/m] and drums [N m s/rad]; those of the digger's file, by which its motors know their effort."""
-SPINS = (0.02, 0.12)
-"""Least and largest rate of the drums of the expert [rad/s]; chosen."""
 EMPTY_DRUM = 5.0
 """Mass of an empty drum [kg]; that of the digger's file."""
 
@@ -168,21 +166,11 @@ class DigTask(ContactTask):
 
     def script(self, observation: Floats) -> Floats:
         """Turn the drums against each other, slowly; lower them while neither stone nor anchors complain."""
-        # Slow enough that soil of little cohesion stays in the scoops.
-        return self._dig(observation, np.full((len(observation), 1), 0.05))
-
-    def expert(self, batch: ContactBatch, observation: Floats) -> Floats:
-        """The script, turning as fast as the scoops hold this soil."""
-        keep = batch.ground.drum_state[:, :1, d.KEEP]
-        radius = batch.ground.drums[0, d.RADIUS]
-        return self._dig(observation, np.clip(0.9 * np.sqrt(keep / radius), *SPINS))
-
-    def _dig(self, observation: Floats, fastest: Floats) -> Floats:
-        """Actions of a script that turns the drums at a rate [rad/s], (worlds, 1)."""
         effort = observation[:, 12:14]
         load, felt, blow = observation[:, 14:16], observation[:, 16:20].max(axis=1)[:, None], observation[:, 20:22]
         full = load > 0.95
-        spin = np.where(full, 0.0, fastest)
+        # Slow enough that soil without cohesion stays in the scoops.
+        spin = np.where(full, 0.0, 0.05)
         lower = np.where(felt < 0.25, 0.2, np.where(felt < 0.45, 0.05, -0.2)) * (np.abs(effort) < 6.0)
         lower = np.where(blow > 0.8, -0.3, np.where(full, -0.5, lower))
         out = np.concatenate([lower, spin * np.array([1.0, -1.0]) / MAX_SPIN], axis=1)
