@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`stope train` and `stope evaluate` for tasks with contact: a run of each, and the shape of their answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stope.learn.policies import GruPolicy
+from stope.learn.skills import SKILLS
+from tests.cli.conftest import Stope
+
+SHORT = ("--set", "task.time_limit=4", "--set", "task.push_start=3")
+TINY = (*SHORT, *(x for text in ("num_worlds=8", "steps_per_iteration=5", "num_imitation=2", "num_evaluation=4",
+                                 "memory=6", "hidden=[8]") for x in ("--set", text)))  # fmt: skip
+
+
+def test_a_policy_is_trained_found_again_and_evaluated(stope: Stope, tmp_path: Path) -> None:
+    out = tmp_path / "anchor.safetensors"
+    first = stope("train", "anchor", *TINY, "--runs", tmp_path, "--out", out, "--json", "--threads", "1")
+    assert first.code == 0, first
+    made = json.loads(first.out)
+    assert made["digest"] == GruPolicy.load(out).digest
+    assert made["card"]["task"] == "anchor"
+    assert made["card"]["selection"]["success"] <= 1.0
+    (folder,) = tmp_path.glob("train-anchor-*")
+    assert not (folder / "checkpoint.safetensors").exists()
+    assert list((folder / "tensorboard").iterdir())
+    again = stope("train", "anchor", *TINY, "--runs", tmp_path)
+    assert again.err == ""  # no stage ran
+    assert made["digest"] in again.out
+    flown = stope("evaluate", "anchor", "--policy", out, *SHORT, "--n", "3", "--json", "--threads", "1")
+    assert flown.code == 0, flown
+    found = json.loads(flown.out)["skills"]["anchor"]
+    assert found["policy"]["digest"] == made["digest"]
+    for cell in (*found["conditions"].values(), *found["baselines"].values()):
+        assert cell["n"] == 3
+    people = stope("evaluate", "anchor", "--policy", out, *SHORT, "--n", "3", "--threads", "1")
+    assert "policy, told the truth" in people.out
+    other = stope("evaluate", "dig", "--policy", out, "--n", "2")
+    assert other.code == 2
+    assert "a policy of task 'anchor': expected one of 'dig'" in other.err
+
+
+def test_all_skills_can_be_looked_at_before_they_are_trained(stope: Stope) -> None:
+    answer = stope("train", "all", "--dry-run", "--json")
+    assert answer.code == 0
+    assert set(json.loads(answer.out)) == set(SKILLS)
