@@ -33,12 +33,14 @@ PAIRS = tuple((_INDEX[a], _INDEX[b]) for a, b in
 """Whose correlations a summary carries."""
 NUM_SUMMARY = 2 * NUM_JOINT + len(PAIRS)
 
+DRAWN = (-3.5, 2.0)
+"""Range of log10 of the pseudo-measurement's variance, in units of the prior's, of a belief in training. Chosen: from
+certain to worthless. A policy that had never been told anything sharper than 0.01 did nothing right when told the truth."""
 SHARP = (-2.0, -1.0)
-"""Range of log10 of the pseudo-measurement's variance, in units of the prior's, of a sharp belief. Chosen: standard
-deviations of 0.1 to 0.3 of the prior's, about what one 5-minute stand-in flight leaves of gain over mass
+"""The same of a sharp belief. Chosen: standard deviations of 0.1 to 0.3 of the prior's, about what one 5-minute stand-in flight leaves of gain over mass
 (docs/results/flight.json); no flight has yet measured the ground."""
 CERTAIN = 10.0**-3.5
-"""Variance of a belief that is told the truth: the least of those in training."""
+"""Variance of a belief that is told the truth: the lower end of those in training."""
 
 
 def summaries(kind: Told, z: Floats, rng: np.random.Generator) -> Floats:
@@ -58,7 +60,7 @@ def summaries(kind: Told, z: Floats, rng: np.random.Generator) -> Floats:
         mean = z if kind == "truth" else np.zeros_like(z)
         spread = np.full_like(z, 0.5 * np.log(CERTAIN) if kind == "truth" else 0.0)
         return np.concatenate([mean, spread, np.zeros((len(z), len(PAIRS)))], axis=1)
-    mean, parts = pseudo_measured(z, rng) if kind == "drawn" else pseudo_measured(z, rng, log10_noise=SHARP)
+    mean, parts = pseudo_measured(z, rng, log10_noise=DRAWN if kind == "drawn" else SHARP)
     whole = covariances(parts)
     std = np.sqrt(np.einsum("ijj->ij", whole))
     together = np.stack([whole[:, a, b] / (std[:, a] * std[:, b]) for a, b in PAIRS], axis=1)
