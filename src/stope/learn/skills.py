@@ -62,6 +62,8 @@ def skill_config(skill: str) -> SkillConfig:
 def shipped_names() -> tuple[str, ...]:
     """Skills with a policy in the package."""
     folder = files("stope.learn") / "shipped"
+    if not folder.is_dir():
+        return ()
     return tuple(sorted(f.name.removesuffix(".safetensors") for f in folder.iterdir() if f.name.endswith("tensors")))
 
 
