@@ -135,3 +135,13 @@ def test_truncated_policy_file_is_refused(policy: MlpPolicy, tmp_path: Path, kee
 def test_missing_policy_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"no such policy file\. Train one: `stope train dock --out"):
         MlpPolicy.load(tmp_path / "p.safetensors")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_no_thrust_but_nan(policy: MlpPolicy, bad: float) -> None:
+    seen = observations()
+    right = policy.act(seen)
+    seen[2, 5] = bad
+    found = policy.act(seen)
+    assert np.isnan(found[2]).all()
+    assert np.array_equal(found[[0, 1, 3, 4]], right[[0, 1, 3, 4]])

@@ -7,7 +7,7 @@ own, worlds may be any number. What goes in and comes out is float32; allocation
 (6e-8 of the payload's spread).
 
 A row with a number that is not finite, in any input, comes back as NaN, action and memory: clipping, which ONNX leaves
-open for NaN, could make full thrust of it. Here the model is stricter than `act`, which clips as numba and torch do.
+open for NaN, could make full thrust of it. `MlpPolicy.act` does the same; `GruPolicy.act` clips infinity.
 
 The graph is written node by node with `onnx.helper`: 35 nodes with a memory, 99 with allocation, which say in ONNX's
 words what the policies say in torch's and numba's. `torch.onnx.export` would need a second copy of allocation in torch,

@@ -84,14 +84,20 @@ class MlpPolicy:
         return h.hexdigest()[:16]
 
     def act(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Actions in [-1, 1] for a batch of observations, (worlds, num_observations) to (worlds, num_actions)."""
+        """Actions in [-1, 1] for a batch of observations, (worlds, num_observations) to (worlds, num_actions).
+
+        NaN for an observation with a number that is not finite.
+        """
         with torch.inference_mode():
             x = torch.from_numpy(network_input(observation))
             for k in range(self.num_layers):
                 x = torch.nn.functional.linear(x, self.weights[f"{k}.weight"], self.weights[f"{k}.bias"])
                 if k < self.num_layers - 1:
                     x = torch.nn.functional.elu(x)
-            return allocate(self.allocation, x.numpy(), observation)
+            shares = allocate(self.allocation, x.numpy(), observation)
+        # Clipping would turn what is not a number into full thrust.
+        shares[~np.isfinite(observation).all(axis=1)] = np.nan
+        return shares
 
     def save(self, path: Path) -> None:
         """Write weights and card to one file, atomically."""
