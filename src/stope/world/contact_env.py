@@ -101,7 +101,8 @@ class ContactBatch:
                 f"{type(task).__name__}.time_limit = {task.time_limit} s: expected a whole number of control periods "
                 f"of {CONTROL_PERIOD} s."
             )
-        self.task, self.num_worlds, self.seed, self.told = task, num_worlds, seed, told
+        self.task, self.num_worlds, self.seed = task, num_worlds, seed
+        self.told: Told = told
         self.max_episode_steps = round(steps)
         self.robot = load_robot(task.robot)
         self.site = site or make_site(
