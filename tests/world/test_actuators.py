@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Motor loops are stable at the physics step: a joint that is told a rate has that rate, and does not shake."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+
+from stope.world.robots import load_robot
+from stope.world.scene import compile_scene
+from stope.world.tasks import CONTACT_TASKS, DigTask
+from stope.world.tasks.dig import MAX_SPIN
+
+
+def growth(rate: complex) -> float:
+    """What the classical Runge-Kutta method of fourth order multiplies exp(rate t) by, per step of rate."""
+    return abs(1 + rate + rate**2 / 2 + rate**3 / 6 + rate**4 / 24)
+
+
+@pytest.mark.parametrize("name", CONTACT_TASKS.names())
+def test_no_motor_loop_grows_in_a_step(name: str) -> None:
+    """Each loop by itself, with the inertia that its joint has in the free robot."""
+    task = CONTACT_TASKS.get(name)()
+    model = compile_scene(load_robot(task.robot), task.scene())
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    mass = np.zeros((model.nv, model.nv))
+    mujoco.mj_fullM(model, data, mass)
+    inertia = 1.0 / np.diag(np.linalg.inv(mass))
+    for k in range(model.nu):
+        joint = model.actuator_trnid[k, 0]
+        dof = model.jnt_dofadr[joint]
+        gear = model.actuator_gear[k, 0] ** 2
+        stiffness = -model.actuator_biasprm[k, 1] * gear + model.jnt_stiffness[joint]
+        damping = -model.actuator_biasprm[k, 2] * gear + model.dof_damping[dof]
+        loop = np.array([[0.0, 1.0], [-stiffness, -damping]]) / np.array([[1.0], [inertia[dof]]])
+        rates = np.linalg.eigvals(loop) * model.opt.timestep
+        assert max(growth(rate) for rate in rates) <= 1.0 + 1e-12, model.actuator(k).name
+
+
+def test_drums_turn_as_they_are_told() -> None:
+    batch = DigTask().batch(num_worlds=4, seed=3)
+    batch.reset()
+    action = np.zeros((4, 4))
+    action[:, 2:] = 0.05 / MAX_SPIN, -0.05 / MAX_SPIN
+    for _ in range(10):
+        batch.step(action)
+        assert batch.world.qvel[:, 7] == pytest.approx(np.full(4, 0.05), rel=0.01)
+        assert batch.world.qvel[:, 9] == pytest.approx(np.full(4, -0.05), rel=0.01)
