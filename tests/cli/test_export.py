@@ -61,7 +61,7 @@ def no_header(path: Path, whole: bytes) -> None:
         (missing, "no such policy file. Train one: `stope train --help`."),
         (truncated, "not a whole safetensors file"),
         (other_file, "not a whole safetensors file"),
-        (other_family, "family 'transformer-9': expected a policy of gru-skip-elu-1 or mlp-elu-allocated-2."),
+        (other_family, "family 'transformer-9': expected a policy of gru-skip-elu-2 or mlp-elu-allocated-2."),
         (no_header, "family None: expected a policy of"),
     ],
 )

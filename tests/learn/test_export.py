@@ -41,8 +41,10 @@ def gru(scale: float = 1.0) -> GruPolicy:
     rng = np.random.default_rng(3)
     shapes = {
         "memory.weight_ih": (3 * MEMORY, inputs), "memory.weight_hh": (3 * MEMORY, MEMORY),
-        "memory.bias_ih": (3 * MEMORY,), "memory.bias_hh": (3 * MEMORY,), "0.weight": (32, inputs + MEMORY),
-        "0.bias": (32,), "1.weight": (len(AnchorTask.action_names), 32), "1.bias": (len(AnchorTask.action_names),),
+        "memory.bias_ih": (3 * MEMORY,), "memory.bias_hh": (3 * MEMORY,),
+        "0.weight": (32, 2 * inputs - NUM_SUMMARY + MEMORY), "0.bias": (32,),
+        "1.weight": (len(AnchorTask.action_names), 32),
+        "1.bias": (len(AnchorTask.action_names),),
     }  # fmt: skip
     weights = {k: scale * rng.uniform(-1.0, 1.0, size) / np.sqrt(size[-1]) for k, size in shapes.items()}
     weights |= {"input.mean": rng.standard_normal(inputs), "input.std": rng.uniform(0.05, 2.0, inputs)}

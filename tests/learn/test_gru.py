@@ -35,7 +35,7 @@ def policy(seed: int = 0, *, card: dict[str, object] | None = None) -> GruPolicy
         "input.mean": draw(inputs), "input.std": 0.5 + torch.rand(inputs, generator=g),
         "memory.weight_ih": draw(3 * MEMORY, inputs), "memory.weight_hh": draw(3 * MEMORY, MEMORY),
         "memory.bias_ih": draw(3 * MEMORY), "memory.bias_hh": draw(3 * MEMORY),
-        "0.weight": draw(HIDDEN, inputs + MEMORY), "0.bias": draw(HIDDEN),
+        "0.weight": draw(HIDDEN, inputs + SEEN + MEMORY), "0.bias": draw(HIDDEN),
         "1.weight": draw(ACTIONS, HIDDEN), "1.bias": draw(ACTIONS),
     }, {"task": "anchor"} if card is None else dict(card))  # fmt: skip
 
@@ -56,7 +56,8 @@ def by_hand(p: GruPolicy, given_inputs: np.ndarray, memory: np.ndarray) -> tuple
     reset, keep = (1.0 / (1.0 + np.exp(-(a[:, i : i + m] + b[:, i : i + m]))) for i in (0, m))
     new = np.tanh(a[:, 2 * m :] + reset * b[:, 2 * m :])
     kept = (1.0 - keep) * new + keep * memory
-    y = np.concatenate([x, kept], axis=1) @ w["0.weight"].T + w["0.bias"]
+    near = np.tanh(10.0 * given_inputs[:, :SEEN] / w["input.std"][:SEEN])
+    y = np.concatenate([x, near, kept], axis=1) @ w["0.weight"].T + w["0.bias"]
     y = np.where(y > 0, y, np.expm1(np.minimum(y, 0.0)))
     return np.clip(y @ w["1.weight"].T + w["1.bias"], -1, 1), kept
 

@@ -21,7 +21,7 @@ class Curves:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 -- a second of import, only when training
 
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=run.iteration or None)
-        self._num = len(run.history)
+        self._num, self._num_losses = len(run.history), len(run.losses)
 
     def __enter__(self) -> Curves:
         """Use as a context, so that the file is closed."""
@@ -39,5 +39,7 @@ class Curves:
             for name in ("success", "low", "high"):
                 self._writer.add_scalar(f"evaluation/{name}", row[name], int(row["iteration"]))
             self._writer.add_scalar("evaluation/steps", row["steps"], int(row["iteration"]))
+        for k in range(self._num_losses, len(run.losses)):
+            self._writer.add_scalar("imitation/loss", run.losses[k], k + 1)
         self._writer.add_scalar("learner/rate", run.ppo.learning_rate, run.iteration)
-        self._num = len(run.history)
+        self._num, self._num_losses = len(run.history), len(run.losses)

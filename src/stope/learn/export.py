@@ -31,7 +31,7 @@ from stope import __version__
 from stope.base.errors import FileError
 from stope.base.files import write_atomic
 from stope.learn.policies import GruPolicy, MlpPolicy
-from stope.learn.policies.gru import LARGEST_INPUT
+from stope.learn.policies.gru import LARGEST_INPUT, MAGNIFIED
 from stope.world.allocation import Allocation
 from stope.world.physics import NUM_PARAMETERS, PARAMETERS, index_of
 from stope.world.tasks import dock
@@ -252,7 +252,8 @@ def _remembering(g: _Graph, policy: GruPolicy) -> tuple[str, str]:
     reset, keep = g("Sigmoid", g("Add", reset, reset_m)), g("Sigmoid", g("Add", keep, keep_m))
     new = g("Tanh", g("Add", new, g("Mul", reset, new_m)))
     kept = g("Add", new, g("Mul", keep, g("Sub", "memory", new)))
-    return g.clip(_layers(g, policy, g("Concat", x, kept, axis=1)), np.float32(1.0)), kept
+    seen = g("Div", "observation", w["input.std"][:-NUM_SUMMARY] / np.float32(MAGNIFIED))
+    return g.clip(_layers(g, policy, g("Concat", x, g("Tanh", seen), kept, axis=1)), np.float32(1.0)), kept
 
 
 def _allocating(g: _Graph, policy: MlpPolicy) -> str:

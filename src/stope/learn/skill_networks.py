@@ -13,8 +13,9 @@ from rsl_rl.models import MLPModel, RNNModel
 from rsl_rl.utils import unpad_trajectories
 from tensordict import TensorDict
 
-from stope.learn.policies.gru import LARGEST_INPUT
+from stope.learn.policies.gru import LARGEST_INPUT, MAGNIFIED
 from stope.world.contact_env import ContactBatch
+from stope.world.told import NUM_SUMMARY
 
 __all__ = ["MemoryActor", "ScaledCritic", "Scaling", "SkillEnv", "actor_weights"]
 
@@ -40,9 +41,13 @@ class Scaling(torch.nn.Module):
         """Scaled and clipped inputs."""
         return torch.clamp((x - self.mean) / self.std, -LARGEST_INPUT, LARGEST_INPUT)
 
+    def magnified(self, x: torch.Tensor) -> torch.Tensor:
+        """Observations, without the belief, seen from near."""
+        return torch.tanh(MAGNIFIED * x[..., :-NUM_SUMMARY] / self.std[:-NUM_SUMMARY])  # type: ignore[index]
+
 
 class MemoryActor(RNNModel):
-    """rsl-rl's recurrent network whose head sees the inputs beside the memory."""
+    """rsl-rl's recurrent network whose head sees the inputs, plain and magnified, beside the memory."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         """As `RNNModel`."""
@@ -50,13 +55,15 @@ class MemoryActor(RNNModel):
         self.obs_normalizer = Scaling(self.obs_dim)
 
     def _get_latent_dim(self) -> int:
-        return self.obs_dim + self.latent_dim
+        return 2 * self.obs_dim - NUM_SUMMARY + self.latent_dim
 
     def get_latent(self, obs: TensorDict, masks: Any = None, hidden_state: Any = None) -> torch.Tensor:
         """Inputs and memory side by side."""
         x = MLPModel.get_latent(self, obs)
+        near = self.obs_normalizer.magnified(torch.cat([obs[g] for g in self.obs_groups], dim=-1))
         kept = self.rnn(x, masks, hidden_state).squeeze(0)
-        return torch.cat([x if masks is None else unpad_trajectories(x, masks), kept], dim=-1)
+        both = torch.cat([x, near], dim=-1)
+        return torch.cat([both if masks is None else unpad_trajectories(both, masks), kept], dim=-1)
 
     def unroll(self, inputs: torch.Tensor, dones: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
         """Mean actions (steps, worlds, actions) along a rollout, with gradients through the memory.
@@ -66,11 +73,11 @@ class MemoryActor(RNNModel):
             dones: Whether an episode ended after each step, (steps, worlds).
             memory: Before the first step, (1, worlds, memory).
         """
-        x = self.obs_normalizer(inputs)
+        x, near = self.obs_normalizer(inputs), self.obs_normalizer.magnified(inputs)
         out = []
         for step in range(len(x)):
             _, memory = self.rnn.rnn(x[step : step + 1], memory)
-            out.append(torch.cat([x[step], memory[0]], dim=-1))
+            out.append(torch.cat([x[step], near[step], memory[0]], dim=-1))
             memory = memory * (1.0 - dones[step])[None, :, None]
         return self.mlp(torch.stack(out))
 

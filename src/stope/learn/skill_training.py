@@ -35,6 +35,7 @@ from stope.learn.checkpoint import (
     world_state,
     write_checkpoint,
 )
+from stope.learn.imitation import Chunk, Replay, imitate, imitation_rate
 from stope.learn.pilots import GruPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.world.tasks import CONTACT_TASKS, ContactTask
@@ -70,10 +71,12 @@ class SkillConfig:
     """Units of the GRU."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of each layer of the head, and of the critic."""
-    imitation_rate: float = 1e-3
-    """Learning rate of the imitation [1]."""
-    imitation_epochs: int = 3
-    """Passes over the steps of an iteration of imitation."""
+    imitation_rate: float = 2e-3
+    """Learning rate of the imitation at its start; it falls to a twentieth [1]."""
+    imitation_updates: int = 24
+    """Steps of the optimiser in an iteration of imitation, each on a quarter of the worlds of one rollout."""
+    replay: int = 30
+    """Rollouts that the imitation learns from: the last so many."""
     num_epochs: int = 3
     """Passes of PPO."""
     num_minibatches: int = 4
@@ -94,7 +97,7 @@ class SkillConfig:
     def __post_init__(self) -> None:
         """Check counts and shares, and that the task is there and takes its settings."""
         check_positive(self, "num_worlds", "steps_per_iteration", "num_imitation", "evaluate_every", "num_evaluation",
-                       "memory", "imitation_rate", "imitation_epochs", "num_epochs", "num_minibatches",
+                       "memory", "imitation_rate", "imitation_updates", "replay", "num_epochs", "num_minibatches",
                        "learning_rate", "desired_kl", "action_std")  # fmt: skip
         check_not_negative(self, "seed", "num_reinforcement", "num_warm_up", "bonus")
         check_fraction(self, "discount", "trace")
@@ -125,6 +128,8 @@ class SkillTraining:
     num_threads: int = 1
     checkpoint: Path | None = None
     history: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    """Of the imitation, one an iteration."""
     iteration: int = 0
     seconds: float = 0.0
     """Wall-clock of the learning itself, without compilation and evaluation."""
@@ -161,6 +166,7 @@ class SkillTraining:
             self.ppo = PPO.construct_algorithm(self.env.get_observations(), self.env, copy.deepcopy(settings), HOST)
         self.ppo.train_mode()
         self.tutor = torch.optim.Adam(self.ppo.actor.parameters(), lr=c.imitation_rate)
+        self.replay = Replay(c.replay, self.checkpoint)
         self.best: GruPolicy | None = None
         self.best_score = (-1.0, 0.0)
         if self.checkpoint is not None and self.checkpoint.exists():
@@ -196,6 +202,9 @@ class SkillTraining:
             self._evaluate()
         if self.checkpoint is not None and not self.is_done:
             self._save(self.checkpoint)
+            self.replay.trim()
+            if self.iteration == c.num_imitation:  # not before the checkpoint that does without them
+                self.replay.clear()
 
     def _imitate(self) -> None:
         """Fly a chunk, the script in a shrinking share of the worlds, then learn what it would have done in all."""
@@ -210,7 +219,7 @@ class SkillTraining:
         with torch.inference_mode():
             for _ in range(c.steps_per_iteration):
                 seen = env.observation.astype(np.float64)
-                script = np.asarray(self.task.script(seen), dtype=np.float32)
+                script = np.asarray(self.task.tutor(seen, self.batch.belief), dtype=np.float32)
                 observations = env.get_observations()
                 own = actor(observations)
                 noise = c.action_std * rng.standard_normal(script.shape).astype(np.float32)
@@ -223,7 +232,12 @@ class SkillTraining:
         given, right, ended = (torch.stack(x).clone() for x in (inputs, wanted, dones))
         if self.iteration == 0:
             self._fit_scaling(given)
-        self._learn_script(given, right, ended, memory.clone(), rng)
+        self.replay.add(Chunk(given, right, ended, memory.clone()))
+        for group in self.tutor.param_groups:
+            group["lr"] = imitation_rate(c.imitation_rate, self.iteration / c.num_imitation)
+        losses = [imitate(actor, self.tutor, self.replay.draw(rng, c.num_minibatches))
+                  for _ in range(c.imitation_updates)]  # fmt: skip
+        self.losses.append(float(np.mean(losses)))
 
     def _fit_scaling(self, inputs: torch.Tensor) -> None:
         """Fix the scale of the inputs; the critic's last ones are z, which is scaled by construction."""
@@ -232,27 +246,6 @@ class SkillTraining:
         actor.fit(flat)  # type: ignore[operator]
         n = flat.shape[1]
         critic.mean[:n], critic.std[:n] = actor.mean, actor.std  # type: ignore[index]
-
-    def _learn_script(
-        self,
-        inputs: torch.Tensor,
-        wanted: torch.Tensor,
-        dones: torch.Tensor,
-        memory: torch.Tensor,
-        rng: np.random.Generator,
-    ) -> None:
-        """Least squares on the script's actions, back through the memory of the chunk."""
-        c = self.config
-        actor: Any = self.ppo.actor
-        for _ in range(c.imitation_epochs):
-            for rows in np.array_split(rng.permutation(c.num_worlds), c.num_minibatches):
-                ids = torch.from_numpy(rows)
-                mean = actor.unroll(inputs[:, ids], dones[:, ids], memory[:, ids])
-                loss = torch.nn.functional.mse_loss(mean, wanted[:, ids])
-                self.tutor.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(actor.parameters(), 1.0)
-                self.tutor.step()
 
     def _reinforce(self) -> None:
         """One iteration of PPO; at first only the critic learns."""
@@ -288,8 +281,8 @@ class SkillTraining:
         arrays["observation"] = torch.from_numpy(self.env.observation)
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best.weights.items()}
-        header = {"config": content_hash(self.config), "history": self.history, "iteration": self.iteration,
-                  "seconds": self.seconds, "best_score": self.best_score,
+        header = {"config": content_hash(self.config), "history": self.history, "losses": self.losses,
+                  "iteration": self.iteration, "seconds": self.seconds, "best_score": self.best_score,
                   "learning_rate": self.ppo.learning_rate}  # fmt: skip
         write_checkpoint(path, arrays, header)
 
@@ -299,9 +292,12 @@ class SkillTraining:
         restore_optimiser(self.tutor, arrays, "tutor")
         self.batch.restore({k: v.numpy() for k, v in part_of(arrays, "env").items()})
         self.env.observation = arrays["observation"].numpy()
+        if header["iteration"] < self.config.num_imitation:
+            self.replay.restore(header["iteration"])
         if "memory" in arrays:
             self.ppo.actor.reset(hidden_state=arrays["memory"])
-        self.history, self.iteration, self.seconds = header["history"], header["iteration"], header["seconds"]
+        self.history, self.losses = header["history"], header["losses"]
+        self.iteration, self.seconds = header["iteration"], header["seconds"]
         self.best_score = tuple(header["best_score"])
         best = part_of(arrays, "best")
         self.best = GruPolicy(best, {}) if best else None

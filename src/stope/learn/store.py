@@ -127,6 +127,7 @@ def trained_skill(
                                 "git_commit": git_commit()}  # fmt: skip
     write_json(folder / "history.json", run.history)
     policy.save(path)
+    run.replay.clear()
     checkpoint.unlink(missing_ok=True)
     return policy, path
 

@@ -17,7 +17,7 @@ from stope.base.errors import RangeError
 from stope.world.belief import covariances, pseudo_measured
 from stope.world.physics import GROUND_PARAMETERS, PARAMETERS
 
-__all__ = ["JOINT_PARAMETERS", "KINDS", "NUM_JOINT", "NUM_SUMMARY", "Told", "summaries"]
+__all__ = ["JOINT_PARAMETERS", "KINDS", "NUM_JOINT", "NUM_SUMMARY", "Told", "believed", "summaries"]
 
 Floats = NDArray[np.float64]
 Told = Literal["drawn", "prior", "sharp", "truth"]
@@ -65,3 +65,14 @@ def summaries(kind: Told, z: Floats, rng: np.random.Generator) -> Floats:
     std = np.sqrt(np.einsum("ijj->ij", whole))
     together = np.stack([whole[:, a, b] / (std[:, a] * std[:, b]) for a, b in PAIRS], axis=1)
     return np.concatenate([mean, np.log(std), together], axis=1)
+
+
+def believed(summary: Floats, name: str) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of a parameter's whitened coordinate, both (worlds,).
+
+    Args:
+        summary: (worlds, NUM_SUMMARY).
+        name: Of a parameter of robot or ground.
+    """
+    k = _INDEX[name]
+    return summary[:, k], np.exp(summary[:, NUM_JOINT + k])

@@ -2,7 +2,8 @@
 """GruPolicy: (observation, belief, memory) to (action, memory); a safetensors file that carries its own card.
 
 Inputs are normalised, a GRU remembers, and a small network sees both the inputs and the memory: what matters now need
-not pass through the memory. Loading reads tensors and text, and executes nothing.
+not pass through the memory. It sees observations magnified as well, so that a centimetre tells where inputs span
+metres. Loading reads tensors and text, and executes nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from stope.base.errors import FileError
 from stope.base.files import write_atomic
 from stope.world.told import NUM_SUMMARY
 
-__all__ = ["LARGEST_INPUT", "GruPolicy"]
+__all__ = ["LARGEST_INPUT", "MAGNIFIED", "GruPolicy"]
 
 LARGEST_INPUT = 10.0
 """Normalised inputs are clipped to this size [1]; chosen: what is farther out than any in training says no more."""
+MAGNIFIED = 10.0
+"""Observations in units of their spread are seen a second time as the tanh of so many times their size [1]; chosen:
+with it an imitation of `capture` reached MAGNIFIED_CAPTURE, without it 60 %."""
 
 FloatArray = NDArray[np.float32]
 
@@ -39,7 +43,7 @@ class GruPolicy:
         card: What the policy says of itself; `observation_names` and `action_names` name what goes in and out.
     """
 
-    family = "gru-skip-elu-1"
+    family = "gru-skip-elu-2"
 
     def __init__(self, weights: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
         """Take weights and a card."""
@@ -100,7 +104,8 @@ class GruPolicy:
         w = self.weights
         x = torch.clamp((given - w["input.mean"]) / w["input.std"], -LARGEST_INPUT, LARGEST_INPUT)
         kept = self.cell(x, memory)
-        y = torch.cat([x, kept], dim=-1)
+        seen = given[:, :-NUM_SUMMARY] / w["input.std"][:-NUM_SUMMARY]
+        y = torch.cat([x, torch.tanh(MAGNIFIED * seen), kept], dim=-1)
         for k in range(self.num_layers):
             y = torch.nn.functional.linear(y, w[f"{k}.weight"], w[f"{k}.bias"])
             if k < self.num_layers - 1:
@@ -157,10 +162,12 @@ def _check_shapes(weights: dict[str, torch.Tensor], path: Path) -> None:
         raise FileError(f"{path}: tensors {', '.join(sorted(weights))}: expected {', '.join(fixed)}, 0.weight, 0.bias.")
     shapes = {k: tuple(v.shape) for k, v in weights.items()}
     inputs, memory = (shapes[k][-1] if shapes[k] else 0 for k in ("memory.weight_ih", "memory.weight_hh"))
+    if inputs <= NUM_SUMMARY:
+        raise FileError(f"{path}: {inputs} inputs: expected more than a belief's {NUM_SUMMARY}.")
     wanted = {"input.mean": (inputs,), "input.std": (inputs,), "memory.weight_ih": (3 * memory, inputs),
               "memory.weight_hh": (3 * memory, memory), "memory.bias_ih": (3 * memory,),
               "memory.bias_hh": (3 * memory,)}  # fmt: skip
-    width = inputs + memory
+    width = 2 * inputs - NUM_SUMMARY + memory
     for k in range(layers):
         units = shapes[f"{k}.bias"][0] if shapes[f"{k}.bias"] else 0
         wanted |= {f"{k}.weight": (units, width), f"{k}.bias": (units,)}
@@ -168,5 +175,3 @@ def _check_shapes(weights: dict[str, torch.Tensor], path: Path) -> None:
     for name, shape in wanted.items():
         if shapes[name] != shape:
             raise FileError(f"{path}: {name} of shape {shapes[name]}: expected {shape}.")
-    if inputs <= NUM_SUMMARY:
-        raise FileError(f"{path}: {inputs} inputs: expected more than a belief's {NUM_SUMMARY}.")

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["AnchorTask"]
 
 Floats = NDArray[np.float64]
+RETRIES = ((0.40, 0.45), (0.60, 0.65))
+"""Shares of the time limit in which a lander whose anchors have not bitten lifts off again; chosen: it stands by then,
+and a move of half a metre leaves time to land and drill once more."""
 STANDING = 0.46
 """Height of the lander's origin when its feet touch level ground [m]."""
 
@@ -164,7 +167,7 @@ class AnchorTask(ContactTask):
         ], axis=1)  # fmt: skip
 
     def script(self, observation: Floats) -> Floats:
-        """Come down upright at a speed that falls with the height, then press lightly and drill."""
+        """Come down upright, slower as it gets lower, then press lightly and drill; away from rock, once more."""
         up, velocity, rate = observation[:, 0:3], observation[:, 3:6] * 0.05, observation[:, 6:9] * 0.05
         height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
         down = np.clip(0.15 * height, 0.012, 0.08)
@@ -182,5 +185,13 @@ class AnchorTask(ContactTask):
         out[:, :3], out[:, 3:6] = force / np.array([1.0, 1.0, 3.0]), torque / 0.4
         # A shallow screw tears at the first slip: drill only when all is still.
         still = (np.linalg.norm(velocity, axis=1) < 0.007) & (np.linalg.norm(rate, axis=1) < 0.01)
-        out[:, 6] = np.where(grounded & (still | (observation[:, 15:18].max(axis=1) > 0.3)), 1.0, -1.0)
+        progress = observation[:, 15:18].max(axis=1)
+        out[:, 6] = np.where(grounded & (still | (progress > 0.3)), 1.0, -1.0)
+        now = observation[:, 10]
+        in_time = np.any([(now >= first) & (now < last) for first, last in RETRIES], axis=0)
+        stuck = in_time & (progress < 0.05) & (height < 1.0)
+        # Up with half a newton, and with one along the x axis made level.
+        level = np.array([1.0, 0.0, 0.0]) - up[:, :1] * up
+        out[stuck, :3] = ((0.5 * up + level) / np.array([1.0, 1.0, 3.0]))[stuck]
+        out[stuck, 6] = -1.0
         return np.clip(out, -1.0, 1.0)

@@ -90,3 +90,12 @@ class ContactTask(ABC):
     @abstractmethod
     def script(self, observation: Floats) -> Floats:
         """Scripted baseline: actions from observations alone, (worlds, num_actions)."""
+
+    def tutor(self, observation: Floats, belief: Floats) -> Floats:
+        """What a policy is taught: the script, or better where what is believed of the world tells how.
+
+        Args:
+            observation: (worlds, num_observations).
+            belief: Summaries as in `stope.world.told`, (worlds, NUM_SUMMARY).
+        """
+        return self.script(observation)

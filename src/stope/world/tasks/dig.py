@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from stope.base.config import check_not_negative, check_positive
 from stope.world import ground as g
 from stope.world.batch import CONTROL_PERIOD
+from stope.world.physics import GROUND_PARAMETERS
 from stope.world.regolith import drum as d
+from stope.world.regolith.prior import ground_prior
+from stope.world.robots import load_robot
 from stope.world.scene import SceneConfig
 from stope.world.tasks.contact_task import Commands, ContactTask
+from stope.world.told import believed
 
 if TYPE_CHECKING:
     from stope.world.contact_env import ContactBatch
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["DigTask"]
 
 Floats = NDArray[np.float64]
+COHESION, DENSITY = ([p.name for p in GROUND_PARAMETERS].index(name) for name in ("cohesion", "bulk_density"))
+DRUM_RADIUS = 0.10
+"""[m]; that of the digger's file."""
 STANDING = 0.30
 """Height of the digger's origin when its pads touch level ground [m]."""
 MAX_SPIN, MAX_LOWERING = 2.0, 0.01
@@ -35,6 +42,9 @@ TOP, BOTTOM = 0.05, -0.30
 """Travel of the arms [m]."""
 ARM_GAIN, DRUM_GAIN = 400.0, 20.0
 """Gains of the arms [N/m] and drums [N m s/rad]; those of the digger's file, by which its motors know their effort."""
+SLOW, FAST = 0.05, 0.5
+"""Drum rate of the script, at which soil without cohesion stays in the scoops, and the largest of the tutor [rad/s];
+chosen."""
 EMPTY_DRUM = 5.0
 """Mass of an empty drum [kg]; that of the digger's file."""
 
@@ -166,11 +176,27 @@ class DigTask(ContactTask):
 
     def script(self, observation: Floats) -> Floats:
         """Turn the drums against each other, slowly; lower them while neither stone nor anchors complain."""
+        return self._filled(observation, np.full(len(observation), SLOW))
+
+    def tutor(self, observation: Floats, belief: Floats) -> Floats:
+        """The same, as fast as scoops surely hold soil of the cohesion that is believed."""
+        made = load_robot(self.robot).articulation
+        assert made is not None, "a digger has drums"
+        # Two standard deviations down, and four fifths of the rate that its scoops hold.
+        mean, std = believed(belief, "cohesion")
+        thick, spread = believed(belief, "bulk_density")
+        z = np.zeros((len(mean), len(GROUND_PARAMETERS)))
+        z[:, COHESION], z[:, DENSITY] = mean - 2.0 * std, thick + spread
+        ground = ground_prior().theta(z)
+        keep = ground[:, COHESION] / (ground[:, DENSITY] * made.drums["scoop_height"])
+        return self._filled(observation, np.clip(0.8 * np.sqrt(keep / DRUM_RADIUS), SLOW, FAST))
+
+    def _filled(self, observation: Floats, rate: Floats) -> Floats:
+        """Actions that fill the drums at a rate [rad/s], (worlds,)."""
         effort = observation[:, 12:14]
         load, felt, blow = observation[:, 14:16], observation[:, 16:20].max(axis=1)[:, None], observation[:, 20:22]
         full = load > 0.95
-        # Slow enough that soil without cohesion stays in the scoops.
-        spin = np.where(full, 0.0, 0.05)
+        spin = np.where(full, 0.0, rate[:, None])
         lower = np.where(felt < 0.25, 0.2, np.where(felt < 0.45, 0.05, -0.2)) * (np.abs(effort) < 6.0)
         lower = np.where(blow > 0.8, -0.3, np.where(full, -0.5, lower))
         out = np.concatenate([lower, spin * np.array([1.0, -1.0]) / MAX_SPIN], axis=1)

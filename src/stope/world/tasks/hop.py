@@ -23,6 +23,7 @@ from stope.base.errors import ConfigError
 from stope.base.rotation import from_rotation_vector, multiply
 from stope.world.scene import SceneConfig
 from stope.world.tasks.contact_task import Commands, ContactTask
+from stope.world.told import believed
 
 if TYPE_CHECKING:
     from stope.world.contact_env import ContactBatch
@@ -40,8 +41,15 @@ HOP = 10.0
 GAIN = 70.0
 """Distance of a hop over the square of its strength on soil not yet met [m]; chosen: between 40 m, measured on soil
 of 1 Pa, and 140 m, on soil of 100 Pa."""
+GAIN_OF_COHESION = ((-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), (25.0, 26.0, 29.0, 38.0, 66.0, 74.0, 55.0))
+"""Gain [m] by the whitened cohesion of the soil: medians over 512 first hops of random strength in worlds of the prior
+(benchmarks/hop_gain.py)."""
+GAIN_SPREAD = 0.25
+"""Standard deviation of the logarithm of one hop's gain at a known cohesion [1]; from the same hops."""
 GAINS = (20.0, 250.0)
 """Least and largest gain that the script believes [m]; chosen."""
+QUANTILES = np.array([-1.28, -0.52, 0.0, 0.52, 1.28])
+"""Of a standard normal, at 10, 30, 50, 70 and 90 %."""
 FLAT = 0.7
 """Cosine of the tilt up to which a hop counts as pushed off from a face [1]; chosen."""
 
@@ -175,10 +183,30 @@ class HopTask(ContactTask):
 
     def script(self, observation: Floats) -> Floats:
         """Hop at the spot, 10 m at most, with the gain that the last hop from a face has shown."""
+        return self._hop(observation, np.log(np.full(len(observation), GAIN)), np.full(len(observation), np.inf))
+
+    def tutor(self, observation: Floats, belief: Floats) -> Floats:
+        """The same, with the gain that is believed as well: each counts by what it is sure of."""
+        mean, std = believed(belief, "cohesion")
+        points = mean[:, None] + std[:, None] * QUANTILES
+        gain = np.interp(points, GAIN_OF_COHESION[0], np.log(GAIN_OF_COHESION[1]))
+        return self._hop(observation, gain.mean(axis=1), gain.var(axis=1))
+
+    def _hop(self, observation: Floats, log_gain: Floats, variance: Floats) -> Floats:
+        """Actions with a gain believed beforehand.
+
+        Args:
+            observation: (worlds, num_observations).
+            log_gain: Mean of the gain's logarithm [log m], (worlds,).
+            variance: Of the same; inf trusts the last hop alone.
+        """
         distance = 10.0 * np.linalg.norm(observation[:, 0:2], axis=1)
         strength, covered = observation[:, 7], 10.0 * np.linalg.norm(observation[:, 8:10], axis=1)
         showed = (strength > 0.02) & (np.abs(observation[:, 10]) > FLAT)
-        gain = np.where(showed, np.clip(covered / np.maximum(strength, 0.02) ** 2, *GAINS), GAIN)
+        last = np.log(np.clip(covered / np.maximum(strength, 0.02) ** 2, *GAINS))
+        # Precisions of what was believed and of what the last hop has shown; both scatter from hop to hop.
+        weight = np.where(showed, np.where(np.isinf(variance), 1.0, variance / (variance + GAIN_SPREAD**2)), 0.0)
+        gain = np.exp(log_gain + weight * (last - log_gain))
         out = np.zeros((len(observation), 2))
         out[:, 1] = np.sqrt(np.minimum(distance, HOP) / gain)
         # Who still rolls waits. From the rim a hop goes where the hull falls:
