@@ -35,6 +35,8 @@ def test_a_policy_is_trained_found_again_and_evaluated(stope: Stope, tmp_path: P
     assert found["policy"]["digest"] == made["digest"]
     for cell in (*found["conditions"].values(), *found["baselines"].values()):
         assert cell["n"] == 3
+    assert all(cell["envelope"]["worlds"]["n"] == 3 for cell in found["conditions"].values())
+    assert "envelope" not in found["baselines"]["script"]
     people = stope("evaluate", "anchor", "--policy", out, *SHORT, "--n", "3", "--threads", "1")
     assert "policy, told the truth" in people.out
     other = stope("evaluate", "dig", "--policy", out, "--n", "2")

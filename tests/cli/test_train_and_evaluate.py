@@ -73,8 +73,20 @@ def test_evaluate_covers_gravities_from_none_to_earth(result: dict[str, Any]) ->
 def test_evaluate_shows_people_the_same_and_says_who_is_better(stope: Stope, policy: Path) -> None:
     answer = stope("evaluate", "dock", "--policy", policy, "--n", str(N), "--threads", "1")
     assert answer.code == 0
-    for text in ("default: the prior's median world", "pd-belief", "Uniform gravity", "better at 95 %", "1e-05 g"):
+    for text in ("default: the prior's median world", "pd-belief", "Uniform gravity", "better at 95 %", "1e-05 g",
+                 "Safety envelope of the policy"):  # fmt: skip
         assert text in answer.out
+
+
+def test_evaluate_flies_bare_when_asked(stope: Stope, policy: Path, result: dict[str, Any]) -> None:
+    """Where the envelope did nothing, the figures are the same with and without it."""
+    answer = stope("evaluate", "dock", "--policy", policy, "--n", str(N), "--no-envelope", "--json", "--threads", "1")
+    bare = json.loads(answer.out)["skills"]["dock"]
+    for name, cell in {**bare["conditions"], **bare["gravities"]}.items():
+        assert "envelope" not in cell
+        guarded = {**result["conditions"], **result["gravities"]}[name]
+        if not any(guarded["envelope"]["interventions"].values()):
+            assert cell == {k: v for k, v in guarded.items() if k != "envelope"}
 
 
 def test_evaluate_trains_first_when_there_is_no_policy(stope: Stope, tmp_path: Path) -> None:

@@ -225,6 +225,17 @@ def test_assessment_has_a_cell_for_everything(table: dict[str, Any]) -> None:
         assert set(cell["baselines"]) == set(BASELINES)
 
 
+def test_interventions_are_counted_in_every_cell_of_the_policy(table: dict[str, Any]) -> None:
+    """None in the conditions; where thrust cannot hold against gravity every world falls out of its volume."""
+    cells = [*table["conditions"].values(), *table["gravities"].values()]
+    assert all(cell["envelope"]["worlds"]["n"] == NUM for cell in cells)
+    assert all(not any(c["envelope"]["interventions"].values()) for c in table["conditions"].values())
+    falls = table["gravities"]["0.165 g"]["envelope"]
+    assert falls["worlds"]["success"] == 1.0
+    assert falls["interventions"]["keep_in"] + falls["interventions"]["speed"] >= NUM
+    assert not any("envelope" in row for b in table["baselines"].values() for row in b.values())
+
+
 def test_policy_that_is_the_baseline_ties_with_it(table: dict[str, Any]) -> None:
     for row in table["paired"].values():
         assert row["pd-belief"]["difference_time_s"]["mean"] == 0.0

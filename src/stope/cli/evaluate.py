@@ -78,6 +78,9 @@ def evaluate(
     longitude: Longitude = None,
     height: Height = None,
     settings: Settings = None,
+    has_envelope: Annotated[
+        bool, typer.Option("--envelope/--no-envelope", help="Whether the safety envelope may take over from a policy.")
+    ] = True,
     runs: Runs = Path("runs"),
     threads: Threads,
     as_json: AsJson = False,
@@ -85,6 +88,7 @@ def evaluate(
     """Fly a policy in fresh worlds: success, time, energy and error, each rate with its 95 % interval.
 
     The baselines (thrusters off, random, PD with and without the belief, script) get the same worlds, starts, noise.
+    The safety envelope stands between the policy and its robots, and counts when it acts; the baselines fly bare.
     Robot, site and task are those the policy was trained with, unless options say otherwise.
     """
     from stope.learn.skills import FLIGHTS  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -98,10 +102,10 @@ def evaluate(
         for name in names:
             if name in FLIGHTS:
                 found[name] = _flight(name, policy, belief, n, seed, runs, threads, progress, settings=settings,
-                                      **options)  # fmt: skip
+                                      has_envelope=has_envelope, **options)  # fmt: skip
             else:
                 found[name] = _skill(name, policy, belief, n, seed, runs, threads, progress, settings=settings,
-                                     **options)  # fmt: skip
+                                     has_envelope=has_envelope, **options)  # fmt: skip
     if as_json:
         show_json({"skills": found})
         return
@@ -114,7 +118,7 @@ def evaluate(
 
 def _flight(
     name: str, policy: Path | None, belief: Path | None, n: int, seed: int, runs: Path, threads: int,
-    progress: Progress, **options: Any,
+    progress: Progress, *, has_envelope: bool, **options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Cells of `dock` or `haul`."""
     from stope.learn.assess import assess  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -125,13 +129,14 @@ def _flight(
     flown, path, config = _policy(name, policy, runs, threads, progress, **options)
     policy_for(flown, path, config.robot)
     result = assess(flown, load_robot(config.robot), config.site.site(), task=config.task, num=n, seed=seed,
-                    belief=told, num_threads=threads, progress=progress, skill=name)  # fmt: skip
+                    belief=told, num_threads=threads, progress=progress, skill=name,
+                    is_enveloped=has_envelope)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": str(path), "digest": flown.digest}}
 
 
 def _skill(
     name: str, policy: Path | None, belief: Path | None, n: int, seed: int, runs: Path, threads: int,
-    progress: Progress, **options: Any,
+    progress: Progress, *, has_envelope: bool, **options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Cells of a task with contact; left out, the policy is the package's, or one is trained."""
     from stope.learn.policies import GruPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -150,7 +155,8 @@ def _skill(
     else:
         flown, path = trained_skill(config, runs, num_threads=threads, progress=progress)
     check_policy(flown, task, name, str(path))
-    result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress)
+    result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress,
+                          is_enveloped=has_envelope)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": path.name if policy is None else str(path),
                                                 "digest": flown.digest}}  # fmt: skip
 
@@ -201,6 +207,7 @@ def _show_skill(name: str, skill: Mapping[str, Any], n: int) -> None:
     show_table(f"{name}", ("done by", "success", "failed for good", "time [s]", "mean action"), rows)
     versus = [(c, str(p["only_policy"]), str(p["only_other"]), p["better_success"].replace("other", "script"))
               for c, p in skill["paired"].items()]  # fmt: skip
+    _show_envelope(skill["conditions"])
     show_table(
         "Policy against script, world by world", ("told", "only policy", "only script", "better at 95 %"), versus
     )
@@ -213,6 +220,7 @@ def _show(name: str, skill: Mapping[str, Any], n: int) -> None:
         rows = [_row("policy", cell)]
         rows += [_row(name, row[condition]) for name, row in skill["baselines"].items()]
         show_table(ABOUT[condition], COLUMNS, rows)
+    _show_envelope({**skill["conditions"], **skill["gravities"]})
     versus: list[tuple[str, ...]] = []
     for condition, row in skill["paired"].items():
         for who, pair in row.items():
@@ -244,6 +252,18 @@ def _show(name: str, skill: Mapping[str, Any], n: int) -> None:
             for level, cell in skill["gravities"].items()
         ],
     )
+
+
+def _show_envelope(cells: Mapping[str, Mapping[str, Any]]) -> None:
+    """When the safety envelope took over from the policy."""
+    rows: list[tuple[str, ...]] = []
+    for name, cell in cells.items():
+        if "envelope" in cell:
+            found = cell["envelope"]
+            causes = ", ".join(f"{cause} {n}" for cause, n in found["interventions"].items() if n)
+            rows.append((name, percent(found["worlds"]), f"{100 * found['steps']:.2f} %", causes or "none"))
+    if rows:
+        show_table("Safety envelope of the policy", ("cell", "worlds touched", "steps changed", "times by cause"), rows)
 
 
 def _winners(pair: Mapping[str, Any], baseline: str) -> str:

@@ -9,6 +9,7 @@ policy's weights in training.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.base.units import STANDARD_GRAVITY
 from stope.learn.baselines import RandomPolicy, VelocityPd, ZeroPolicy
+from stope.learn.envelope import Envelope, envelope_for
 from stope.learn.evaluate import Episodes, Policy, conditions, draw_truths, fly
 from stope.world.belief import Belief
 from stope.world.body import Body
@@ -66,6 +68,7 @@ def assess(
     num_threads: int = 1,
     progress: Progress = silent,
     skill: str = "dock",
+    is_enveloped: bool = True,
 ) -> dict[str, Any]:
     """Fly a policy and the baselines in every condition and gravity.
 
@@ -79,7 +82,8 @@ def assess(
         belief: Adds the condition "belief": worlds drawn from it, and the policy told of it.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each stage.
-        skill: Under which name it goes.
+        skill: Under which name it goes, "dock" or "haul"; says which limits hold.
+        is_enveloped: Whether the safety envelope stands between the policy and the robots; the baselines fly bare.
 
     Returns:
         `{"skills": {skill: {"conditions", "gravities", "baselines", "paired", ...}}}`; every rate is a fraction.
@@ -93,14 +97,16 @@ def assess(
     if belief is not None:
         questions["belief"] = _believed(belief, robot, num=num, seed=seed)
     flyers = _flyers(policy, robot, seed)
+    guards = {POLICY: envelope_for(skill, task, robot)} if is_enveloped else {}
     flown = fly_conditions(flyers, questions, robot, site, task=task, seed=seed, num_threads=num_threads,
-                           progress=lambda share: progress("conditions", share))  # fmt: skip
+                           progress=lambda share: progress("conditions", share), envelopes=guards)  # fmt: skip
     gravities = {}
     for index, level in enumerate(GRAVITY_LEVELS):
         place = uniform_place(level, has_air=site.has_air)
         there = fly_conditions(
             flyers, {"prior": questions["prior"]}, robot, place, task=task, seed=seed, num_threads=num_threads,
             progress=lambda share, done=index: progress("gravities", (done + share) / len(GRAVITY_LEVELS)),
+            envelopes=guards,
         )["prior"]  # fmt: skip
         gravities[gravity_name(level)] = {
             **there[POLICY].summary(),
@@ -136,6 +142,7 @@ def fly_conditions(
     seed: int,
     num_threads: int = 1,
     progress: Callable[[float], None] = lambda share: None,
+    envelopes: Mapping[str, Envelope] = MappingProxyType({}),
 ) -> dict[str, dict[str, Episodes]]:
     """Fly every flyer through the same episodes, condition by condition.
 
@@ -148,6 +155,7 @@ def fly_conditions(
         seed: Root seed of starts and noise, before `fresh_seed`.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Called with the share done.
+        envelopes: Stand between a flyer, by its name, and the robots.
 
     Returns:
         Outcomes by condition and flyer. World i had the same truth, start and noise for each of them.
@@ -163,8 +171,9 @@ def fly_conditions(
         for name, make in flyers.items():
             batch.episodes[:] = 0  # the episode's number picks start and noise
             out[condition][name] = fly(
-                make(), batch, z, summary, on_step=lambda step, before=done: progress((before + step + 1) / total)
-            )
+                make(), batch, z, summary, on_step=lambda step, before=done: progress((before + step + 1) / total),
+                envelope=envelopes.get(name),
+            )  # fmt: skip
             done += batch.max_episode_steps
     return out
 

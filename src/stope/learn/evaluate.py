@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from stope.base.device import set_learner_threads
 from stope.base.intervals import Rate, clopper_pearson
 from stope.base.seeding import generator
+from stope.learn.envelope import Envelope, Interventions
 from stope.world import plant as p
 from stope.world.belief import Belief, draw_beliefs
 from stope.world.env import DockBatch
@@ -50,6 +51,8 @@ class Episodes:
     """Electrical, to the end of the episode [J]."""
     distance: NDArray[np.float64]
     """At the start [m]."""
+    envelope: Interventions | None = None
+    """What the safety envelope did; None without one."""
 
     @property
     def rate(self) -> Rate:
@@ -70,7 +73,7 @@ class Episodes:
             "impulse_ns": float(self.impulse.mean()),
             "propellant_kg": float(self.propellant.mean()),
             "energy_j": float(self.energy.mean()),
-        }  # fmt: skip
+        } | ({} if self.envelope is None else {"envelope": self.envelope.summary()})  # fmt: skip
 
 
 def fly(
@@ -80,6 +83,7 @@ def fly(
     belief: Belief | ArrayLike,
     *,
     on_step: Callable[[int], None] | None = None,
+    envelope: Envelope | None = None,
 ) -> Episodes:
     """Fly one whole episode in every world of a batch.
 
@@ -89,6 +93,7 @@ def fly(
         z: Whitened truths, (worlds, num_parameters).
         belief: What the policy is told: one belief, or one summary each.
         on_step: Called after every control step with its number.
+        envelope: Stands between the policy and the robots.
 
     Returns:
         The outcomes. An episode that leaves the keep-in sphere goes on to the time limit but has failed.
@@ -98,8 +103,14 @@ def fly(
     observation = batch.reset()
     lost = np.zeros(batch.num_worlds, dtype=bool)
     tank = batch.world.state[:, p.PROPELLANT].copy()
+    if envelope is not None:
+        envelope.begin(batch.num_worlds)
     for step in range(batch.max_episode_steps):
-        observation, _, terminated, _ = batch.step(policy.act(observation), autoreset=False)
+        if envelope is None:
+            action = policy.act(observation)
+        else:
+            action = envelope.check(policy.act(envelope.watch(observation)), ~lost)
+        observation, _, terminated, _ = batch.step(action, autoreset=False)
         lost |= terminated
         if on_step is not None:
             on_step(step)
@@ -118,6 +129,7 @@ def fly(
         propellant=tank - state[:, p.PROPELLANT],
         energy=robot.power_idle * limit + robot.power_per_newton * effort,
         distance=record[:, dock.DISTANCE].copy(),
+        envelope=None if envelope is None else envelope.record(),
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stope.base.device import set_learner_threads
 from stope.base.intervals import Rate, clopper_pearson
 from stope.base.seeding import generator
+from stope.learn.envelope import Envelope, Interventions
 from stope.learn.policies import GruPolicy
 from stope.world.contact_env import ContactBatch
 from stope.world.tasks import ContactTask
@@ -105,6 +106,8 @@ class Outcomes:
     """To the first success, or the task's time limit when there was none [s]."""
     effort: Floats
     """Mean size of the actions until then [1]."""
+    envelope: Interventions | None = None
+    """What the safety envelope did until then; None without one."""
 
     @property
     def rate(self) -> Rate:
@@ -119,26 +122,38 @@ class Outcomes:
             "failed": float(self.has_failed.mean()),
             "time_to_success_s": float(np.median(self.duration[ok])) if ok.any() else None,
             "effort": float(self.effort.mean()),
-        }  # fmt: skip
+        } | ({} if self.envelope is None else {"envelope": self.envelope.summary()})  # fmt: skip
 
 
-def fly_skill(pilot: Pilot, batch: ContactBatch, *, show: Callable[[float], None] | None = None) -> Outcomes:
+def fly_skill(
+    pilot: Pilot,
+    batch: ContactBatch,
+    *,
+    show: Callable[[float], None] | None = None,
+    envelope: Envelope | None = None,
+) -> Outcomes:
     """One episode in every world of a batch, from its next reset on.
 
     Args:
         pilot: Who acts.
         batch: The worlds; what they tell of themselves is theirs.
         show: Told of the share done.
+        envelope: Stands between the pilot and the robots.
     """
     set_learner_threads()
     n = batch.num_worlds
     pilot.begin(n)
+    if envelope is not None:
+        envelope.begin(n)
     observation = batch.reset()
     success, failed, over = (np.zeros(n, dtype=np.bool_) for _ in range(3))
     duration, effort, steps = np.full(n, batch.task.time_limit), np.zeros(n), np.zeros(n)
     for step in range(batch.max_episode_steps):
-        action = np.asarray(pilot.act(observation, batch.belief), dtype=np.float64)
         going = ~over & ~success
+        shown = observation if envelope is None else envelope.watch(observation)
+        action = np.asarray(pilot.act(shown, batch.belief), dtype=np.float64)
+        if envelope is not None:
+            action = envelope.check(action, going)
         effort += np.where(going, np.abs(np.clip(action, -1.0, 1.0)).mean(axis=1), 0.0)
         steps += going
         observation, _, terminated, truncated = batch.step(action, autoreset=False)
@@ -152,4 +167,5 @@ def fly_skill(pilot: Pilot, batch: ContactBatch, *, show: Callable[[float], None
             show(1.0 if over.all() else (step + 1) / batch.max_episode_steps)
         if over.all():
             break
-    return Outcomes(success, failed, duration, effort / np.maximum(steps, 1.0))
+    kept = None if envelope is None else envelope.record()
+    return Outcomes(success, failed, duration, effort / np.maximum(steps, 1.0), kept)

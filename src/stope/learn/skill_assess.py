@@ -16,6 +16,7 @@ from stope.base.errors import ConfigError
 from stope.base.intervals import clopper_pearson, mean_interval
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
+from stope.learn.envelope import Envelope, envelope_for
 from stope.learn.pilots import GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.world.tasks import ContactTask
@@ -54,6 +55,7 @@ def assess_skill(
     seed: int,
     num_threads: int = 1,
     progress: Progress = silent,
+    is_enveloped: bool = True,
 ) -> dict[str, Any]:
     """Fly a policy in every condition, and the baselines.
 
@@ -65,6 +67,7 @@ def assess_skill(
         seed: Root seed of worlds, starts and noise.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each pilot.
+        is_enveloped: Whether the safety envelope stands between the policy and the robots; the baselines fly bare.
 
     Returns:
         `{"skills": {name: {"conditions", "baselines", "paired", ...}}}`; every rate is a fraction.
@@ -77,11 +80,12 @@ def assess_skill(
     check_policy(policy, task, name, "policy")
     num_actions = len(task.action_names)
 
-    def flown(pilot: Pilot, told: Told, what: str) -> Outcomes:
+    def flown(pilot: Pilot, told: Told, what: str, envelope: Envelope | None = None) -> Outcomes:
         batch = task.batch(num_worlds=num, seed=stream_key(seed, "assess", name), num_threads=num_threads, told=told)
-        return fly_skill(pilot, batch, show=partial(progress, f"{name}: {what}"))
+        return fly_skill(pilot, batch, show=partial(progress, f"{name}: {what}"), envelope=envelope)
 
-    own = {condition: flown(GruPilot(policy), told, f"policy, {condition}") for condition, told in CONDITIONS.items()}
+    guard = envelope_for(name, task) if is_enveloped else None
+    own = {c: flown(GruPilot(policy), told, f"policy, {c}", guard) for c, told in CONDITIONS.items()}
     # Told nothing, the baselines do the same in every condition.
     others = {
         "script": flown(ScriptPilot(task), "prior", "script"),
