@@ -13,7 +13,7 @@ from stope.cli import fleet, flight, main, world
 from tests.cli.conftest import Stope
 
 COMMANDS = (
-    "mine", "train", "evaluate", "export",
+    "mine", "train", "evaluate", "gap", "export",
     "flight", "flight fit", "flight check", "flight show",
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
     "world tasks", "world site", "world physics", "world practise", "world validate",

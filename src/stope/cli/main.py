@@ -15,7 +15,7 @@ import typer
 
 from stope import __version__
 from stope.base.errors import StopeError
-from stope.cli import evaluate, export, fleet, flight, mine, train, world
+from stope.cli import evaluate, export, fleet, flight, gap, mine, train, world
 from stope.cli.console import line
 from stope.cli.options import example
 
@@ -38,6 +38,7 @@ app = typer.Typer(
 app.command("mine", rich_help_panel=WORK, epilog=mine.EXAMPLE)(mine.mine)
 app.command("train", rich_help_panel=WORK, epilog=train.EXAMPLE)(train.train)
 app.command("evaluate", rich_help_panel=WORK, epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.command("gap", rich_help_panel=WORK, epilog=gap.EXAMPLE)(gap.gap)
 app.command("export", rich_help_panel=WORK, epilog=export.EXAMPLE)(export.export)
 app.add_typer(flight.app, name="flight", rich_help_panel=WORK)
 app.add_typer(world.app, name="world", rich_help_panel=LOOK)

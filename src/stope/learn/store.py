@@ -54,7 +54,7 @@ def trained_flight(
     Raises:
         FileError: a policy or checkpoint that is not whole, or belongs to another configuration.
     """
-    robot, site = load_robot(config.robot), config.site.site()
+    robot, site = config.make_robot(), config.site.site()
     folder = run_folder(config, root, robot=robot, site=site)
     path = folder / "policy.safetensors"
     if path.exists():
@@ -161,7 +161,7 @@ def _card(
     questions = conditions(NUM_EPISODES, fresh_seed(config.seed))
     flown = fly_conditions(
         {"policy": lambda: policy}, {name: questions[name] for name in ("default", "prior")}, robot, site,
-        task=config.task, seed=config.seed, num_threads=num_threads,
+        task=config.make_task(), seed=config.seed, num_threads=num_threads,
         progress=lambda share: progress(f"measure {config.skill}", share),
     )  # fmt: skip
     return run.card() | {

@@ -34,7 +34,8 @@ from stope.learn.evaluate import conditions, fly
 from stope.learn.policies import MlpPolicy
 from stope.world.body import load_body
 from stope.world.env import DockBatch
-from stope.world.robots import load_robot
+from stope.world.platforms import platform
+from stope.world.robots import Robot, load_robot
 from stope.world.site import Site, make_site
 from stope.world.tasks import DockConfig
 
@@ -70,6 +71,8 @@ class TrainConfig:
     robot: str = "bee-gas"
     """A name listed by `stope world robots`, or a file."""
     task: DockConfig = field(default_factory=DockConfig)
+    platform: str = "orbit"
+    """Where it practises, one of `stope.world.platforms`; what it offers goes before what the task says."""
     seed: int = 1
     """Root seed of worlds, noise and weights."""
     num_worlds: int = 256
@@ -121,6 +124,15 @@ class TrainConfig:
             raise ConfigError(
                 f"task.time_limit = {self.task.time_limit} s: expected 5 s or more, the hold of a success."
             )
+        platform(self.platform)
+
+    def make_robot(self) -> Robot:
+        """The robot on its platform."""
+        return platform(self.platform).robot(load_robot(self.robot))
+
+    def make_task(self) -> DockConfig:
+        """The task on its platform."""
+        return platform(self.platform).task(self.task)
 
 
 @dataclass
@@ -146,8 +158,8 @@ class Training:
         set_learner_threads()
         torch.manual_seed(c.seed)
         self.device = HOST
-        self.batch = DockBatch(load_robot(c.robot), c.site.site(), num_worlds=c.num_worlds, seed=c.seed, task=c.task,
-                               num_threads=self.num_threads)  # fmt: skip
+        self.batch = DockBatch(c.make_robot(), c.site.site(), num_worlds=c.num_worlds, seed=c.seed,
+                               task=c.make_task(), num_threads=self.num_threads)  # fmt: skip
         self.env = RslEnv(self.batch, self.device)
         rng = np.random.default_rng(c.seed)
         self.batch.record[:, 0] = rng.integers(0, self.batch.max_episode_steps, c.num_worlds)
@@ -170,7 +182,7 @@ class Training:
             )
         self.ppo.train_mode()
         self.judge = DockBatch(self.batch.robot, self.batch.site, num_worlds=c.num_evaluation, seed=c.seed + 7919,
-                               task=c.task, num_threads=self.num_threads)  # fmt: skip
+                               task=c.make_task(), num_threads=self.num_threads)  # fmt: skip
         self.judge_set = conditions(c.num_evaluation, c.seed + 7919)["prior"]
         self.best: MlpPolicy | None = None
         self.best_score = (-1.0, 0.0)

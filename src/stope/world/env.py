@@ -55,14 +55,14 @@ def _begin_one(i, key, episode, pool_z, pool_plant, pool_belief, draws_index, st
         j = min(np.int64(m - 1), np.int64(uniform(key, base) * m))
     for k in range(13):
         draws[k] = normal(key, base + np.uint64(1 + k))
-    draws[13] = uniform(key, base + np.uint64(20))
+    draws[13], draws[14] = uniform(key, base + np.uint64(20)), uniform(key, base + np.uint64(21))
     for k in range(plant.shape[0]):  # a loop: numba takes seconds to compile a copy between slices
         plant[k] = pool_plant[j, k]
     for k in range(belief.shape[0]):
         belief[k] = pool_belief[j, k]
     for k in range(privileged.shape[0]):
         privileged[k] = pool_z[j, k]
-    dock.reset(state, record, draws, task[0], task[1], task[2], task[5])
+    dock.reset(state, record, draws, task[0], task[1], task[2], task[5], task[7])
     action[:] = 0.0
     measure(state, measured, sensor, key, base + np.uint64(32), True)
 
@@ -102,6 +102,8 @@ def _step_all(nodes, plant, state, actions, jitter, num_steps, fused, keys, epis
             for k in range(3):
                 jitter[i, k] = rms * normal(keys[i], base + np.uint64(48 + k)) if rms > 0.0 else 0.0
             advance(nodes, plant[i], state[i], command, jitter[i], num_steps, scratch[:96])
+            if record[i, dock.PLANAR] > 0.0:
+                dock.level(state[i])
         r, done, late = _after_one(state[i], record[i], measured[i], action, belief[i], sensor, task, keys[i],
                                    episodes[i], terms, observation[i])  # fmt: skip
         rewards[i], terminated[i], truncated[i] = r, done, late
@@ -165,8 +167,14 @@ class DockBatch:
         n = num_worlds
         theta = robot.prior.theta(np.zeros((n, NUM_PARAMETERS)))
         self.world = World(robot, site, theta, seed=seed, engine=engine, num_threads=num_threads, scene=scene)
+        if self.task.planar_share > 0.0 and not self.world.is_fused:
+            raise ConfigError(
+                f"DockConfig.planar_share = {self.task.planar_share}: expected 0 but in the fused engine; there is no "
+                "table in MuJoCo's worlds."
+            )
         self._task = np.array([self.task.distance, self.task.speed, self.task.rate, self.task.time_limit,
-                               self.task.keep_in, robot.propellant_capacity, CONTROL_PERIOD])  # fmt: skip
+                               self.task.keep_in, robot.propellant_capacity, CONTROL_PERIOD,
+                               self.task.planar_share])  # fmt: skip
         self._sensor = sensor_row(robot.sensors, CONTROL_PERIOD)
         self.max_episode_steps = round(self.task.time_limit / CONTROL_PERIOD)
         self._keys = np.zeros(n, dtype=np.uint64)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numba as nb
 
-from stope.base.config import check_positive
+from stope.base.config import check_fraction, check_positive
 from stope.base.errors import ConfigError
 from stope.world import plant as p
 from stope.world.free_flight import rotate
@@ -39,7 +39,8 @@ RATE = 10  # now [rad/s]
 TAIL_ERROR = 11  # sum of the position error over the last 5 s of the time limit [m]
 RETURN = 12  # sum of rewards
 DISTANCE = 13  # at the start [m]
-NUM_RECORD = 14
+PLANAR = 14  # 1 on a table, 0 in free flight
+NUM_RECORD = 15
 
 NUM_MOTION = 24  # position 3 + near 3, velocity 3, attitude 3 + near 3, rate 3, last action 6
 RESIDUAL = 3  # believed residual acceleration, turned to b
@@ -71,10 +72,14 @@ class DockConfig:
     """Length of an episode [s]."""
     keep_in: float = 10.0
     """Distance at which the episode ends in failure [m]."""
+    planar_share: float = 0.0
+    """Share of the episodes on an air-bearing table [1]: there the robot starts in the plane z = 0, upright, and after
+    every control period the table has taken out whatever left it."""
 
     def __post_init__(self) -> None:
         """Check that each is positive and that a start is not a failure already."""
         check_positive(self, "distance", "speed", "rate", "time_limit", "keep_in")
+        check_fraction(self, "planar_share")
         if self.distance >= self.keep_in:
             raise ConfigError(
                 f"DockConfig.distance = {self.distance} m: expected less than keep_in = {self.keep_in} m."
@@ -165,10 +170,36 @@ def observe(measured, last_action, belief, out):
 
 
 @inline
-def reset(state, record, draws, distance, speed, rate, tank):
-    """Start one world: a point in the ball, any attitude, slow; draws are 13 normals and one uniform."""
+def level(state):
+    """Hold one world in the plane z = 0, upright: a table takes up forces along z and torques about x and y."""
+    state[p.POSITION + 2], state[p.VELOCITY + 2] = 0.0, 0.0
+    state[p.RATE], state[p.RATE + 1] = 0.0, 0.0
+    w, z = state[p.ATTITUDE], state[p.ATTITUDE + 3]
+    n = math.sqrt(w * w + z * z)
+    if n < 1e-9:
+        w, z, n = 1.0, 0.0, 1.0
+    state[p.ATTITUDE], state[p.ATTITUDE + 1], state[p.ATTITUDE + 2], state[p.ATTITUDE + 3] = w / n, 0.0, 0.0, z / n
+
+
+@inline
+def reset(state, record, draws, distance, speed, rate, tank, planar_share):
+    """Start one world: a point in the ball, or in the disc of a table, turned anyhow, slow.
+
+    Args:
+        state: (NUM_STATE,), changed.
+        record: (NUM_RECORD,), changed.
+        draws: 13 normals and two uniforms; of a planar start, the third is changed to 0.
+        distance: Largest [m].
+        speed: Standard deviation of each component [m/s].
+        rate: The same [rad/s].
+        tank: Propellant [kg].
+        planar_share: Of the episodes.
+    """
+    is_planar = 1.0 if draws[14] < planar_share else 0.0
+    if is_planar > 0.0:
+        draws[2] = 0.0
     n = math.sqrt(draws[0] ** 2 + draws[1] ** 2 + draws[2] ** 2) + 1e-12
-    r = distance * draws[13] ** (1.0 / 3.0)
+    r = distance * draws[13] ** (1.0 / (3.0 - is_planar))
     for k in range(p.NUM_STATE):
         state[k] = 0.0
     m = math.sqrt(draws[3] ** 2 + draws[4] ** 2 + draws[5] ** 2 + draws[6] ** 2) + 1e-12
@@ -178,7 +209,10 @@ def reset(state, record, draws, distance, speed, rate, tank):
         state[p.RATE + k] = rate * draws[10 + k]
     for k in range(4):
         state[p.ATTITUDE + k] = draws[3 + k] / m
+    if is_planar > 0.0:
+        level(state)
     state[p.PROPELLANT] = tank
     for k in range(NUM_RECORD):
         record[k] = 0.0
     record[SUCCESS_TIME], record[TIME_2CM], record[TIME_1CM], record[DISTANCE] = -1.0, -1.0, -1.0, r
+    record[PLANAR] = is_planar

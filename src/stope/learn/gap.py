@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gravity gap of a free flight: trained where Earth allows, tested where it must work.
+
+Every specialist has the same budget and seeds, and every test the same worlds, starts and noise. What moves from one
+platform to another is the network; the description of the robot (its prior, its limits) is that of the place of the
+test, as an engineer would have it there.
+
+Gap of training at i and testing at j, (best - found) / (best - nothing), where `best` is the
+specialist of j and `nothing` leaves the thrusters off; 0 is no gap, 1 is as bad as doing nothing. It is no number where
+best and nothing are within `LEAST_SPAN`, and a platform whose own specialist stays under `FEASIBLE` is infeasible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stope.base.config import content_hash
+from stope.base.errors import ConfigError
+from stope.base.files import read_json, write_json
+from stope.base.intervals import clopper_pearson
+from stope.base.progress import Progress, silent
+from stope.base.seeding import generator
+from stope.learn.assess import fresh_seed
+from stope.learn.baselines import ZeroPolicy
+from stope.learn.evaluate import Episodes, Policy, conditions, fly
+from stope.learn.policies import MlpPolicy
+from stope.learn.store import trained_flight
+from stope.learn.train import TrainConfig
+from stope.world.allocation import Allocation
+from stope.world.env import DockBatch
+from stope.world.platforms import PLATFORMS
+
+__all__ = ["FEASIBLE", "LEAST_SPAN", "TESTED", "TRAINED", "flight_gap", "gap"]
+
+FEASIBLE = 0.5
+"""Success that a specialist must reach for its platform to be feasible [1]."""
+LEAST_SPAN = 0.1
+"""Least difference of success between the best and doing nothing for a gap to be a number [1]."""
+TESTED = ("orbit", "gimbal", "table")
+TRAINED = (*TESTED, "all")
+
+Found = NDArray[np.bool_]
+
+
+def flight_gap(
+    config: TrainConfig,
+    root: Path,
+    *,
+    seeds: Sequence[int] = (1, 2, 3),
+    num: int = 1000,
+    num_threads: int = 1,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Matrix of success, and of the gap, of `dock` or `haul` over platforms; what is found in `root` is not done again.
+
+    Args:
+        config: The training; its platform and seed are set here.
+        root: Folder of all runs.
+        seeds: One training each, and the same worlds for all.
+        num: Episodes in each cell and seed.
+        num_threads: Threads of the physics; results do not depend on it.
+        progress: Told of each training and of the stage "test".
+
+    Returns:
+        `{"skill", "trained", "tested", "cells": {trained: {tested: cell}}, "nothing", ...}`; rates are fractions, and a
+        gap carries the 95 % interval of its interquartile mean over worlds and seeds.
+
+    Raises:
+        ConfigError: no seed, or fewer than one episode.
+    """
+    if not seeds or num < 1:
+        raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected 1 or more of each.")
+    who = (*TRAINED, "nothing")
+    flown: dict[str, dict[str, list[Found]]] = {where: {there: [] for there in TESTED} for where in who}
+    cost: dict[str, list[float]] = {where: [] for where in TRAINED}
+    digests: list[str] = []
+    for seed in seeds:
+        policies: dict[str, MlpPolicy] = {}
+        for where in TRAINED:
+            there = replace(config, platform=where, seed=seed)
+            policies[where], _ = trained_flight(there, root, num_threads=num_threads, progress=progress)
+            cost[where].append(policies[where].card["learning_s"])
+            digests.append(policies[where].digest)
+        for index, where in enumerate(TESTED):
+            answers = _tested(config, where, policies, seed=seed, num=num, root=root, num_threads=num_threads)
+            for name, found in answers.items():
+                flown[name][where].append(found)
+            progress("test", (seeds.index(seed) + (index + 1) / len(TESTED)) / len(seeds))
+    nothing = flown["nothing"]
+    cells = {name: {there: _cell(flown[name][there], flown[there][there], nothing[there]) for there in TESTED}
+             for name in TRAINED}  # fmt: skip
+    return {
+        "skill": config.skill, "robot": config.robot, "seeds": list(seeds), "episodes": num, "trained": list(TRAINED),
+        "tested": list(TESTED), "platforms": {name: PLATFORMS[name].summary for name in TRAINED}, "cells": cells,
+        "nothing": {there: _rate(flown["nothing"][there]) for there in TESTED}, "learning_s": cost,
+        "policies": digests,
+    }  # fmt: skip
+
+
+def _tested(
+    config: TrainConfig, where: str, policies: dict[str, MlpPolicy], *, seed: int, num: int, root: Path,
+    num_threads: int,
+) -> dict[str, Found]:  # fmt: skip
+    """Success of every policy, and of doing nothing, in the same worlds of one platform; kept on disk."""
+    key = content_hash({"config": replace(config, platform=where, seed=seed), "num": num,
+                        "policies": {k: p.digest for k, p in policies.items()}})  # fmt: skip
+    kept = Path(root) / f"gap-{config.skill}-{key}.json"
+    if kept.exists():
+        return {k: np.array(v, dtype=np.bool_) for k, v in read_json(kept, what="cells of a gap").items()}
+    there = replace(config, platform=where)
+    robot = there.make_robot()
+    batch = DockBatch(robot, config.site.site(), num_worlds=num, seed=fresh_seed(seed), task=there.make_task(),
+                      pool_size=1, num_threads=num_threads)  # fmt: skip
+    z, told = conditions(num, fresh_seed(seed))["prior"]
+    flyers: dict[str, Policy] = {k: MlpPolicy(p.weights, Allocation.of(robot), {}) for k, p in policies.items()}
+    flyers["nothing"] = ZeroPolicy()
+    out: dict[str, Episodes] = {}
+    for name, flyer in flyers.items():
+        batch.episodes[:] = 0
+        out[name] = fly(flyer, batch, z, told)
+    found = {name: episodes.is_success for name, episodes in out.items()}
+    write_json(kept, {name: values.tolist() for name, values in found.items()})
+    return found
+
+
+def _rate(found: Sequence[Found]) -> dict[str, float]:
+    rate = clopper_pearson(int(np.sum(found)), int(np.size(found)))
+    return {"success": rate.success, "n": rate.n, "low": rate.low, "high": rate.high}
+
+
+def _cell(found: Sequence[Found], best: Sequence[Found], nothing: Sequence[Found]) -> dict[str, Any]:
+    """Success of one policy at one place, and its gap to the specialist there."""
+    cell: dict[str, Any] = {**_rate(found), "by_seed": [float(f.mean()) for f in found]}
+    if np.mean(best) < FEASIBLE:
+        return cell | {"gap": None, "why": "infeasible"}
+    if np.mean(best) - np.mean(nothing) < LEAST_SPAN:
+        return cell | {"gap": None, "why": "nothing does as well"}
+    return cell | {"gap": gap(found, best, nothing)}
+
+
+def gap(
+    found: Sequence[Found], best: Sequence[Found], nothing: Sequence[Found], *, draws: int = 2000
+) -> dict[str, float]:
+    """Gap with a 95 % interval: worlds and seeds are drawn again together, and the three stay paired.
+
+    Args:
+        found: Success of the policy under test, a row of worlds for each seed.
+        best: The same of the specialist.
+        nothing: The same of doing nothing.
+        draws: Bootstrap draws.
+
+    Returns:
+        `value`, `low` and `high` [1].
+    """
+    rows = [np.asarray(x, dtype=np.float64) for x in (found, best, nothing)]
+    rng = generator(0, "gap")
+
+    def of(means: list[float]) -> float:
+        span = means[1] - means[2]
+        return (means[1] - means[0]) / span if span > 0 else float("nan")
+
+    seeds, worlds = rows[0].shape
+    drawn = []
+    for _ in range(draws):
+        ids = rng.integers(0, seeds, seeds)
+        picks = rng.integers(0, worlds, (seeds, worlds))
+        drawn.append(of([float(np.take_along_axis(x[ids], picks, axis=1).mean()) for x in rows]))
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return {"value": of([float(x.mean()) for x in rows]), "low": float(low), "high": float(high)}
