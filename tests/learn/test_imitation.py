@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imitation: the loss knows limits, rollouts are kept beside the checkpoint, and tutors use what is believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stope.base.errors import FileError
+from stope.learn.imitation import Chunk, Replay, imitation_loss, imitation_rate
+from stope.world.tasks import AnchorTask, CaptureTask, DigTask, HopTask
+from stope.world.tasks.dig import FAST, MAX_SPIN, SLOW
+from stope.world.told import NUM_JOINT, NUM_SUMMARY, believed, summaries
+
+RNG = np.random.default_rng(0)
+
+
+def chunk(number: int, worlds: int = 6) -> Chunk:
+    """A rollout whose numbers say which it is."""
+    return Chunk(torch.full((3, worlds, 4), float(number)), torch.zeros(3, worlds, 2), torch.zeros(3, worlds),
+                 torch.zeros(1, worlds, 5))  # fmt: skip
+
+
+def test_beyond_a_limit_that_the_script_asks_for_nothing_is_off() -> None:
+    wanted = torch.tensor([1.0, -1.0, 1.0, 0.5])
+    assert imitation_loss(torch.tensor([3.0, -2.0, 1.0, 0.5]), wanted) == 0.0
+    assert imitation_loss(torch.tensor([3.0, 2.0, 1.0, 0.5]), wanted) == pytest.approx(9.0 / 4)
+    assert imitation_loss(torch.tensor([0.0, -2.0, 1.0, 1.5]), wanted) == pytest.approx(2.0 / 4)
+
+
+def test_the_rate_falls_to_a_twentieth() -> None:
+    rates = [imitation_rate(1e-3, share) for share in np.linspace(0, 1, 11)]
+    assert rates[0] == pytest.approx(1e-3)
+    assert rates[-1] == pytest.approx(5e-5)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_last_rollouts_come_back_and_the_rest_leaves_no_file(tmp_path: Path) -> None:
+    replay = Replay(2, tmp_path / "checkpoint.safetensors")
+    for k in range(5):
+        replay.add(chunk(k))
+        replay.trim()
+    assert [float(c.inputs[0, 0, 0]) for c in replay.chunks] == [3.0, 4.0]
+    again = Replay(2, tmp_path / "checkpoint.safetensors")
+    again.restore(5)
+    assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(again.chunks, replay.chunks, strict=True))
+    assert len(list(tmp_path.iterdir())) == 2
+    replay.add(chunk(5))  # killed before the checkpoint that comes after it
+    again.restore(5)
+    assert [float(c.inputs[0, 0, 0]) for c in again.chunks] == [3.0, 4.0]
+    again.restore(6)
+    again.clear()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_rollout_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    replay = Replay(2, tmp_path / "checkpoint.safetensors")
+    replay.add(chunk(0))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(FileError, match="not a whole rollout"):
+        replay.restore(1)
+    file.unlink()
+    with pytest.raises(FileError, match="not a whole rollout"):
+        replay.restore(1)
+
+
+def told(mean: float, std: float, name: str = "cohesion", n: int = 3) -> np.ndarray:
+    """Beliefs that know nothing but one parameter."""
+    out = summaries("prior", np.zeros((n, NUM_JOINT)), RNG)
+    for k in range(NUM_JOINT):
+        probe = np.zeros((1, NUM_SUMMARY))
+        probe[0, k] = 1.0
+        if believed(probe, name)[0][0] == 1.0:
+            out[:, k], out[:, NUM_JOINT + k] = mean, np.log(std)
+    return out
+
+
+def test_the_tutor_of_dig_turns_as_fast_as_the_believed_soil_surely_holds() -> None:
+    task = DigTask()
+    seen = np.zeros((3, len(task.observation_names)))
+
+    def rate(belief: np.ndarray) -> float:
+        return float(MAX_SPIN * task.tutor(seen, belief)[0, 2])
+
+    unsure, weak, strong = told(0.0, 1.0), told(-1.5, 0.1), told(1.5, 0.1)
+    assert rate(unsure) < 1.01 * SLOW, "who knows nothing goes as slowly as the script"
+    assert SLOW <= rate(weak) < rate(strong) <= FAST + 1e-12
+    assert rate(told(1.5, 0.1)) > rate(told(1.5, 1.0)) >= rate(unsure)
+    assert rate(unsure) >= SLOW - 1e-12
+    assert (task.script(seen)[:, 2] == SLOW / MAX_SPIN).all()
+
+
+def test_the_tutor_of_hop_pushes_harder_where_soil_is_believed_to_give_way() -> None:
+    task = HopTask()
+    seen = np.zeros((3, len(task.observation_names)))
+    seen[:, 0], seen[:, 5], seen[:, 13] = 1.0, 1.0, 1.0  # 10 m east of the spot, flat, at rest, nothing hopped yet
+
+    def push(belief: np.ndarray, seen: np.ndarray = seen) -> float:
+        return float(task.tutor(seen, belief)[0, 1])
+
+    assert push(told(-1.0, 0.1)) > push(told(0.0, 1.0)) > push(told(1.0, 0.1))
+    # Who is unsure believes the hop he has just made; who is sure hardly.
+    after = seen.copy()
+    after[:, 7], after[:, 8], after[:, 10] = 0.3, 1.8, 1.0  # 18 m of a strength of 0.3: a gain of 200 m
+    assert push(told(0.0, 1.0), after) < 0.75 * push(told(0.0, 1.0))
+    change = push(told(-1.0, 0.05)) - push(told(-1.0, 0.05), after)
+    assert 0.0 <= change < 0.1 * push(told(-1.0, 0.05))
+
+
+@pytest.mark.parametrize("task", [AnchorTask(), CaptureTask()], ids=["anchor", "capture"])
+def test_other_tutors_are_the_scripts(task: AnchorTask | CaptureTask) -> None:
+    seen = RNG.standard_normal((5, len(task.observation_names)))
+    seen[:, 9] = np.tanh(seen[:, 9])
+    assert (task.tutor(seen, told(0.0, 1.0, n=5)) == task.script(seen)).all()
