@@ -57,7 +57,7 @@ def test_evaluate_answers_in_the_promised_shape(result: dict[str, Any]) -> None:
             assert cell["n"] == N
             assert 0.0 <= cell["low"] <= cell["success"] <= cell["high"] <= 1.0
             assert {"within_2cm_10s", "within_1cm_10s", "time_to_success_s", "final_error_m", "energy_j"} <= set(cell)
-    assert set(result["baselines"]) == {"zero", "random", "pd", "pd-belief"}
+    assert set(result["baselines"]) == {"zero", "random", "pd", "pd-belief", "adaptive"}
 
 
 def test_evaluate_covers_gravities_from_none_to_earth(result: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ def test_evaluate_covers_gravities_from_none_to_earth(result: dict[str, Any]) ->
     assert levels[-2:] == [1.62, 9.81]
     assert {"0 g", "1e-06 g", "1e-05 g", "0.001 g", "1 g"} <= set(result["gravities"])
     for cell in result["gravities"].values():
-        assert set(cell["baselines"]) == {"zero", "random", "pd", "pd-belief"}
+        assert set(cell["baselines"]) == {"zero", "random", "pd", "pd-belief", "adaptive"}
 
 
 def test_evaluate_shows_people_the_same_and_says_who_is_better(stope: Stope, policy: Path) -> None:

@@ -56,8 +56,9 @@ def episodes(success: list[bool], **columns: NDArray[np.float64]) -> Episodes:
     """Outcomes made by hand."""
     n = len(success)
     zeros = dict.fromkeys(("duration", "tail_error", "impulse", "propellant", "energy", "distance"), np.zeros(n))
-    no = np.zeros(n, dtype=bool)
-    return Episodes(is_success=np.array(success), is_within_2cm=no, is_within_1cm=no, **(zeros | columns))
+    no, every = np.zeros(n, dtype=bool), zeros | columns
+    return Episodes(np.array(success), every["duration"], every["tail_error"], no, no, every["impulse"],
+                    every["propellant"], every["energy"], every["distance"])  # fmt: skip
 
 
 def same(one: Episodes, other: Episodes) -> bool:

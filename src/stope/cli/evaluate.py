@@ -87,8 +87,9 @@ def evaluate(
 ) -> None:
     """Fly a policy in fresh worlds: success, time, energy and error, each rate with its 95 % interval.
 
-    The baselines (thrusters off, random, PD with and without the belief, script) get the same worlds, starts, noise.
-    The safety envelope stands between the policy and its robots, and counts when it acts; the baselines fly bare.
+    The baselines (thrusters off, random, PD with and without the belief, adaptive control, script) get the same worlds,
+    starts and noise. The safety envelope stands between the policy and its robots, and counts when it acts; the
+    baselines fly bare.
     Robot, site and task are those the policy was trained with, unless options say otherwise.
     """
     from stope.learn.skills import FLIGHTS  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -231,13 +232,13 @@ def _show(name: str, skill: Mapping[str, Any], n: int) -> None:
                 _winners(pair, who),
             ))  # fmt: skip
     show_table(
-        "Policy against PD, world by world (differences are policy minus PD; less is better)",
-        ("", "both docked", "only policy", "only PD", "time [s]", "error [mm]", "better at 95 %"),
+        "Policy against PD and adaptive control, world by world (differences are policy minus other; less is better)",
+        ("", "both docked", "only policy", "only other", "time [s]", "error [mm]", "better at 95 %"),
         versus,
     )
     names = list(skill["baselines"])
     show_table(
-        "Uniform gravity, worlds from the prior; the policy is told nothing of it, and the PD neither",
+        "Uniform gravity, worlds from the prior; nobody is told of it",
         ("gravity", "[m/s2]", "policy docked", "time [s]", "error [mm]", "energy [J]", *(f"{b} docked" for b in names)),
         [
             (

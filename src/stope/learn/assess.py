@@ -20,6 +20,7 @@ from stope.base.intervals import clopper_pearson, mean_interval
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.base.units import STANDARD_GRAVITY
+from stope.learn.adaptive import AdaptivePd
 from stope.learn.baselines import RandomPolicy, VelocityPd, ZeroPolicy
 from stope.learn.envelope import Envelope, envelope_for
 from stope.learn.evaluate import Episodes, Policy, conditions, draw_truths, fly
@@ -39,7 +40,9 @@ MOON_GRAVITY = 1.62
 """At the surface of the Moon [m/s2]."""
 GRAVITY_LEVELS = (*(g * STANDARD_GRAVITY for g in (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2)), MOON_GRAVITY, 9.81)
 """Uniform gravities a policy is flown in [m/s2]; `bee-gas` with half its payload can hold against 4.2e-3 g an axis."""
-BASELINES = ("zero", "random", "pd", "pd-belief")
+BASELINES = ("zero", "random", "pd", "pd-belief", "adaptive")
+RIVALS = ("pd", "pd-belief", "adaptive")
+"""Baselines that the policy is set against world by world."""
 POLICY = "policy"
 
 Flyers = Mapping[str, Callable[[], Policy]]
@@ -121,8 +124,7 @@ def assess(
                 "gravities": gravities,
                 "baselines": {b: {name: row[b].summary() for name, row in flown.items()} for b in BASELINES},
                 "paired": {
-                    name: {b: paired(row[POLICY], row[b], rng=rng) for b in ("pd", "pd-belief")}
-                    for name, row in flown.items()
+                    name: {b: paired(row[POLICY], row[b], rng=rng) for b in RIVALS} for name, row in flown.items()
                 },
                 "robot": robot.name,
                 "site": site.name,
@@ -234,6 +236,7 @@ def _flyers(policy: Policy, robot: Robot, seed: int) -> dict[str, Callable[[], P
         "random": lambda: RandomPolicy(generator(seed, "assess-random")),
         "pd": lambda: VelocityPd(robot=robot, uses_belief=False),
         "pd-belief": lambda: VelocityPd(robot=robot, uses_belief=True),
+        "adaptive": lambda: AdaptivePd(robot),
     }
 
 
