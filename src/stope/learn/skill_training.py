@@ -39,6 +39,7 @@ from stope.learn.imitation import Chunk, Replay, imitate, imitation_rate
 from stope.learn.pilots import GruPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.world.tasks import CONTACT_TASKS, ContactTask
+from stope.world.told import KINDS, Told
 
 __all__ = ["SkillConfig", "SkillTraining"]
 
@@ -51,6 +52,11 @@ class SkillConfig:
     """A task with contact."""
     settings: tuple[str, ...] = ()
     """Changed numbers of the task, such as "time_limit=60"."""
+    told: Told = "drawn"
+    """What the policy is told in training: beliefs of random sharpness, "prior" for uniform randomisation, "truth" for
+    an oracle."""
+    breadth: float = 1.0
+    """Factor on the whitened parameters of the training's worlds: 1 is the prior, 0 default physics alone [1]."""
     seed: int = 1
     """Root seed of worlds, noise and weights."""
     num_worlds: int = 256
@@ -100,7 +106,9 @@ class SkillConfig:
                        "memory", "imitation_rate", "imitation_updates", "replay", "num_epochs", "num_minibatches",
                        "learning_rate", "desired_kl", "action_std")  # fmt: skip
         check_not_negative(self, "seed", "num_reinforcement", "num_warm_up", "bonus")
-        check_fraction(self, "discount", "trace")
+        check_fraction(self, "discount", "trace", "breadth")
+        if self.told not in KINDS:
+            raise ConfigError(f"SkillConfig.told = {self.told!r}: expected one of {', '.join(KINDS)}.")
         if not self.hidden or min(self.hidden) < 1:
             raise ConfigError(f"SkillConfig.hidden = {list(self.hidden)}: expected layers of 1 or more units.")
         if self.num_worlds % self.num_minibatches:
@@ -144,7 +152,8 @@ class SkillTraining:
         set_learner_threads()
         torch.manual_seed(c.seed)
         self.task = c.make_task()
-        self.batch = self.task.batch(num_worlds=c.num_worlds, seed=c.seed, num_threads=self.num_threads)
+        self.batch = self.task.batch(num_worlds=c.num_worlds, seed=c.seed, num_threads=self.num_threads, told=c.told,
+                                     breadth=c.breadth)  # fmt: skip
         self.env = SkillEnv(self.batch, HOST, reward_scale=1.0 - c.discount, bonus=c.bonus)
         # Worlds start at random times within the episode, so that an update sees all of it and resets do not bunch.
         rng = generator(c.seed, "stagger")
@@ -264,7 +273,8 @@ class SkillTraining:
 
     def _evaluate(self) -> None:
         c, policy = self.config, self.policy()
-        judge = self.task.batch(num_worlds=c.num_evaluation, seed=c.seed + 7919, num_threads=self.num_threads)
+        judge = self.task.batch(num_worlds=c.num_evaluation, seed=c.seed + 7919, num_threads=self.num_threads,
+                                told=c.told, breadth=c.breadth)  # fmt: skip
         flown = fly_skill(GruPilot(policy), judge)
         score = (flown.rate.success, -float(flown.duration.mean()))
         if score > self.best_score:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stope.base.config import build
 from stope.base.errors import ConfigError, FileError, UnknownName
-from stope.learn.policies import GruPolicy
+from stope.learn.policies import GruPolicy, MlpPolicy
 from stope.learn.practice import TASK_NAMES
 from stope.learn.skill_training import SkillConfig
 from stope.learn.train import TrainConfig
@@ -67,8 +67,8 @@ def shipped_names() -> tuple[str, ...]:
     return tuple(sorted(f.name.removesuffix(".safetensors") for f in folder.iterdir() if f.name.endswith("tensors")))
 
 
-def shipped(skill: str) -> tuple[GruPolicy, Path]:
-    """The policy of a task with contact that comes with the package, and its file.
+def shipped(skill: str) -> tuple[GruPolicy | MlpPolicy, Path]:
+    """The policy that comes with the package, and its file.
 
     Raises:
         FileError: if there is none.
@@ -76,10 +76,10 @@ def shipped(skill: str) -> tuple[GruPolicy, Path]:
     if skill not in shipped_names():
         raise FileError(f"no policy for {skill!r} comes with the package. Train one: `stope train {skill}`.")
     with as_file(files("stope.learn") / "shipped" / f"{skill}.safetensors") as path:
-        return GruPolicy.load(path), path
+        return (MlpPolicy if skill in FLIGHTS else GruPolicy).load(path), path
 
 
-def shipped_config(policy: GruPolicy, path: Path, *, seed: int) -> SkillConfig:
+def shipped_config(policy: GruPolicy | MlpPolicy, path: Path, *, seed: int) -> SkillConfig | TrainConfig:
     """The configuration on a policy's card, with a seed.
 
     Raises:
@@ -89,6 +89,7 @@ def shipped_config(policy: GruPolicy, path: Path, *, seed: int) -> SkillConfig:
     if not isinstance(found, dict):
         raise FileError(f"{path}: its card holds no configuration. Train it again.")
     try:
-        return build(SkillConfig, found | {"seed": seed}, where=f"{path}: card")
+        kind = TrainConfig if isinstance(policy, MlpPolicy) else SkillConfig
+        return build(kind, found | {"seed": seed}, where=f"{path}: card")
     except ConfigError as error:
         raise FileError(f"{error} The policy is of another version; train it again.") from None

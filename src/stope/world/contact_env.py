@@ -79,6 +79,7 @@ class ContactBatch:
         num_threads: Threads that step; results do not depend on it.
         site: Where; the task's own place if None.
         told: What the robots are told of their worlds, one of `stope.world.told.KINDS`.
+        breadth: Factor on the whitened parameters that worlds are drawn with: 1 is the prior, 0 default physics [1].
 
     Raises:
         ConfigError: a time limit that is no whole number of control periods.
@@ -93,6 +94,7 @@ class ContactBatch:
         num_threads: int = 1,
         site: Site | None = None,
         told: Told = "drawn",
+        breadth: float = 1.0,
     ) -> None:
         """Compile the scene; `reset` starts the first episodes."""
         steps = task.time_limit / CONTROL_PERIOD
@@ -103,6 +105,7 @@ class ContactBatch:
             )
         self.task, self.num_worlds, self.seed = task, num_worlds, seed
         self.told: Told = told
+        self.breadth = breadth
         self.max_episode_steps = round(steps)
         self.robot = load_robot(task.robot)
         self.site = site or make_site(
@@ -145,9 +148,9 @@ class ContactBatch:
         self.episodes[ids] += 1
         self.steps[ids], self.success[ids], self.action[ids] = 0, False, 0.0
         rngs = [generator(self.seed, "episode", int(i), int(self.episodes[i])) for i in ids]
-        z = np.array([rng.standard_normal(NUM_PARAMETERS) for rng in rngs])
+        z = self.breadth * np.array([rng.standard_normal(NUM_PARAMETERS) for rng in rngs])
         self.world.set_theta(self.robot.prior.theta(z), ids)
-        ground = np.array([rng.standard_normal(self.theta_ground.shape[1]) for rng in rngs])
+        ground = self.breadth * np.array([rng.standard_normal(self.theta_ground.shape[1]) for rng in rngs])
         self.theta_ground[ids] = self.ground_prior.theta(ground)
         self.z[ids] = np.concatenate([z, ground], axis=1)
         for i in ids:  # a stream of its own, so that worlds are the same whatever is told of them

@@ -203,6 +203,7 @@ class HopBatch(ContactBatch):
         num_threads: Threads that step; results do not depend on it.
         site: Where; the task's own place if None. Its gravity grid must reach as far as the robots go.
         told: What the robots are told of their worlds.
+        breadth: As in `ContactBatch`.
 
     Raises:
         ConfigError: a robot that has no wheels to hop with.
@@ -217,13 +218,15 @@ class HopBatch(ContactBatch):
         num_threads: int = 1,
         site: Site | None = None,
         told: Told = "drawn",
+        breadth: float = 1.0,
     ) -> None:
         """Compile the scene; `reset` starts the first episodes."""
         site = site or make_site(
             task.body, latitude_deg=task.latitude_deg, height=task.height, grid_half_width=task.grid_half_width,
             grid_nodes=task.grid_nodes,
         )  # fmt: skip
-        super().__init__(task, num_worlds=num_worlds, seed=seed, num_threads=num_threads, site=site, told=told)
+        super().__init__(task, num_worlds=num_worlds, seed=seed, num_threads=num_threads, site=site, told=told,
+                         breadth=breadth)  # fmt: skip
         self.max_episode_steps, self.wait = task.most_hops, task.wait
         model = self.world.model
         assert isinstance(model, mujoco.MjModel)

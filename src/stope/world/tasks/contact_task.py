@@ -57,11 +57,13 @@ class ContactTask(ABC):
     """Terms of the reward, each in [0, 1] before its weight."""
     reward_weights: tuple[float, ...]
 
-    def batch(self, *, num_worlds: int, seed: int, num_threads: int = 1, told: Told = "drawn") -> ContactBatch:
+    def batch(
+        self, *, num_worlds: int, seed: int, num_threads: int = 1, told: Told = "drawn", breadth: float = 1.0
+    ) -> ContactBatch:
         """Worlds of this task, stepped a control period at a time; a task whose step is longer brings its own."""
         from stope.world.contact_env import ContactBatch  # noqa: PLC0415 -- it imports this file
 
-        return ContactBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads, told=told)
+        return ContactBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads, told=told, breadth=breadth)
 
     @abstractmethod
     def scene(self) -> SceneConfig:

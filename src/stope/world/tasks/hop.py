@@ -107,11 +107,13 @@ class HopTask(ContactTask):
                 "order, and a share of 0 or more and less than 1."
             )
 
-    def batch(self, *, num_worlds: int, seed: int, num_threads: int = 1, told: Told = "drawn") -> ContactBatch:
+    def batch(
+        self, *, num_worlds: int, seed: int, num_threads: int = 1, told: Told = "drawn", breadth: float = 1.0
+    ) -> ContactBatch:
         """Worlds whose step is one hop."""
         from stope.world.hopping import HopBatch  # noqa: PLC0415 -- it imports this file
 
-        return HopBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads, told=told)
+        return HopBatch(self, num_worlds=num_worlds, seed=seed, num_threads=num_threads, told=told, breadth=breadth)
 
     def scene(self) -> SceneConfig:
         """Soil, no memory."""
