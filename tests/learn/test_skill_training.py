@@ -111,6 +111,8 @@ def test_settings_are_checked() -> None:
         ({"discount": 1.5}, "discount = 1.5"),
         ({"settings": ("push_low=-1",)}, "push_low = -1.0"),
         ({"num_imitation": 0}, "num_imitation = 0: expected more than 0"),
+        ({"told": "everything"}, "told = 'everything': expected one of drawn, prior, sharp, truth"),
+        ({"breadth": 2.0}, "breadth = 2.0"),
     ):
         with pytest.raises(ConfigError, match=text):
             SkillConfig(**{**TINY, **change})
@@ -127,6 +129,17 @@ def test_pilots_get_the_same_worlds_whatever_is_told() -> None:
     assert not (batches[0].belief == batches[1].belief).all()
     one, other = (fly_skill(ScriptPilot(task), b) for b in batches[:2])
     assert (one.effort == other.effort).all()
+
+
+def test_worlds_of_no_breadth_are_default_physics() -> None:
+    task = AnchorTask(time_limit=4.0, push_start=3.0)
+    narrow, wide = (task.batch(num_worlds=4, seed=3, breadth=breadth) for breadth in (0.0, 1.0))
+    for batch in (narrow, wide):
+        batch.reset()
+    assert not narrow.z.any()
+    assert (narrow.theta_ground == narrow.ground_prior.centre).all()
+    assert wide.z.any()
+    assert (narrow.world.state[:, 3:13] == wide.world.state[:, 3:13]).all(), "starts are the same"
 
 
 def test_the_assessment_has_every_cell(tmp_path: Path) -> None:
