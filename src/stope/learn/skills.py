@@ -35,10 +35,12 @@ FLIGHTS = ("dock", "haul")
 """Skills of one rigid body without contact."""
 
 RECIPES: dict[str, SkillConfig] = {
-    "anchor": SkillConfig(task="anchor", num_imitation=60),
+    "anchor": SkillConfig(task="anchor", num_imitation=40),
     "capture": SkillConfig(task="capture", num_imitation=60),
-    "dig": SkillConfig(task="dig", num_imitation=60),
-    "hop": SkillConfig(task="hop", num_worlds=64, steps_per_iteration=8, num_imitation=20, num_evaluation=128),
+    "dig": SkillConfig(task="dig", num_imitation=40),
+    "hop": SkillConfig(
+        task="hop", num_worlds=64, steps_per_iteration=8, num_imitation=10, imitation_updates=200, num_evaluation=128
+    ),
 }
 """Settings of each task with contact that differ from the defaults (docs/explanation/skills.md has what they gave)."""
 
