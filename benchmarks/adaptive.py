@@ -2,9 +2,9 @@
 """Gains of the adaptive controller of `dock` and `haul`, and of the PD beside it, by the same search.
 
 Each candidate flies the same worlds of the prior with the prior as its belief, as in the condition "ignorant"; a random
-search is followed by one around the best. Scores are mean times [s], a failure counting as the whole time limit, plus
-half a second for each millimetre of final error, dock and haul together. The winners then fly worlds of another seed.
-Speeds are kept to what the safety envelope allows.
+search is followed by one around the best, and the best few fly many more worlds of another seed. Scores are mean times
+[s], a failure counting as three times the time limit, plus half a second for each millimetre of final error, dock and
+haul together. The winners fly worlds of a third seed. Speeds are kept to what the safety envelope allows.
 
     python benchmarks/adaptive.py --json > adaptive.json
 """
@@ -32,8 +32,12 @@ from stope.world.tasks.haul import HAULER
 
 RANGES = {"stiffness": (0.2, 0.8), "damping": (0.5, 2.0), "share": (0.3, 0.9), "top_speed": (0.3, 0.48),
           "top_rate": (0.25, 0.75)}  # fmt: skip
+TURNS = {"turn_damping": (0.8, 2.8)}
+"""The adaptive law's own; the PD's is twice its damping."""
 CHOICES = {"forgetting": (1.0, 0.9999, 0.999, 0.998), "delay_error": (0.03, 0.06, 0.1), "excitation": (0.0, 0.1, 0.3)}
 FLOWN: dict[str, tuple[str, DockConfig]] = {"dock": ("bee-gas", DockConfig()), "haul": (HAULER, HaulConfig())}
+FEW, MANY = 5, 6
+"""How many candidates are flown again, in how many times the worlds."""
 Maker = Callable[[Robot, dict[str, float]], Policy]
 MAKERS: dict[str, Maker] = {
     "adaptive": lambda robot, gains: AdaptivePd(robot, AdaptiveConfig(**gains)),
@@ -60,13 +64,17 @@ def flown(make: Maker, gains: dict[str, float], num: int, seed: int) -> dict[str
 
 def score(found: dict[str, Episodes]) -> float:
     """Less is better [s]."""
-    return float(sum(e.duration.mean() + 500.0 * e.tail_error.mean() for e in found.values()))
+    total = 0.0
+    for skill, e in found.items():
+        lost = 2.0 * FLOWN[skill][1].time_limit * (1.0 - e.is_success.mean())
+        total += float(e.duration.mean() + lost + 500.0 * e.tail_error.mean())
+    return total
 
 
 def drawn(rng: np.random.Generator, who: str, near: dict[str, float] | None) -> dict[str, float]:
     """A candidate: anywhere in the ranges, or around the best so far."""
     out = {}
-    for name, (low, high) in RANGES.items():
+    for name, (low, high) in (RANGES | (TURNS if who == "adaptive" else {})).items():
         value = rng.uniform(low, high) if near is None else near[name] + 0.08 * (high - low) * rng.standard_normal()
         out[name] = round(float(np.clip(value, low, high)), 3)
     if who == "adaptive":
@@ -76,35 +84,36 @@ def drawn(rng: np.random.Generator, who: str, near: dict[str, float] | None) -> 
 
 
 def search(who: str, *, candidates: int, num: int) -> dict[str, Any]:
-    """Two thirds at random, one third around the best; the defaults are the first candidate."""
+    """Two thirds at random, one third around the best; then the best few, and the defaults, in many more worlds."""
     rng, make = generator(1, "search", who), MAKERS[who]
-    first = score(flown(make, {}, num, 1))
-    best: tuple[float, dict[str, float]] = (np.inf, {})
+    tried: list[tuple[float, dict[str, float]]] = [(np.inf, {})]
     for k in range(candidates):
-        gains = drawn(rng, who, None if k < 2 * candidates // 3 else best[1])
-        value = score(flown(make, gains, num, 1))
-        if value < best[0]:
-            best = (value, gains)
-            sys.stderr.write(f"{who} {k}: {value:.2f} {gains}\n")
-    gains = best[1] if best[0] < first else {}
-    fresh = flown(make, gains, num, 2)
-    return {"defaults_score": first, "score": min(best[0], first), "gains": gains, "candidates": candidates,
+        gains = drawn(rng, who, None if k < 2 * candidates // 3 else tried[0][1])
+        tried = sorted([*tried, (score(flown(make, gains, num, 1)), gains)], key=lambda row: row[0])
+        if tried[0][1] is gains:
+            sys.stderr.write(f"{who} {k}: {tried[0][0]:.2f} {gains}\n")
+    # Rare failures show only here: a failure in a thousand is a matter of some 0.1 s.
+    last = sorted(((score(flown(make, gains, MANY * num, 2)), gains) for gains in ({}, *(g for _, g in tried[:FEW]))),
+                  key=lambda row: row[0])  # fmt: skip
+    fresh = flown(make, last[0][1], MANY * num, 3)
+    return {"last": last, "gains": last[0][1], "candidates": candidates,
             "fresh": {skill: e.summary() for skill, e in fresh.items()}}  # fmt: skip
 
 
 def main() -> None:
     """Search and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--who", nargs="*", default=list(MAKERS), choices=list(MAKERS))
     parser.add_argument("--candidates", type=int, default=60)
     parser.add_argument("--n", type=int, default=128, help="worlds of each task")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = {who: search(who, candidates=options.candidates, num=options.n) for who in MAKERS}
+    found = {who: search(who, candidates=options.candidates, num=options.n) for who in options.who}
     if options.json:
         sys.stdout.write(json.dumps(found, indent=1, allow_nan=False) + "\n")
         return
     for who, row in found.items():
-        sys.stdout.write(f"{who}: {row['defaults_score']:.2f} s by default, {row['score']:.2f} s with {row['gains']}\n")
+        sys.stdout.write(f"{who}: {row['last'][0][0]:.2f} s with {row['gains'] or 'the defaults'}\n")
         for skill, cell in row["fresh"].items():
             error = 1e3 * cell["final_error_m"]
             sys.stdout.write(f"  {skill}: success {cell['success']:.3f} of {cell['n']}, error {error:.1f} mm\n")

@@ -70,16 +70,18 @@ def rms(x: NDArray[np.float64]) -> float:
 
 
 def test_estimates_converge_to_the_truth_without_noise() -> None:
-    """Loads of 0 to 20 kg: the prior is off by a third; a minute of hauling leaves less than a hundredth."""
+    """Loads of 0 to 20 kg: the prior is off by a third; a minute of hauling leaves some thousandths."""
     pilot, batch = flown(quiet("hauler"), delays=False)
     ratio, com, per_torque = truths(batch)
     prior = pilot.nominal.linear[0]
     assert rms(prior[3:6] / ratio - 1.0) > 0.2
-    assert rms(pilot.ratio / ratio - 1.0) < 0.01
+    assert rms(pilot.ratio / ratio - 1.0) < 0.005
     assert rms(prior[6:9] - com) > 0.01
-    assert rms(pilot.com - com) < 0.002
-    own = np.einsum("nij,njk->nik", np.linalg.inv(per_torque), pilot.per_torque) - np.eye(3)
-    assert rms(own) < 0.08  # the axis that turned least is known least
+    assert rms(pilot.com - com) < 0.003
+    off, before = (np.linalg.inv(per_torque) @ a - np.eye(3)
+                   for a in (pilot.per_torque, pilot.nominal.angular[0][3:12].reshape(3, 3)))  # fmt: skip
+    assert rms(before) > 0.15
+    assert rms(off) < 0.5 * rms(before)
 
 
 def test_with_noise_and_unknown_delays_the_ratio_is_known_to_some_hundredths() -> None:
