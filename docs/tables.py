@@ -6,13 +6,16 @@ A page says `<!-- table: bodies -->` where it wants one. A name that is not know
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stope.base.units import HOUR
+from stope.learn.envelope_limits import LIMITS
 from stope.world.body import Body, body_names, load_body
 from stope.world.physics import PARAMETERS
 from stope.world.robots import Robot, load_robot, robot_names
@@ -85,4 +88,67 @@ def physics() -> str:
     )
 
 
-TABLES: dict[str, Callable[[], str]] = {"bodies": bodies, "robots": robots, "physics": physics}
+def envelope() -> str:
+    """How far each task may be flown before the safety envelope takes over."""
+    heads = {"keep_in": "keep-in [m]", "speed": "speed [m/s]", "rate": "rate [deg/s]", "braking": "braking [m/s2]",
+             "impulse": "impulse [N s]", "energy": "energy [J]", "load": "anchor load [1]",
+             "stale": "stale [s]"}  # fmt: skip
+    rows: list[list[object]] = []
+    for name, row in LIMITS.items():
+        values = {key: getattr(row, key) for key in heads}
+        values["rate"] = float(np.degrees(values["rate"]))
+        rows.append([f"`{name}`", *("" if np.isinf(v) else f"{v:.4g}" for v in values.values())])
+    return table(["task", *heads.values()], rows)
+
+
+def result(name: str) -> dict[str, Any]:
+    """What a benchmark has left in docs/results."""
+    return json.loads((Path(__file__).parent / "results" / f"{name}.json").read_text())
+
+
+def share(cell: dict[str, Any], key: str = "success") -> str:
+    """A rate in per cent with its interval."""
+    return f"{100 * cell[key]:.1f} % ({100 * cell['low']:.1f} to {100 * cell['high']:.1f})"
+
+
+def envelope_healthy() -> str:
+    """Success with and without the safety envelope."""
+    rows: list[list[object]] = []
+    for name, row in result("envelope").items():
+        if name == "faults":
+            continue
+        found = row["guarded"]["envelope"]
+        causes = ", ".join(f"{cause} {n}" for cause, n in found["interventions"].items() if n)
+        rows.append([f"`{name}`, {row['by']}", row["n"], share(row["bare"]), share(row["guarded"]), row["only_bare"],
+                     row["only_guarded"], share(found["worlds"]), f"{100 * found['steps']:.2f} %",
+                     causes or "none"])  # fmt: skip
+    return table(["flown by", "n", "bare", "with", "only bare", "only with", "worlds touched", "steps changed",
+                  "times by cause"], rows)  # fmt: skip
+
+
+def envelope_faults() -> str:
+    """Who leaves with something broken."""
+    rows = ([name, row["bare"]["n"], share(row["bare"], "left"), share(row["guarded"], "left")]
+            for name, row in result("envelope")["faults"].items())  # fmt: skip
+    return table(["broken", "n", "without", "with the envelope"], rows)
+
+
+def flights() -> str:
+    """Policy, PD and adaptive control of the free flights."""
+    rows: list[list[object]] = []
+    for skill, found in result("flights")["skills"].items():
+        for condition in ("ignorant", "prior"):
+            cells = {"policy": found["conditions"]} | {
+                k: found["baselines"][k] for k in ("pd", "pd-belief", "adaptive")
+            }
+            for who, cell in ((who, row[condition]) for who, row in cells.items()):
+                rows.append([f"`{skill}`, {condition}", who, share(cell), share(cell["within_1cm_10s"]),
+                             f"{cell['time_to_success_s']:.1f}", f"{1000 * cell['final_error_m']:.1f}",
+                             f"{1000 * cell['propellant_kg']:.0f}"])  # fmt: skip
+    return table(["condition", "flown by", "docked", "1 cm for 10 s", "time [s]", "error [mm]", "gas [g]"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
+    "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
+}  # fmt: skip
