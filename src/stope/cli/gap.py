@@ -29,8 +29,8 @@ def gap(
 ) -> None:
     """Train a skill on an air-bearing table, on a gimbal and in orbit, and test each policy on all of them.
 
-    One more is trained on all. The gap is (best - found) / (best - nothing), where best is the specialist of the place;
-    0 is none, 1 as bad as thrusters off. A killed run goes on: policies and cells that are there are not made again.
+    One more is trained on a mixture. The gap is (best - found) / (best - nothing), where best is the specialist of the
+    place; 0 is none, 1 as bad as thrusters off. A killed run goes on: what is there is not made again.
     """
     from stope.base.errors import FileError, UnknownName  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.gap import flight_gap  # noqa: PLC0415 -- as above
@@ -38,6 +38,8 @@ def gap(
 
     if plot is not None and plot.suffix not in {".png", ".svg"}:
         raise FileError(f"{plot}: expected a name that ends in .png or .svg.")
+    if plot is not None and not plot.parent.is_dir():
+        raise FileError(f"{plot.parent}: no such folder. Make it first.")
     if skill not in (*FLIGHTS, "all"):
         raise UnknownName.of("skill with a gap", skill, [*FLIGHTS, "all"], listing="stope gap --help")
     names = FLIGHTS if skill == "all" else (skill,)
@@ -57,7 +59,8 @@ def gap(
 
 def _show(one: Mapping[str, Any]) -> None:
     line(f"{one['skill']} with {one['robot']}: {len(one['seeds'])} trainings at each platform, {one['episodes']} "
-         "episodes in each cell and training; 95 % intervals")  # fmt: skip
+         "episodes in each cell and training; 95 % intervals, of success over worlds, "
+         "of gaps over worlds and trainings")  # fmt: skip
     rows = [(f"trained: {who}", *(percent(one["cells"][who][there]) for there in one["tested"]))
             for who in one["trained"]]  # fmt: skip
     rows.append(("nothing", *(percent(one["nothing"][there]) for there in one["tested"])))

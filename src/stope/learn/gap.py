@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gravity gap of a free flight: trained where Earth allows, tested where it must work.
 
-Every specialist has the same budget and seeds, and every test the same worlds, starts and noise. What moves from one
-platform to another is the network; the description of the robot (its prior, its limits) is that of the place of the
-test, as an engineer would have it there.
+Every specialist has the same budget and seeds; within a seed every test has the same worlds, starts and noise. What
+moves from one platform to another is the network; the description of the robot (its prior, its limits) is that of the
+place of the test, as an engineer would have it there.
 
-Gap of training at i and testing at j, (best - found) / (best - nothing), where `best` is the
-specialist of j and `nothing` leaves the thrusters off; 0 is no gap, 1 is as bad as doing nothing. It is no number where
-best and nothing are within `LEAST_SPAN`, and a platform whose own specialist stays under `FEASIBLE` is infeasible.
+The gap of training at i and testing at j is (best - found) / (best - nothing), where `best` is the specialist of j and
+`nothing` leaves the thrusters off; 0 is no gap, 1 is as bad as doing nothing. It is no number where best and nothing
+are within `LEAST_SPAN`, and a platform whose own specialist stays under `FEASIBLE` is infeasible.
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ def flight_gap(
     Args:
         config: The training; its platform and seed are set here.
         root: Folder of all runs.
-        seeds: One training each, and the same worlds for all.
+        seeds: One training each, tested in worlds of its own, which all policies of the seed share.
         num: Episodes in each cell and seed.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each training and of the stage "test".
 
     Returns:
-        `{"skill", "trained", "tested", "cells": {trained: {tested: cell}}, "nothing", ...}`; rates are fractions, and a
-        gap carries the 95 % interval of its interquartile mean over worlds and seeds.
+        `{"skill", "trained", "tested", "cells": {trained: {tested: cell}}, "nothing", ...}`; rates are fractions. A
+        rate's interval is over worlds, with all trainings in one pot; a gap's is from a bootstrap over trainings and
+        worlds, and three trainings say little of the spread between them: `by_seed` has each.
 
     Raises:
         ConfigError: no seed, or fewer than one episode.

@@ -104,7 +104,7 @@ class SkillEnv(VecEnv):
     """A batch of a task with contact as rsl-rl's vectorized environment, on the host.
 
     Args:
-        batch: The worlds, told beliefs of random sharpness.
+        batch: The worlds.
         device: Where tensors live.
         reward_scale: Factor on rewards, so that values are of order 1.
         bonus: Added, before the scale, when an episode's success is reached.

@@ -178,6 +178,7 @@ class SkillTraining:
         self.replay = Replay(c.replay, self.checkpoint)
         self.best: GruPolicy | None = None
         self.best_score = (-1.0, 0.0)
+        self.chosen: dict[str, float] = {}
         if self.checkpoint is not None and self.checkpoint.exists():
             self._restore(self.checkpoint)
 
@@ -277,10 +278,11 @@ class SkillTraining:
                                 told=c.told, breadth=c.breadth)  # fmt: skip
         flown = fly_skill(GruPilot(policy), judge)
         score = (flown.rate.success, -float(flown.duration.mean()))
+        row = {"iteration": self.iteration, "steps": self.num_steps, "success": flown.rate.success,
+               "low": flown.rate.low, "high": flown.rate.high, "seconds": self.seconds}  # fmt: skip
+        self.history.append(row)
         if score > self.best_score:
-            self.best, self.best_score = policy, score
-        self.history.append({"iteration": self.iteration, "steps": self.num_steps, "success": flown.rate.success,
-                             "low": flown.rate.low, "high": flown.rate.high, "seconds": self.seconds})  # fmt: skip
+            self.best, self.best_score, self.chosen = policy, score, row
 
     def _save(self, path: Path) -> None:
         arrays = {**world_state(self.batch.snapshot()), **learner_state(self.ppo),
@@ -293,6 +295,7 @@ class SkillTraining:
             arrays |= {f"best.{k}": v for k, v in self.best.weights.items()}
         header = {"config": content_hash(self.config), "history": self.history, "losses": self.losses,
                   "iteration": self.iteration, "seconds": self.seconds, "best_score": self.best_score,
+                  "chosen": self.chosen,
                   "learning_rate": self.ppo.learning_rate}  # fmt: skip
         write_checkpoint(path, arrays, header)
 
@@ -308,17 +311,16 @@ class SkillTraining:
             self.ppo.actor.reset(hidden_state=arrays["memory"])
         self.history, self.losses = header["history"], header["losses"]
         self.iteration, self.seconds = header["iteration"], header["seconds"]
-        self.best_score = tuple(header["best_score"])
+        self.best_score, self.chosen = tuple(header["best_score"]), header["chosen"]
         best = part_of(arrays, "best")
         self.best = GruPolicy(best, {}) if best else None
 
     def card(self) -> dict[str, Any]:
         """What the policy file says of itself; success is on the evaluation set that chose the weights."""
-        chosen = max(self.history, key=lambda h: h["success"])
         return {
             "task": self.config.task, "config": as_dict(self.config), "config_hash": content_hash(self.config),
             "robot": self.task.robot, "site": self.batch.site.name, "steps": self.num_steps,
             "observation_names": list(self.task.observation_names), "action_names": list(self.task.action_names),
-            "selection": {k: v for k, v in chosen.items() if k != "seconds"}, "learning_s": self.seconds,
+            "selection": {k: v for k, v in self.chosen.items() if k != "seconds"}, "learning_s": self.seconds,
             "num_evaluation": self.config.num_evaluation,
         }  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trained policies on disk: one folder per configuration, trained when it is not there, resumed when it is half there.
 
-A folder is named by a hash of the configuration, of the numbers of its robot and site, and of the policy family, so a
-changed number trains anew and never finds a stale policy. It holds `config.json`, `history.json`,
+A folder is named by a hash of the configuration, of the numbers of its robot, its site and its ground, and of the
+policy family, so a changed number trains anew and never finds a stale policy. It holds `config.json`, `history.json`,
 `checkpoint.safetensors` while training runs and, written last, `policy.safetensors`.
 """
 
@@ -27,10 +27,14 @@ from stope.learn.evaluate import conditions
 from stope.learn.policies import GruPolicy, MlpPolicy
 from stope.learn.skill_training import SkillConfig, SkillTraining
 from stope.learn.train import TrainConfig, Training, train
+from stope.world.regolith import ground_prior
 from stope.world.robots import Robot, load_robot
-from stope.world.site import Site
+from stope.world.site import Site, make_site
 
 __all__ = ["git_commit", "physics_hash", "run_folder", "trained_flight", "trained_skill"]
+
+TUTORS = 2
+"""Raised whenever a script or a tutor of a task is changed, so that policies taught by the one before are not found."""
 
 
 def trained_flight(
@@ -104,7 +108,11 @@ def trained_skill(
         FileError: a policy or checkpoint that is not whole, or belongs to another configuration.
     """
     task = config.make_task()
-    decides = [content_hash(config), content_hash(_plain(load_robot(task.robot))), GruPolicy.family]
+    robot, site = load_robot(task.robot), make_site(task.body, latitude_deg=task.latitude_deg, height=task.height)
+    ground = ground_prior()
+    decides = [content_hash(config), content_hash(as_dict(task)), physics_hash(robot, site),
+               content_hash({"centre": ground.centre.tolist(), "spread": ground.spread.tolist()}), TUTORS,
+               GruPolicy.family]  # fmt: skip
     folder = Path(root) / f"train-{config.task}-{content_hash(decides)}"
     path, checkpoint = folder / "policy.safetensors", folder / "checkpoint.safetensors"
     if path.exists():

@@ -33,7 +33,7 @@ from stope.world.batch import CONTROL_PERIOD
 from stope.world.contact_env import ContactBatch
 from stope.world.free_flight import advance_all
 from stope.world.site import Site, make_site
-from stope.world.tasks.hop import HopTask
+from stope.world.tasks.hop import GRID_SHARE, HopTask
 from stope.world.told import Told
 
 __all__ = ["Drive", "HopBatch", "whole_rows"]
@@ -61,8 +61,6 @@ BRAKE_TIME = 5.0
 """In which the wheels stop a free hull near the ground [s]; chosen: long beside a push-off, short beside a roll."""
 HOLD = 0.3
 """Torque at which wheels are unwound at rest, over that which tips the hull [1]; chosen."""
-GRID_SHARE = 0.95
-"""Share of the gravity grid's half width in which a robot counts as still there [1]; chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -94,10 +92,13 @@ class Drive:
         joints = {model.joint(i).name for i in range(model.njnt)}
         wheels = ["torquer"] if "torquer" in joints else [f"wheel_{k}" for k in "xyz"]
         hulls = [i for i in range(model.ngeom) if model.geom(i).name == "soil_hull"]
-        if not set(wheels) <= joints or not hulls:
+        motors_named = {model.actuator(i).name for i in range(model.nu)}
+        needed = {*wheels, "turntable"} if wheels == ["torquer"] else set(wheels)
+        is_drum = bool(hulls) and model.geom_type[hulls[0]] == mujoco.mjtGeom.mjGEOM_CYLINDER
+        if not (needed <= joints and needed <= motors_named and is_drum):
             raise ConfigError(
                 f"robot {name!r}: expected joints torquer and turntable, or wheel_x, wheel_y and wheel_z, each with a "
-                "motor of its name, and a geom soil_hull. Take hopper or hopper-wheels."
+                "motor of its name, and a cylinder soil_hull. Take hopper or hopper-wheels."
             )
         bodies = [int(model.jnt_bodyid[model.joint(w).id]) for w in wheels]
         moments = model.body_inertia[bodies]
@@ -266,7 +267,8 @@ class HopBatch(ContactBatch):
         self.action = np.clip(given, -1.0, 1.0)
         commands = self.task.command(self, self.action)
         assert commands.joints is not None, "a hop is commanded by its drives"
-        acts = np.abs(commands.joints[:, self.drive.ctrl]).max(axis=1) > 0.0
+        # Only at rest: the table is aimed in no time, which would turn the momentum of a wheel that still spins.
+        acts = (np.abs(commands.joints[:, self.drive.ctrl]).max(axis=1) > 0.0) & self.resting
         self.clock[~acts & self.resting] += self.wait
         if acts.any():
             self._push(np.flatnonzero(acts), commands.joints)
@@ -311,7 +313,7 @@ class HopBatch(ContactBatch):
         low = state[:, 2] - drive.half_height * tilt - drive.reach * np.sqrt(np.maximum(1.0 - tilt**2, 0.0))
         size = float(np.hypot(drive.reach, drive.half_height))
         falls = np.maximum(-state[:, 9], 0.0) + size * np.linalg.norm(state[:, 10:13], axis=1)
-        return low < falls * CONTROL_PERIOD + MARGIN
+        return low < (falls + 0.5 * self.gravity * CONTROL_PERIOD) * CONTROL_PERIOD + MARGIN
 
     def _angles(self, ids: Ids) -> Floats:
         """Of the wheels [rad], (n, wheels); the free joint has seven positions and six velocities, each wheel one."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Earth can offer a free flight: an air-bearing table, a gimbal that takes the weight off, and orbit itself."""
+"""What Earth can offer a free flight: an air-bearing table, a gimbal that takes the weight off; and the place itself.
+
+The place is that of the training, such as 6 m over Ryugu; its small gravity stays on all of them.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Platform:
 PLATFORMS: dict[str, Platform] = {
     p.name: p
     for p in (
-        Platform(name="orbit", summary="beside the body, as the skill must work"),
+        Platform(name="orbit", summary="beside the body, in its gravity, as the skill must work"),
         Platform(
             name="table",
             summary="air-bearing table: three degrees of freedom, tilted by 1e-5 to 1e-4 rad",
@@ -60,7 +63,7 @@ PLATFORMS: dict[str, Platform] = {
         ),
         Platform(
             name="all",
-            summary="one policy trained on all of them: half of the episodes on a table, residuals of the gimbal",
+            summary="half of the episodes on a table, half free, with the residuals of the gimbal but not its mass",
             planar_share=0.5,
             residual=(1e-3, 1e-3, 5e-3),
         ),

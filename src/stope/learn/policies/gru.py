@@ -28,8 +28,7 @@ __all__ = ["LARGEST_INPUT", "MAGNIFIED", "GruPolicy"]
 LARGEST_INPUT = 10.0
 """Normalised inputs are clipped to this size [1]; chosen: what is farther out than any in training says no more."""
 MAGNIFIED = 10.0
-"""Observations in units of their spread are seen a second time as the tanh of so many times their size [1]; chosen:
-with it an imitation of `capture` reached MAGNIFIED_CAPTURE, without it 60 %."""
+"""Observations in units of their spread are seen a second time as the tanh of so many times their size [1]; chosen."""
 
 FloatArray = NDArray[np.float32]
 

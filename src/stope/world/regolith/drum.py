@@ -23,11 +23,11 @@ CENTRE, AXIS, RADIUS, WIDTH, CAPACITY, CATCH = 1, 4, 7, 8, 9, 10
 """Centre and axis in the body's frame, radius and width [m], soil it can hold [m3], share of cut soil that enters."""
 NUM_DRUM = 11
 # --- drum state -------------------------------------------------------------------------------------------------------
-LOAD, SPILT, THROWN, STRUCK, WEIGHT_G, COHESION_C, INERTIA_A, DENSITY, KEEP, RAKE, LOST = range(11)
+LOAD, SPILT, THROWN, STRUCK, WEIGHT_G, COHESION_C, INERTIA_A, DENSITY, KEEP, RAKE = range(10)
 """Mass in the drum, put back on the bed, thrown away [kg]; hardest blow of a stone [N]; the blade's terms per width
 (set at the start: density gravity N_g [Pa/m], cohesion N_c [Pa], density N_a [kg/m3]), density [kg/m3], centripetal
-acceleration up to which scoops hold their soil [m/s2], and rake plus friction angle [rad]; mass lost from the drum."""
-NUM_DRUM_STATE = 11
+acceleration up to which scoops hold their soil [m/s2], and rake plus friction angle [rad]."""
+NUM_DRUM_STATE = 10
 
 SMOOTH = 2e-3
 """Rim speed below which the cutting force fades [m/s]; chosen: a drum at rest neither cuts nor holds."""
@@ -38,7 +38,7 @@ STONE_FRICTION = 0.5
 
 
 @nb.njit(inline="never", error_model="numpy")
-def _cut(row, state, bed, shape, centre, axis, volume):
+def _cut(row, bed, shape, centre, axis, volume):
     """Take up to a volume [m3] from the bed inside the drum's outline; return what was taken."""
     nx, ny, h = int(shape[b.NX]), int(shape[b.NY]), shape[b.SPACING]
     r, half = row[RADIUS], 0.5 * row[WIDTH]
@@ -96,7 +96,7 @@ def dig(row, state, bed, shape, centre, axis, speed, spin, dt):
     tx, ty = -axis[1] / flat, axis[0] / flat
     rim = spin * row[RADIUS] + speed[0] * tx + speed[1] * ty
     pace = abs(rim)
-    cut = _cut(row, state, bed, shape, centre, axis, row[WIDTH] * depth * pace * dt)
+    cut = _cut(row, bed, shape, centre, axis, row[WIDTH] * depth * pace * dt)
     mass = state[DENSITY] * cut
     holds = spin * spin * row[RADIUS] <= state[KEEP]
     caught = min(row[CATCH] * mass, max(0.0, row[CAPACITY] * state[DENSITY] - state[LOAD])) if holds else 0.0
@@ -104,8 +104,9 @@ def dig(row, state, bed, shape, centre, axis, speed, spin, dt):
     rest = mass - caught
     if holds:
         state[SPILT] += rest
-        b.spread(bed, shape, centre[0] + 1.5 * row[RADIUS] * tx, centre[1] + 1.5 * row[RADIUS] * ty,
-                 row[RADIUS], rest / state[DENSITY])  # fmt: skip
+        ahead = math.copysign(1.5 * row[RADIUS], rim)  # where the lip pushes it
+        b.spread(bed, shape, centre[0] + ahead * tx, centre[1] + ahead * ty, row[RADIUS],
+                 rest / state[DENSITY])  # fmt: skip
     else:
         state[THROWN] += rest
     # The force needs soil before the lip: what could be cut, over what the rim's passage asked for.

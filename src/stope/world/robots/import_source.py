@@ -56,7 +56,8 @@ def read_source(path: Path) -> Source:
         raise FileError(f"{path}: expected MJCF (.xml) or URDF (.urdf). Expand it first: `xacro FILE > robot.urdf`.")
     if path.suffix not in (".xml", ".urdf"):
         raise FileError(f"{path}: expected a file whose name ends in .xml (MJCF) or .urdf.")
-    root = _documents(path, path, seen=set())
+    documents: dict[Path, ET.Element] = {}
+    root = _documents(path, path, seen=documents)
     if root.tag not in ("mujoco", "robot"):
         raise FileError(f"{path.name}: root element <{root.tag}>: expected <mujoco> (MJCF) or <robot> (URDF).")
     changes: list[str] = []
@@ -72,7 +73,8 @@ def read_source(path: Path) -> Source:
         raise FileError(f"{path.name}: plugin {spec.plugins[0].plugin_name!r}: expected none. Remove it.")
     if spec.flexes:
         raise FileError(f"{path.name}: flex {spec.flexes[0].name!r}: expected rigid links only. Remove it.")
-    _say_options(root, changes)
+    for document in documents.values():
+        _say_options(document, changes)
     spec.compiler.balanceinertia, spec.compiler.boundmass, spec.compiler.boundinertia = False, 0.0, 0.0
     spec.compiler.fusestatic, spec.compiler.discardvisual = False, False
     spec.compiler.alignfree, spec.compiler.saveinertial = False, True
@@ -105,13 +107,13 @@ def _first_line(error: Exception) -> str:
     return f"{text} ({lines[1]})." if len(lines) > 1 else f"{text}."
 
 
-def _documents(path: Path, main: Path, *, seen: set[Path]) -> ET.Element:
+def _documents(path: Path, main: Path, *, seen: dict[Path, ET.Element]) -> ET.Element:
     """The root of a document, it and what it includes looked through."""
     try:
         root = ET.fromstring(path.read_bytes())
     except (ET.ParseError, UnicodeDecodeError, ValueError) as error:
         raise FileError(f"{path.name}: not XML ({error}).") from None
-    seen.add(path.resolve())
+    seen[path.resolve()] = root
     _check_copies(root, 1, path.name)
     for item in root.iter():
         _check_item(item, path.name)
@@ -128,7 +130,7 @@ def _check_copies(item: ET.Element, copies: int, file: str) -> None:
     """Refuse more copies of an element, inside one another, than a robot can have."""
     if item.tag == "replicate":
         given = item.get("count", "0")
-        copies *= int(given) if given.isdigit() else 1  # MuJoCo says what is wrong with anything else
+        copies *= int(given) if given.isdecimal() else 1  # MuJoCo says what is wrong with anything else
         if copies > MOST_COPIES:
             raise FileError(f"{file}: <replicate>: {copies} copies: expected at most {MOST_COPIES}.")
     for inner in item:

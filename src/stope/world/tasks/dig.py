@@ -9,6 +9,7 @@ dug has been thrown away. Load and dug mass come out of the height map: what is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +44,8 @@ TOP, BOTTOM = 0.05, -0.30
 ARM_GAIN, DRUM_GAIN = 400.0, 20.0
 """Gains of the arms [N/m] and drums [N m s/rad]; those of the digger's file, by which its motors know their effort."""
 SLOW, FAST = 0.05, 0.5
-"""Drum rate of the script, at which soil without cohesion stays in the scoops, and the largest of the tutor [rad/s];
-chosen."""
+"""Drum rate of the script, at which the least cohesive soil of the prior (0.01 Pa) stays in the scoops, and the largest
+of the tutor [rad/s]; chosen."""
 EMPTY_DRUM = 5.0
 """Mass of an empty drum [kg]; that of the digger's file."""
 
@@ -95,8 +96,6 @@ class DigTask(ContactTask):
 
     def begin(self, batch: ContactBatch, worlds: NDArray[np.intp], rngs: list[np.random.Generator]) -> None:
         """Standing, anchored, drums up and empty."""
-        for name in ("struck_front", "struck_rear"):
-            batch.record.setdefault(name, np.zeros(batch.num_worlds))
         world, ground = batch.world, batch.ground
         world.state[worlds, 2] = STANDING
         world.push_state(worlds)
@@ -118,10 +117,10 @@ class DigTask(ContactTask):
 
     def command(self, batch: ContactBatch, action: Floats) -> Commands:
         """Arms down at a rate, drums turning; the loads are weighed into the links once a second."""
-        if int(batch.steps[0]) % 5 == 0:
-            ids = np.arange(batch.num_worlds)
+        ids = np.flatnonzero(batch.steps % 5 == 0)
+        if len(ids):
             for k, name in enumerate(("drum_front", "drum_rear")):
-                load = batch.ground.drum_state[:, k, d.LOAD]
+                load = batch.ground.drum_state[ids, k, d.LOAD]
                 batch.world.set_link(name, mass=EMPTY_DRUM + load, moments=_moments(ids, load), worlds=ids)
         joints = batch.ground.ctrl.copy()
         lowered = joints[:, :2] - CONTROL_PERIOD * MAX_LOWERING * action[:, :2]
@@ -180,15 +179,13 @@ class DigTask(ContactTask):
 
     def tutor(self, observation: Floats, belief: Floats) -> Floats:
         """The same, as fast as scoops surely hold soil of the cohesion that is believed."""
-        made = load_robot(self.robot).articulation
-        assert made is not None, "a digger has drums"
         # Two standard deviations down, and four fifths of the rate that its scoops hold.
         mean, std = believed(belief, "cohesion")
         thick, spread = believed(belief, "bulk_density")
         z = np.zeros((len(mean), len(GROUND_PARAMETERS)))
         z[:, COHESION], z[:, DENSITY] = mean - 2.0 * std, thick + spread
         ground = ground_prior().theta(z)
-        keep = ground[:, COHESION] / (ground[:, DENSITY] * made.drums["scoop_height"])
+        keep = ground[:, COHESION] / (ground[:, DENSITY] * _scoop(self.robot))
         return self._filled(observation, np.clip(0.8 * np.sqrt(keep / DRUM_RADIUS), SLOW, FAST))
 
     def _filled(self, observation: Floats, rate: Floats) -> Floats:
@@ -201,6 +198,14 @@ class DigTask(ContactTask):
         lower = np.where(blow > 0.8, -0.3, np.where(full, -0.5, lower))
         out = np.concatenate([lower, spin * np.array([1.0, -1.0]) / MAX_SPIN], axis=1)
         return np.clip(out, -1.0, 1.0)
+
+
+@cache
+def _scoop(robot: str) -> float:
+    """Depth of a robot's scoops [m]."""
+    made = load_robot(robot).articulation
+    assert made is not None, "a digger has drums"
+    return float(made.drums["scoop_height"])
 
 
 def _moments(worlds: NDArray[np.intp], load: Floats | float) -> Floats:

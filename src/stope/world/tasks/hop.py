@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stope.base.config import check_positive
 from stope.base.errors import ConfigError
-from stope.base.rotation import from_rotation_vector, multiply
+from stope.base.rotation import from_rotation_vector, multiply, rotate_inverse
 from stope.world.scene import SceneConfig
 from stope.world.tasks.contact_task import Commands, ContactTask
 from stope.world.told import believed
@@ -39,8 +39,8 @@ STANDING = 0.0349
 HOP = 10.0
 """Distance that the script tries to cover at once [m]; chosen: within the 15 m of MINERVA-II1."""
 GAIN = 70.0
-"""Distance of a hop over the square of its strength on soil not yet met [m]; chosen: between 40 m, measured on soil
-of 1 Pa, and 140 m, on soil of 100 Pa."""
+"""Distance of a hop over the square of its strength on soil not yet met [m]; chosen: among the largest of
+GAIN_OF_COHESION, because a hop too short costs another one, and a hop too far may leave the spot's surroundings."""
 GAIN_OF_COHESION = ((-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), (25.0, 26.0, 29.0, 38.0, 66.0, 74.0, 55.0))
 """Gain [m] by the whitened cohesion of the soil: medians over 512 first hops of random strength in worlds of the prior
 (benchmarks/hop_gain.py)."""
@@ -50,6 +50,8 @@ GAINS = (20.0, 250.0)
 """Least and largest gain that the script believes [m]; chosen."""
 QUANTILES = np.array([-1.28, -0.52, 0.0, 0.52, 1.28])
 """Of a standard normal, at 10, 30, 50, 70 and 90 %."""
+GRID_SHARE = 0.95
+"""Share of the gravity grid's reach beyond which a robot has left [1]; chosen."""
 FLAT = 0.7
 """Cosine of the tilt up to which a hop counts as pushed off from a face [1]; chosen."""
 
@@ -100,11 +102,12 @@ class HopTask(ContactTask):
         """Check the numbers."""
         check_positive(self, "time_limit", "most_hops", "wait", "near", "far", "tolerance", "grid_half_width",
                        "physics_step")  # fmt: skip
-        if not (self.tolerance < self.near <= self.far < self.grid_half_width and 0.0 <= self.tolerance_share < 1.0):
+        reach = GRID_SHARE * self.grid_half_width
+        if not (self.tolerance < self.near <= self.far < reach and 0.0 <= self.tolerance_share < 1.0):
             raise ConfigError(
-                f"HopTask.tolerance, near, far, grid_half_width = {self.tolerance}, {self.near}, {self.far}, "
-                f"{self.grid_half_width} m, tolerance_share = {self.tolerance_share}: expected them to rise in this "
-                "order, and a share of 0 or more and less than 1."
+                f"HopTask.tolerance, near, far = {self.tolerance}, {self.near}, {self.far} m, grid_half_width = "
+                f"{self.grid_half_width} m, tolerance_share = {self.tolerance_share}: expected the first three to rise "
+                f"to less than {reach:g} m, beyond which a robot has left, and a share of 0 or more and less than 1."
             )
 
     def batch(
@@ -144,8 +147,8 @@ class HopTask(ContactTask):
         way = np.arctan2(seen[:, 1], seen[:, 0]) + np.pi * action[:, 0]
         record["heading"][:] = np.stack([np.cos(way), np.sin(way)], axis=1)
         record["last"][:] = action
-        record["tilt"][:, 0] = batch.truth().up_b()[:, 2]
-        record["from"][:] = batch.truth().position_l[:, :2]
+        record["tilt"][:, 0] = rotate_inverse(seen[:, 2:6], np.array([0.0, 0.0, 1.0]))[:, 2]
+        record["from"][:] = record["spot"] - seen[:, :2]
         level = np.concatenate([record["heading"], np.zeros((batch.num_worlds, 1))], axis=1)
         momentum = hops.drive.momentum * np.clip(action[:, 1], 0.0, 1.0)
         return Commands(thrust=np.zeros((batch.num_worlds, 6)), joints=hops.drive.push(seen[:, 2:6], level, momentum))

@@ -126,6 +126,11 @@ class DropGiven:
         check_finite(self, "latitude_deg", "longitude_deg", "slope_deg", "push_friction")
         if min(self.size_m) <= 0.0:
             raise ConfigError(f"DropGiven.size_m = {list(self.size_m)}: expected three positive numbers.")
+        if (np.abs(self.com_offset_m) >= 0.5 * np.array(self.size_m)).any():
+            raise ConfigError(
+                f"DropGiven.com_offset_m = {list(self.com_offset_m)}: expected a point inside the box of "
+                f"{list(self.size_m)} m."
+            )
         if bool(self.body) == (self.gravity_mps2 > 0.0):
             raise ConfigError("DropGiven.body, gravity_mps2: expected one of them, a name or more than 0.")
         if self.body and (self.spin_period_h or self.slope_deg or self.escape_speed_mps):

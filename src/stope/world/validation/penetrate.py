@@ -34,7 +34,6 @@ __all__ = ["PENETRATE", "PenetrateGiven"]
 ELEMENTS_ACROSS = 40
 """Elements across a tool (chosen: halving them moves a sphere's depth by 0.2 %)."""
 SERIES = 200
-SWEPT = ("gravity_mps2", "speed_mps", "mass_kg", "diameter_m")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
