@@ -210,7 +210,7 @@ class HopTask(ContactTask):
         showed = (strength > 0.02) & (np.abs(observation[:, 10]) > FLAT)
         last = np.log(np.clip(covered / np.maximum(strength, 0.02) ** 2, *GAINS))
         # Precisions of what was believed and of what the last hop has shown; both scatter from hop to hop.
-        weight = np.where(showed, np.where(np.isinf(variance), 1.0, variance / (variance + GAIN_SPREAD**2)), 0.0)
+        weight = np.where(showed, 1.0 / (1.0 + GAIN_SPREAD**2 / np.maximum(variance, 1e-12)), 0.0)
         gain = np.exp(log_gain + weight * (last - log_gain))
         out = np.zeros((len(observation), 2))
         out[:, 1] = np.sqrt(np.minimum(distance, HOP) / gain)
