@@ -268,7 +268,7 @@ def test_a_digger_whose_anchor_is_overloaded_lifts_its_arms_and_stops_its_drums(
 
 
 def test_a_hopper_at_full_strength_stays_on_the_map() -> None:
-    """Stand-in for the ground: a hop covers what the hardest soil allows, along its heading."""
+    """Stand-in for the ground: a hop covers all that must be reckoned with, along its heading."""
     task, rng = HopTask(), np.random.default_rng(2)
     envelope, num = envelope_for("hop", task), 8
     assert isinstance(envelope.brake, HopBrake)

@@ -153,6 +153,7 @@ def _skill(
         flown, path = GruPolicy.load(policy), policy
     elif name in shipped_names():
         flown, path = shipped(name)
+        assert isinstance(flown, GruPolicy), "a task with contact has a policy with memory"
     else:
         flown, path = trained_skill(config, runs, num_threads=threads, progress=progress)
     check_policy(flown, task, name, str(path))

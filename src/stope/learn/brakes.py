@@ -23,7 +23,6 @@ from stope.world.physics import NUM_PARAMETERS
 from stope.world.robots import Robot, load_robot
 from stope.world.tasks import ContactTask, DockConfig, HopTask
 from stope.world.tasks.capture import GRASP
-from stope.world.tasks.hop import GAIN
 
 __all__ = ["Brake", "DrumBrake", "HopBrake", "Motion", "ThrusterBrake", "brake_for"]
 
@@ -33,8 +32,9 @@ DAMPING = 0.5
 """Wanted deceleration per speed [1/s]; chosen: two control periods and the thrust's lag are a fifth of its time."""
 TURN_DAMPING = 1.0
 """Wanted angular deceleration per rate [1/s]; chosen as above."""
-LONGEST = 2.0 * GAIN
-"""Distance of a hop over the square of its strength, on the hardest soil [m]: 140 m, measured on soil of 100 Pa."""
+LONGEST = 140.0
+"""Distance of a hop over the square of its strength that must be reckoned with [m]; chosen: about twice the largest
+median over the soils of the prior, `stope.world.tasks.hop.GAIN_OF_COHESION`."""
 LIFT = -0.5
 """Action of an arm that is raised [1]: half a centimetre a second, as the script does."""
 
@@ -213,7 +213,7 @@ class HopBrake(Brake):
         return np.zeros((len(seen), 2))
 
     def shorten(self, seen: Single, action: NDArray[Any], position: Floats, limits: Limits) -> NDArray[Any]:
-        """Hop no further along the chosen way than the volume reaches, on the hardest soil."""
+        """Hop no further along the chosen way than the volume reaches, even where a hop carries far."""
         to = seen[:, self.position].astype(np.float64)
         way = np.arctan2(to[:, 1], to[:, 0]) + np.pi * np.clip(action[:, 0], -1.0, 1.0)
         outward = position[:, 0] * np.cos(way) + position[:, 1] * np.sin(way)
