@@ -18,6 +18,7 @@ from stope.base.units import HOUR
 from stope.learn.envelope_limits import LIMITS
 from stope.world.body import Body, body_names, load_body
 from stope.world.physics import PARAMETERS
+from stope.world.platforms import PLATFORMS
 from stope.world.robots import Robot, load_robot, robot_names
 
 
@@ -133,6 +134,35 @@ def envelope_faults() -> str:
     return table(["broken", "n", "without", "with the envelope"], rows)
 
 
+def gap() -> str:
+    """Success and gap of each training at each test."""
+    parts = []
+    for one in result("gap")["skills"].values():
+        rows: list[list[object]] = []
+        for who, cells in one["cells"].items():
+            rows.append([f"trained: {who}", *(_gap_cell(cells[there]) for there in one["tested"])])
+        rows.append(["nothing", *(share(one["nothing"][there]) for there in one["tested"])])
+        parts.append(table([f"`{one['skill']}`", *(f"tested: {there}" for there in one["tested"])], rows))
+    return "\n\n".join(parts)
+
+
+def _gap_cell(cell: dict[str, Any]) -> str:
+    """Success of a cell, of each training, and the gap."""
+    each = ", ".join(f"{100 * x:.1f}" for x in cell["by_seed"])
+    found = cell["gap"]
+    words = cell["why"] if found is None else f"gap {round(found['value'], 3) + 0.0:g}"
+    return f"{100 * cell['success']:.1f} % ({each}); {words}"
+
+
+def platforms() -> str:
+    """Where a free flight can be practised."""
+    rows = ([p.name, p.summary, "" if p.planar_share is None else f"{p.planar_share:g}",
+             "the robot's own" if p.residual is None else ", ".join(f"{1000 * x:g}" for x in p.residual),
+             f"{p.mass_factor:g}"] for p in PLATFORMS.values())  # fmt: skip
+    return table(["name", "what", "share on a table", "residual x, y, z [mm/s2], one standard deviation",
+                  "mass over the robot's"], rows)  # fmt: skip
+
+
 def flights() -> str:
     """Policy, PD and adaptive control of the free flights."""
     rows: list[list[object]] = []
@@ -151,4 +181,5 @@ def flights() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
+    "gap": gap, "platforms": platforms,
 }  # fmt: skip

@@ -72,5 +72,5 @@ def _text(cell: Mapping[str, Any]) -> str:
         return text
     if cell["gap"] is None:
         return f"{text}\n{cell['why']}"
-    gap = cell["gap"]
-    return f"{text}\ngap {gap['value']:.2f} ({gap['low']:.2f} to {gap['high']:.2f})"
+    value, low, high = (round(cell["gap"][key], 2) + 0.0 for key in ("value", "low", "high"))  # no minus before a zero
+    return f"{text}\ngap {value:.2f} ({low:.2f} to {high:.2f})"
