@@ -294,6 +294,23 @@ def test_what_a_drum_cuts_is_in_the_drum_on_the_bed_or_thrown(seed: int) -> None
     assert state[d.LOAD] <= row[d.CAPACITY] * state[d.DENSITY] * (1 + 1e-12)
 
 
+def test_a_drum_that_turns_the_other_way_spills_on_the_other_side() -> None:
+    """Mirrored spins leave mirrored beds."""
+    shape, axis = bed_shape(half_width=0.8, spacing=0.04), np.array([0.0, 1.0, 0.0])
+    beds = []
+    for spin in (0.4, -0.4):
+        bed = np.zeros(int(shape[0] * shape[1]))
+        row, state = np.zeros(d.NUM_DRUM), np.zeros(d.NUM_DRUM_STATE)
+        row[d.RADIUS], row[d.WIDTH], row[d.CAPACITY], row[d.CATCH] = 0.1, 0.2, 1e-3, 0.3
+        state[d.DENSITY], state[d.KEEP] = 1000.0, 10.0
+        for k in range(200):
+            d.dig(row, state, bed, shape, np.array([0.0, 0.0, 0.1 - 2e-4 * k]), axis, np.zeros(3), spin, 0.01)
+        assert state[d.SPILT] > 0.0
+        beds.append(bed.reshape(int(shape[0]), int(shape[1])))
+    assert beds[0] == pytest.approx(beds[1][::-1], abs=1e-12)
+    assert np.abs(beds[0] - beds[0][::-1]).max() > 1e-3, "the spill lies on one side"
+
+
 def test_soil_laid_on_a_bed_is_all_there() -> None:
     shape = bed_shape(half_width=0.5, spacing=0.1)
     bed = np.zeros(100)

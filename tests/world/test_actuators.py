@@ -7,8 +7,9 @@ import mujoco
 import numpy as np
 import pytest
 
+from stope.base.errors import ConfigError
 from stope.world.robots import load_robot
-from stope.world.scene import compile_scene
+from stope.world.scene import compile_scene, fastest_rate
 from stope.world.tasks import CONTACT_TASKS, DigTask
 from stope.world.tasks.dig import MAX_SPIN
 
@@ -37,6 +38,19 @@ def test_no_motor_loop_grows_in_a_step(name: str) -> None:
         loop = np.array([[0.0, 1.0], [-stiffness, -damping]]) / np.array([[1.0], [inertia[dof]]])
         rates = np.linalg.eigvals(loop) * model.opt.timestep
         assert max(growth(rate) for rate in rates) <= 1.0 + 1e-12, model.actuator(k).name
+
+
+def test_a_step_too_long_for_a_joint_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"robot 'digger': joint 'drum_\w+' answers at .* expected at most 50 1/s"):
+        DigTask(physics_step=0.05).batch(num_worlds=1, seed=0)
+
+
+def test_the_fastest_rate_is_that_of_a_spring_and_damper_by_hand() -> None:
+    model = mujoco.MjModel.from_xml_string(
+        '<mujoco><worldbody><body><joint type="slide" axis="1 0 0" stiffness="8" damping="6"/>'
+        '<inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/></body></worldbody></mujoco>'
+    )  # x'' + 6 x' + 8 x = 0: rates 2 and 4
+    assert fastest_rate(model)[0] == pytest.approx(4.0)
 
 
 def test_drums_turn_as_they_are_told() -> None:

@@ -165,7 +165,23 @@ def test_bad_use_is_refused() -> None:
         batch.step(np.full((2, 2), np.nan))
     with pytest.raises(ConfigError, match="HopBatch"):
         ContactBatch(HopTask(), num_worlds=1, seed=0).reset()
-    with pytest.raises(ConfigError, match="rise in this order"):
+    with pytest.raises(ConfigError, match="expected the first three to rise"):
         HopTask(near=60.0)
+    with pytest.raises(ConfigError, match="less than 95 m, beyond which a robot has left"):
+        HopTask(far=99.0)
     with pytest.raises(ConfigError, match="torquer"):
         HopBatch(HopTask(robot="lander"), num_worlds=1, seed=0)
+
+
+def test_who_still_rolls_does_not_push() -> None:
+    """The table is aimed in no time: with a wheel that spins, that would make angular momentum from nothing."""
+    batch = HopBatch(HopTask(), num_worlds=2, seed=0)
+    batch.reset()
+    wheel = batch.drive.dofs[0]
+    batch.world.qvel[0, wheel] = 5.0
+    batch.resting[0] = False
+    before = batch.clock.copy()
+    batch.step(np.array([[0.5, 0.3], [0.5, 0.3]]), autoreset=False)
+    assert batch.work[0] == 0.0
+    assert batch.work[1] != 0.0
+    assert (batch.clock >= before).all()

@@ -280,6 +280,10 @@ def test_a_wheel_off_the_principal_axes_keeps_the_total_momentum() -> None:
     ("make", "text"),
     [
         (lambda: replace(BOX, mass_kg=-1.0), r"DropGiven\.mass_kg = -1\.0: expected more than 0\."),
+        (
+            lambda: replace(BOX, com_offset_m=(5.0, 0.0, 0.0)),
+            r"com_offset_m = \[5\.0, 0\.0, 0\.0\]: expected a point inside",
+        ),
         (lambda: replace(BOX, gravity_mps2=0.0), r"body, gravity_mps2: expected one of them"),
         (lambda: replace(BOX, inertia_kgm2=(1.0, 1.0, 3.0)), r"no rigid body has these"),
         (lambda: RockMap(restitution=(0.5, 1.2)), r"expected 0 <= lowest <= highest <= 1"),

@@ -177,7 +177,7 @@ def fastest_rate(model: mujoco.MjModel) -> tuple[float, str]:
     mujoco.mj_fullM(model, data, mass)
     stiffness, damping = np.zeros(model.nv), model.dof_damping.copy()
     for j in range(model.njnt):
-        if model.jnt_type[j] in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE):
+        if model.jnt_type[j] != mujoco.mjtJoint.mjJNT_FREE and model.jnt_type[j] != mujoco.mjtJoint.mjJNT_BALL:
             stiffness[model.jnt_dofadr[j]] = model.jnt_stiffness[j]
     for k in range(model.nu):
         if model.actuator_trntype[k] == mujoco.mjtTrn.mjTRN_JOINT:
