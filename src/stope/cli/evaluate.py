@@ -173,7 +173,7 @@ def _policy(
 ) -> tuple[MlpPolicy, Path, TrainConfig]:
     """The policy to evaluate, its file, and the configuration that says where it is flown."""
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.learn.skills import flight_config  # noqa: PLC0415 -- as above
+    from stope.learn.skills import flight_config, shipped, shipped_names  # noqa: PLC0415 -- as above
     from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
 
     if file is not None:
@@ -182,6 +182,10 @@ def _policy(
             raise ConfigError(f"{file}: a policy of task {policy.card.get('task')!r}: expected one of {skill!r}.")
         return policy, file, place(config_of_card(policy, file), **options)
     config = place(flight_config(skill), **options)
+    if config == flight_config(skill) and skill in shipped_names():
+        found, path = shipped(skill)
+        assert isinstance(found, MlpPolicy), "a free flight has a policy without memory"
+        return found, Path(path.name), config
     policy, path = trained_flight(config, runs, num_threads=threads, progress=progress)
     return policy, path, config
 
