@@ -328,6 +328,12 @@ def test_what_mujoco_warns_of_is_a_warning_of_the_report(tmp_path: Path) -> None
     assert "compiler boundmass is switched off: masses and inertias count as they are written." in report.changes
 
 
+def test_options_of_an_included_file_are_told_too(tmp_path: Path) -> None:
+    (tmp_path / "more.xml").write_text('<mujoco><option gravity="0 0 -3"/></mujoco>')
+    report = imported(tmp_path, ARM.replace("<worldbody>", '<include file="more.xml"/><worldbody>', 1))
+    assert any("option gravity = '0 0 -3' is ignored" in x for x in report.changes)
+
+
 def test_what_belongs_to_a_scene_is_left_out_and_said(tmp_path: Path) -> None:
     text = " ".join(imported(tmp_path, ARM).changes)
     assert "option gravity = '0 0 -9.81' is ignored: the place gives its own." in text
