@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a hop of a given strength covers, by the cohesion of the soil: the numbers that `hop`'s tutor believes in.
 
-    python benchmarks/hop_gain.py --json
+python benchmarks/hop_gain.py --json
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 import numpy as np
 
@@ -36,13 +37,11 @@ def main() -> None:
     for node, used in zip(nodes, GAIN_OF_COHESION[1], strict=True):
         near = np.abs(cohesion - node) <= (0.25 if abs(node) < nodes.max() else np.inf)
         near &= np.sign(node) * (cohesion - node) >= -0.25  # the outermost take all that is beyond them
-        rows.append({"cohesion_z": float(node), "hops": int(near.sum()), "gain_m": float(np.exp(np.median(log_gain[near]))),
+        gain = float(np.exp(np.median(log_gain[near])))
+        rows.append({"cohesion_z": float(node), "hops": int(near.sum()), "gain_m": gain,
                      "log_std": float(log_gain[near].std()), "in_use_m": used})  # fmt: skip
-    if args.json:
-        print(json.dumps({"rows": rows}, indent=1))
-        return
-    for row in rows:
-        print(", ".join(f"{k} {v:.3g}" for k, v in row.items()))
+    lines = [", ".join(f"{k} {v:.3g}" for k, v in row.items()) for row in rows]
+    sys.stdout.write((json.dumps({"rows": rows}, indent=1) if args.json else "\n".join(lines)) + "\n")
 
 
 if __name__ == "__main__":

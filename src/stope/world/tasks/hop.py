@@ -41,7 +41,7 @@ HOP = 10.0
 GAIN = 70.0
 """Distance of a hop over the square of its strength on soil not yet met [m]; chosen: among the largest of
 GAIN_OF_COHESION, because a hop too short costs another one, and a hop too far may leave the spot's surroundings."""
-GAIN_OF_COHESION = ((-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), (25.0, 26.0, 29.0, 38.0, 66.0, 74.0, 55.0))
+GAIN_OF_COHESION = ((-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5), (27.0, 26.0, 34.0, 51.0, 79.0, 63.0, 58.0))
 """Gain [m] by the whitened cohesion of the soil: medians over 512 first hops of random strength in worlds of the prior
 (benchmarks/hop_gain.py)."""
 GAIN_SPREAD = 0.25
