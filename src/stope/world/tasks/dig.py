@@ -37,8 +37,9 @@ DRUM_RADIUS = 0.10
 """[m]; that of the digger's file."""
 STANDING = 0.30
 """Height of the digger's origin when its pads touch level ground [m]."""
-MAX_SPIN, MAX_LOWERING = 2.0, 0.01
-"""Drum rate [rad/s] and speed of the arms downward [m/s] of a full action; action 0 holds still."""
+MAX_SPIN, MAX_LOWERING = 0.5, 0.01
+"""Drum rate [rad/s] and speed of the arms downward [m/s] of a full action; action 0 holds still. The motors can do
+2 rad/s; but weak soil stays in the scoops to 0.05, which a policy must be able to tell from twice as much."""
 TOP, BOTTOM = 0.05, -0.30
 """Travel of the arms [m]."""
 ARM_GAIN, DRUM_GAIN = 400.0, 20.0
