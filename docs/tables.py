@@ -134,6 +134,32 @@ def envelope_faults() -> str:
     return table(["broken", "n", "without", "with the envelope"], rows)
 
 
+def skills() -> str:
+    """Policies of the tasks with contact and their baselines."""
+    said = {"ignorant": "policy, told only the prior", "prior": "policy, told a noisy belief",
+            "sharp": "policy, told a sharp belief", "truth": "policy, told the truth"}  # fmt: skip
+    rows: list[list[object]] = []
+    for name, found in result("skills")["skills"].items():
+        cells = {said[k]: cell for k, cell in found["conditions"].items()} | found["baselines"]
+        for who, cell in cells.items():
+            time = cell["time_to_success_s"]
+            rows.append([f"`{name}`", who, cell["n"], share(cell), "" if time is None else f"{time:.0f}"])
+    return table(["task", "done by", "n", "success", "median time of a success [s]"], rows)
+
+
+def skills_paired() -> str:
+    """Policies against scripts, world by world."""
+    rows: list[list[object]] = []
+    for name, found in result("skills")["skills"].items():
+        for told, pair in found["paired"].items():
+            gap = pair["difference_duration"]
+            time = "" if gap is None else f"{gap['mean']:+.1f} ({gap['low']:+.1f} to {gap['high']:+.1f})"
+            rows.append([f"`{name}`, {told}", pair["n"], pair["only_policy"], pair["only_other"],
+                         pair["better_success"].replace("other", "script"), time])  # fmt: skip
+    return table(["task, told", "n", "only policy", "only script", "better in success at 95 %",
+                  "time of policy minus script where both succeed [s]"], rows)  # fmt: skip
+
+
 def gap() -> str:
     """Success and gap of each training at each test."""
     parts = []
@@ -181,5 +207,5 @@ def flights() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
-    "gap": gap, "platforms": platforms,
+    "gap": gap, "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
 }  # fmt: skip
