@@ -31,7 +31,7 @@ def test_the_robots_that_were_promised_are_there() -> None:
 def test_a_robot_of_links_compiles_and_stands_by_its_numbers(name: str) -> None:
     robot = load_robot(name)
     assert all(text.strip() for text in robot.sources.values())
-    model = compile_scene(robot, SceneConfig(has_soil=True))
+    model = compile_scene(robot, SceneConfig(has_soil=True, physics_step=0.01))
     assert model.body(1).name == "base"
     assert model.body("base").mass[0] == pytest.approx(robot.mass)
     if name in TOTAL:
