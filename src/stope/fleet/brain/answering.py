@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brain: arrays in, arrays out. Rows of any skills and versions together; each is acted on, or refused with a cause.
+
+The brain holds no state of a robot: memory comes in with a row and goes out with it, so a brain that is killed loses
+nothing. A row that is refused gets the fallback action, zeros: no thrust, no tool. The robot's own safety envelope
+(`stope.learn.envelope`) is what brakes it; the brain is a convenience, not a safeguard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stope.base.errors import FileError, RangeError
+from stope.fleet.brain.shelf import Shelf, Version
+
+__all__ = ["Answer", "Brain", "Request", "Verdict", "fallback", "joined", "split"]
+
+Floats = NDArray[np.float32]
+
+OLDEST = 1.5
+"""Age of an observation that is stale [s]; chosen: one and a half periods of a robot that asks at 1 Hz."""
+
+
+class Verdict(IntEnum):
+    """What became of a row."""
+
+    ACTED = 0
+    MASKED = 1
+    NO_SKILL = 2
+    NO_VERSION = 3
+    STALE = 4
+    NOT_FINITE = 5
+    OUT_OF_RANGE = 6
+    BAD_ACTION = 7
+    LATE = 8
+    OVERLOADED = 9
+    DRAINING = 10
+    NO_ANSWER = 11
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What n robots sense and want; columns beyond those of a row's policy are not looked at."""
+
+    observation: Floats
+    """Observation and belief side by side, (n, columns)."""
+    memory: Floats
+    """From the answer before, or zeros at the start of an episode, (n, columns)."""
+    skill: NDArray[np.uint16]
+    """Number of each row's skill, its place in `stope.learn.skills.SKILLS`, (n,)."""
+    version: NDArray[np.uint64]
+    """Version of the policy that is to act, or `CURRENT`, (n,)."""
+    age: Floats
+    """Age of each observation when it was sent [s], (n,)."""
+    mask: NDArray[np.bool_]
+    """Whether a row is asked for at all, (n,)."""
+
+    def __post_init__(self) -> None:
+        """Check that every array has n rows.
+
+        Raises:
+            RangeError: naming the array.
+        """
+        n = len(self.observation)
+        for name in ("observation", "memory", "skill", "version", "age", "mask"):
+            array = getattr(self, name)
+            dims = 2 if name in ("observation", "memory") else 1
+            if array.ndim != dims or len(array) != n:
+                raise RangeError(f"Request.{name}: shape {array.shape}: expected {n} rows in {dims} dimensions.")
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.observation)
+
+    @classmethod
+    def of(cls, skill: int, observation: Floats, memory: Floats, *, version: int = 0, age: float = 0.0) -> Request:
+        """Rows of one skill and version, all asked for."""
+        n = len(observation)
+        return cls(observation, memory, np.full(n, skill, dtype=np.uint16), np.full(n, version, dtype=np.uint64),
+                   np.full(n, age, dtype=np.float32), np.ones(n, dtype=np.bool_))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What n robots are to do."""
+
+    verdict: NDArray[np.uint8]
+    """A `Verdict` for each row, (n,)."""
+    version: NDArray[np.uint64]
+    """Version of the policy that acted, 0 where none did, (n,)."""
+    action: Floats
+    """Actions in [-1, 1], zeros beyond the policy's and where none acted, (n, columns)."""
+    memory: Floats
+    """To be sent with the next observation; the old one where none acted, zeros where that is not finite."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.verdict)
+
+
+def fallback(request: Request, verdict: Verdict | NDArray[np.uint8], num_actions: int) -> Answer:
+    """The answer of a brain that does not act: zeros, and the memory kept."""
+    n = len(request)
+    memory = np.where(np.isfinite(request.memory), request.memory, np.float32(0.0))
+    return Answer(np.array(np.broadcast_to(np.uint8(verdict), n)), np.zeros(n, dtype=np.uint64),
+                  np.zeros((n, num_actions), dtype=np.float32), memory)  # fmt: skip
+
+
+def joined(requests: list[Request]) -> Request:
+    """Rows of several requests, one after the other; narrow arrays are filled up with zeros."""
+    if len(requests) == 1:
+        return requests[0]
+    return Request(
+        _stacked([r.observation for r in requests]), _stacked([r.memory for r in requests]),
+        *(np.concatenate([getattr(r, k) for r in requests]) for k in ("skill", "version", "age", "mask")),
+    )  # fmt: skip
+
+
+def _stacked(parts: list[Floats]) -> Floats:
+    width = max(part.shape[1] for part in parts)
+    if all(part.shape[1] == width for part in parts):
+        return np.concatenate(parts)
+    out = np.zeros((sum(map(len, parts)), width), dtype=np.float32)
+    first = 0
+    for part in parts:
+        out[first : first + len(part), : part.shape[1]] = part
+        first += len(part)
+    return out
+
+
+def split(answer: Answer, requests: list[Request]) -> list[Answer]:
+    """The parts of an answer that belong to each of the requests that were joined."""
+    out: list[Answer] = []
+    first = 0
+    for r in requests:
+        rows = slice(first, first + len(r))
+        memory = answer.memory[rows, : r.memory.shape[1]]
+        out.append(Answer(answer.verdict[rows], answer.version[rows], answer.action[rows], memory))
+        first += len(r)
+    return out
+
+
+class Brain:
+    """Many policies for many robots.
+
+    Args:
+        shelf: The policies.
+        oldest: Age from which an observation is stale [s].
+    """
+
+    def __init__(self, shelf: Shelf, *, oldest: float = OLDEST) -> None:
+        """Take both."""
+        self.shelf, self.oldest = shelf, oldest
+        self.num_rolled_back = 0
+        """Times a new version was given up because its actions were not finite."""
+
+    def answer(self, request: Request) -> Answer:
+        """Act on every row that can be acted on; the bits of a row do not depend on the others."""
+        out = fallback(request, Verdict.ACTED, self.shelf.widest[2])
+        out.verdict[~request.mask] = Verdict.MASKED
+        for skill, number in _groups(request):
+            rows = np.flatnonzero((request.skill == skill) & (request.version == number) & request.mask)
+            if rows.size:
+                self._act(request, rows, int(skill), int(number), out)
+        return out
+
+    def _act(self, request: Request, rows: NDArray[np.intp], skill: int, number: int, out: Answer) -> None:
+        version = self.shelf.find(skill, number)
+        if version is None:
+            out.verdict[rows] = Verdict.NO_VERSION if self.shelf.has_skill(skill) else Verdict.NO_SKILL
+            return
+        tile = version.tile
+        observation, memory = request.observation, request.memory
+        if observation.shape[1] < tile.num_inputs or memory.shape[1] < tile.num_memory:
+            out.verdict[rows] = Verdict.OUT_OF_RANGE
+            return
+        whole = rows.size == len(request)
+        given = observation[:, : tile.num_inputs] if whole else observation[rows, : tile.num_inputs]
+        before = memory[:, : tile.num_memory] if whole else memory[rows, : tile.num_memory]
+        verdicts = self._judge(version, given, before, request.age[rows])
+        if verdicts.any():
+            good = verdicts == Verdict.ACTED
+            out.verdict[rows] = verdicts
+            rows, given, before = rows[good], given[good], before[good]
+            if not rows.size:
+                return
+        action, kept = tile.act(given, before)
+        bad = ~(np.isfinite(action).all(axis=1) & np.isfinite(kept).all(axis=1))
+        if bad.any():
+            out.verdict[rows[bad]] = Verdict.BAD_ACTION
+            rows, action, kept = rows[~bad], action[~bad], kept[~bad]
+            self._give_up(version)
+        out.version[rows] = version.number
+        out.action[rows, : tile.num_actions] = action
+        out.memory[rows, : tile.num_memory] = kept
+
+    def _judge(self, version: Version, given: Floats, before: Floats, age: Floats) -> NDArray[np.uint8]:
+        """A verdict for each row; the last cause that holds is named."""
+        tile = version.tile
+        verdicts = np.zeros(len(given), dtype=np.uint8)
+        # A number that is not finite fails every comparison, so that one pass finds the rows worth a second look.
+        fits = ((given >= tile.low) & (given <= tile.high)).all(axis=1)
+        if tile.num_memory:
+            # A gated unit's memory is a mean of tanhs.
+            fits &= (np.abs(before) <= np.float32(1.0)).all(axis=1)
+        if not fits.all():
+            verdicts[~fits] = Verdict.OUT_OF_RANGE
+            odd = ~fits
+            verdicts[odd] = np.where(np.isfinite(given[odd]).all(axis=1) & np.isfinite(before[odd]).all(axis=1),
+                                     Verdict.OUT_OF_RANGE, Verdict.NOT_FINITE)  # fmt: skip
+        verdicts[~((age >= 0.0) & (age <= np.float32(self.oldest)))] = Verdict.STALE
+        return verdicts
+
+    def _give_up(self, version: Version) -> None:
+        """Roll back a version whose own numbers fail, where there is one before."""
+        if self.shelf.current(version.skill) is not version:
+            return
+        try:
+            self.shelf.roll_back(version.skill)
+            self.num_rolled_back += 1
+        except FileError:
+            return  # the only version there is; its good rows still serve
+
+
+def _groups(request: Request) -> list[tuple[np.uint16, np.uint64]]:
+    """Every pair of skill and version that is asked for."""
+    if not len(request):
+        return []
+    if (request.skill == request.skill[0]).all() and (request.version == request.version[0]).all():
+        return [(request.skill[0], request.version[0])]
+    return [
+        (skill, number)
+        for skill in np.unique(request.skill)
+        for number in np.unique(request.version[request.skill == skill])
+    ]

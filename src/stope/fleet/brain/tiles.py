@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tiles: a policy run on a fixed number of rows at a time, so that a row's bits do not depend on its neighbours.
+
+A matrix product of another number of rows may be summed in another order, and so may rows at different places of one
+product; numpy's OpenBLAS does both. Here products always have `ROWS` rows, padded with zeros, on one thread of torch,
+and a policy is taken only once a row has given equal bits at every place of the tile, beside any neighbours
+(`Tile.check`). The activations between the products are those of `stope.base.activations`, which are independent by
+construction.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stope.base import activations
+from stope.base.device import set_learner_threads
+from stope.base.errors import FileError
+from stope.learn.policies import GruPolicy, MlpPolicy, allocate
+from stope.learn.policies.gru import LARGEST_INPUT, MAGNIFIED
+from stope.world.tasks import dock
+from stope.world.told import NUM_SUMMARY
+
+__all__ = ["ROWS", "FlightTile", "MemoryTile", "Policy", "Tile", "tile_of"]
+
+Floats = NDArray[np.float32]
+Policy = GruPolicy | MlpPolicy
+
+ROWS = 128
+"""Rows of a tile; chosen: the rate hardly rises beyond, and 100 rows of one frame fill most of it."""
+WIDEST_FLIGHT = 20.0
+"""Largest number in the observation of a free flight [its own units]; chosen: its volume is 12 m wide, all else of
+order 1."""
+CLOSE_ENOUGH = 1e-4
+"""Between a tile and its policy's own `act` [1]; trained policies reach 1e-6, by the rounding of float32."""
+
+
+class Tile(ABC):
+    """One policy on `ROWS` rows."""
+
+    num_inputs: int
+    """Length of what a row is given: observation and belief side by side."""
+    num_memory: int
+    """Length of a row's memory; 0 for a policy that has none."""
+    num_actions: int
+    """Length of an action."""
+    low: Floats
+    """Smallest inputs that training can be said to have covered, (num_inputs,)."""
+    high: Floats
+    """Largest ones, (num_inputs,)."""
+
+    @abstractmethod
+    def _run(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+        """Actions and memory of a whole tile; the arrays returned are used again by the next call."""
+
+    @abstractmethod
+    def _own(self, given: Floats, memory: Floats) -> Floats:
+        """Actions by the policy's own `act`."""
+
+    def act(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+        """Actions in [-1, 1] and new memory of any number of rows.
+
+        Args:
+            given: (n, num_inputs).
+            memory: (n, num_memory).
+
+        Returns:
+            (n, num_actions) and (n, num_memory).
+        """
+        n = len(given)
+        action = np.empty((n, self.num_actions), dtype=np.float32)
+        kept = np.empty((n, self.num_memory), dtype=np.float32)
+        for first in range(0, n, ROWS):
+            last = min(first + ROWS, n)
+            here, before = given[first:last], memory[first:last]
+            if last - first < ROWS:
+                here, before = _padded(here), _padded(before)
+            a, m = self._run(np.ascontiguousarray(here), np.ascontiguousarray(before))
+            action[first:last], kept[first:last] = a[: last - first], m[: last - first]
+        return action, kept
+
+    def check(self, *, where: str) -> None:
+        """Refuse a policy whose bits depend on a row's place or neighbours on this machine, or that is not itself here.
+
+        Args:
+            where: Begins the text of the error.
+
+        Raises:
+            FileError: with what was found.
+        """
+        rng = np.random.Generator(np.random.Philox(1))
+        middle, half = 0.5 * (self.low + self.high), 0.1 * (self.high - self.low)
+        given = (middle + half * rng.uniform(-1, 1, (ROWS, self.num_inputs))).astype(np.float32)
+        memory = rng.uniform(-1, 1, (ROWS, self.num_memory)).astype(np.float32)
+        action, kept = (part.copy() for part in self._run(given, memory))
+        if not np.isfinite(action).all():
+            raise FileError(f"{where}: actions that are not finite for inputs as in training. Train it again.")
+        difference = float(np.abs(action - self._own(given, memory)).max())
+        if not difference <= CLOSE_ENOUGH:
+            raise FileError(f"{where}: a tile's actions differ from the policy's own by {difference:.2g}: expected at "
+                            f"most {CLOSE_ENOUGH:g}. Its weights are too large for float32.")  # fmt: skip
+        for shift in range(1, ROWS):
+            a, m = self._run(np.roll(given, shift, axis=0), np.roll(memory, shift, axis=0))
+            if (np.roll(a, -shift, axis=0) != action).any() or (np.roll(m, -shift, axis=0) != kept).any():
+                raise FileError(f"{where}: on this machine a row's bits depend on its place in the tile. Install the "
+                                "torch of constraints.txt.")  # fmt: skip
+
+
+def _padded(rows: Floats) -> Floats:
+    whole = np.zeros((ROWS, rows.shape[1]), dtype=np.float32)
+    whole[: len(rows)] = rows
+    return whole
+
+
+class MemoryTile(Tile):
+    """A `GruPolicy` on a tile."""
+
+    def __init__(self, policy: GruPolicy) -> None:
+        """Lay out weights and buffers."""
+        self.policy = policy
+        self.num_inputs, self.num_memory, self.num_actions = policy.num_inputs, policy.num_memory, policy.num_actions
+        w = policy.weights
+        mean, std = w["input.mean"].numpy(), w["input.std"].numpy()
+        self.low, self.high = mean - LARGEST_INPUT * std, mean + LARGEST_INPUT * std
+        num_seen = self.num_inputs - NUM_SUMMARY
+        self._mean, self._inverse = mean, np.float32(1.0) / std
+        self._scale = np.float32(MAGNIFIED) / std[:num_seen]
+        both, by_input, by_memory = (w["memory.bias_ih"] + w["memory.bias_hh"], w["memory.bias_ih"], w["memory.bias_hh"])
+        n = self.num_memory
+        self._biases = both[: 2 * n].numpy(), by_input[2 * n :].numpy(), by_memory[2 * n :].numpy()
+        self._weights = [w[k].t() for k in ("memory.weight_ih", "memory.weight_hh")]
+        self._layers = [w[f"{k}.weight"].t() for k in range(policy.num_layers)]
+        self._layer_biases = [w[f"{k}.bias"].numpy() for k in range(policy.num_layers)]
+        # What the head sees: inputs, magnified observation, memory; the first part is what the memory sees too.
+        self._joined = torch.zeros(ROWS, self.num_inputs + num_seen + self.num_memory)
+        joined, at = self._joined.numpy(), self.num_inputs + num_seen
+        self._inputs = self._joined[:, : self.num_inputs]
+        self._parts = joined[:, : self.num_inputs], joined[:, self.num_inputs : at], joined[:, at:]
+        self._gates = torch.zeros(ROWS, 3 * self.num_memory), torch.zeros(ROWS, 3 * self.num_memory)
+        self._outs = [torch.zeros(ROWS, layer.shape[1]) for layer in self._layers]
+        self._before = torch.zeros(ROWS, self.num_memory)
+
+    def _run(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+        shown, near, kept = self._parts
+        activations.standardised(given, self._mean, self._inverse, np.float32(LARGEST_INPUT), shown)
+        activations.magnified(given, self._scale, near)
+        self._before.numpy()[:] = memory
+        with torch.inference_mode():
+            torch.mm(self._inputs, self._weights[0], out=self._gates[0])
+            torch.mm(self._before, self._weights[1], out=self._gates[1])
+            from_input, from_memory = (g.numpy() for g in self._gates)
+            activations.gates(from_input, from_memory, *self._biases, memory, kept)
+            return _head(self._joined, self._layers, self._layer_biases, self._outs), kept
+
+    def _own(self, given: Floats, memory: Floats) -> Floats:
+        seen = given.shape[1] - NUM_SUMMARY
+        return self.policy.act(given[:, :seen], given[:, seen:], memory)[0]
+
+
+class FlightTile(Tile):
+    """An `MlpPolicy` on a tile; allocation goes row by row."""
+
+    def __init__(self, policy: MlpPolicy) -> None:
+        """Lay out weights and buffers."""
+        self.policy = policy
+        self.num_inputs, self.num_memory, self.num_actions = dock.NUM_OBSERVATION, 0, 6
+        self.high = np.full(self.num_inputs, WIDEST_FLIGHT, dtype=np.float32)
+        self.low = -self.high
+        w = policy.weights
+        self._layers = [w[f"{k}.weight"].t() for k in range(policy.num_layers)]
+        self._biases = [w[f"{k}.bias"].numpy() for k in range(policy.num_layers)]
+        self._motion = torch.zeros(ROWS, dock.NUM_MOTION)
+        self._outs = [torch.zeros(ROWS, layer.shape[1]) for layer in self._layers]
+        self._none = np.zeros((ROWS, 0), dtype=np.float32)
+
+    def _run(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+        self._motion.numpy()[:] = given[:, : dock.NUM_MOTION]
+        with torch.inference_mode():
+            wanted = _head(self._motion, self._layers, self._biases, self._outs)
+        return allocate(self.policy.allocation, wanted, given), self._none
+
+    def _own(self, given: Floats, memory: Floats) -> Floats:
+        return self.policy.act(given)
+
+
+def _head(
+    x: torch.Tensor, layers: list[torch.Tensor], biases: list[NDArray[np.float32]], outs: list[torch.Tensor]
+) -> Floats:
+    """Layers with exponential linear units, the last clipped to [-1, 1]."""
+    for layer, bias, out in zip(layers[:-1], biases[:-1], outs[:-1], strict=True):
+        torch.mm(x, layer, out=out)
+        activations.elu(out.numpy(), bias)
+        x = out
+    torch.mm(x, layers[-1], out=outs[-1])
+    last = outs[-1].numpy()
+    activations.bounded(last, biases[-1], np.float32(1.0), last)
+    return last
+
+
+def tile_of(policy: Policy) -> Tile:
+    """The tile of a policy of either family; torch gets one thread."""
+    set_learner_threads()
+    return MemoryTile(policy) if isinstance(policy, GruPolicy) else FlightTile(policy)
