@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stope.cli import serve
 from stope.cli.console import show_json, show_table
 from stope.cli.options import AsJson, example
 from stope.cli.settings import show_settings
@@ -49,3 +50,6 @@ def check(
         show_json(as_dict(scenario))
     else:
         show_settings(f"{file}: nothing to object to", scenario)
+
+
+app.command("serve", epilog=serve.EXAMPLE)(serve.serve)

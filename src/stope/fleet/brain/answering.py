@@ -111,7 +111,7 @@ def fallback(request: Request, verdict: Verdict | NDArray[np.uint8], num_actions
 
 
 def joined(requests: list[Request]) -> Request:
-    """Rows of several requests, one after the other; narrow arrays are filled up with zeros."""
+    """Rows of several requests, one after the other; narrow arrays are filled up with NaN, which no policy accepts."""
     if len(requests) == 1:
         return requests[0]
     return Request(
@@ -122,14 +122,13 @@ def joined(requests: list[Request]) -> Request:
 
 def _stacked(parts: list[Floats]) -> Floats:
     width = max(part.shape[1] for part in parts)
-    if all(part.shape[1] == width for part in parts):
-        return np.concatenate(parts)
-    out = np.zeros((sum(map(len, parts)), width), dtype=np.float32)
-    first = 0
-    for part in parts:
-        out[first : first + len(part), : part.shape[1]] = part
-        first += len(part)
-    return out
+    return np.concatenate([_widened(part, width) for part in parts])
+
+
+def _widened(part: Floats, width: int) -> Floats:
+    """At least so many columns; those that are missing are not a number."""
+    missing = width - part.shape[1]
+    return part if missing <= 0 else np.pad(part, ((0, 0), (0, missing)), constant_values=np.nan)
 
 
 def split(answer: Answer, requests: list[Request]) -> list[Answer]:
@@ -155,8 +154,6 @@ class Brain:
     def __init__(self, shelf: Shelf, *, oldest: float = OLDEST) -> None:
         """Take both."""
         self.shelf, self.oldest = shelf, oldest
-        self.num_rolled_back = 0
-        """Times a new version was given up because its actions were not finite."""
 
     def answer(self, request: Request) -> Answer:
         """Act on every row that can be acted on; the bits of a row do not depend on the others."""
@@ -174,10 +171,7 @@ class Brain:
             out.verdict[rows] = Verdict.NO_VERSION if self.shelf.has_skill(skill) else Verdict.NO_SKILL
             return
         tile = version.tile
-        observation, memory = request.observation, request.memory
-        if observation.shape[1] < tile.num_inputs or memory.shape[1] < tile.num_memory:
-            out.verdict[rows] = Verdict.OUT_OF_RANGE
-            return
+        observation, memory = _widened(request.observation, tile.num_inputs), _widened(request.memory, tile.num_memory)
         whole = rows.size == len(request)
         given = observation[:, : tile.num_inputs] if whole else observation[rows, : tile.num_inputs]
         before = memory[:, : tile.num_memory] if whole else memory[rows, : tile.num_memory]
@@ -196,7 +190,8 @@ class Brain:
             self._give_up(version)
         out.version[rows] = version.number
         out.action[rows, : tile.num_actions] = action
-        out.memory[rows, : tile.num_memory] = kept
+        if tile.num_memory:
+            out.memory[rows, : tile.num_memory] = kept
 
     def _judge(self, version: Version, given: Floats, before: Floats, age: Floats) -> NDArray[np.uint8]:
         """A verdict for each row; the last cause that holds is named."""
@@ -221,7 +216,6 @@ class Brain:
             return
         try:
             self.shelf.roll_back(version.skill)
-            self.num_rolled_back += 1
         except FileError:
             return  # the only version there is; its good rows still serve
 

@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stope.base.errors import FileError, UnknownName
 from stope.fleet.brain.tiles import Policy, Tile, tile_of
 from stope.learn.export import load_policy
 from stope.learn.skills import SKILLS, shipped, shipped_names
 
-__all__ = ["CURRENT", "NO_SKILL", "Shelf", "Version"]
+__all__ = ["CURRENT", "Shelf", "Version", "number_of"]
 
 CURRENT = 0
 """Version of a row that takes whatever is current."""
-NO_SKILL = 0xFFFF
-"""Number of no skill."""
 KEPT = 3
 """Versions of a skill that are held; chosen: the present one, the one before, and one more for slow robots."""
 SUFFIX = ".safetensors"
@@ -63,6 +59,8 @@ class Shelf:
         self._faulty: set[tuple[str, int]] = set()
         self._stamps: dict[str, tuple[int, int]] = {}
         self.folder = folder
+        self.num_rolled_back = 0
+        """Times a version was given up."""
         if folder is None:
             for skill in shipped_names():
                 policy, path = shipped(skill)
@@ -134,6 +132,7 @@ class Shelf:
             raise FileError(f"{skill}: version {held[-1].number:016x} is the only one held: nothing to roll back to.")
         self._faulty.add((skill, held[-1].number))
         self._versions[skill] = held[:-1]
+        self.num_rolled_back += 1
         return held[-2]
 
     def current(self, skill: str) -> Version:
@@ -167,4 +166,4 @@ def number_of(skill: str) -> int:
     """
     if skill not in SKILLS:
         raise UnknownName.of("skill", skill, SKILLS, listing="stope world tasks")
-    return int(np.uint16(SKILLS.index(skill)))
+    return SKILLS.index(skill)

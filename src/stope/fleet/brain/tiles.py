@@ -41,8 +41,12 @@ CLOSE_ENOUGH = 1e-4
 class Tile(ABC):
     """One policy on `ROWS` rows."""
 
+    policy: Policy
+    """What it runs."""
     num_inputs: int
     """Length of what a row is given: observation and belief side by side."""
+    num_told: int
+    """How many of them are the belief, at the end."""
     num_memory: int
     """Length of a row's memory; 0 for a policy that has none."""
     num_actions: int
@@ -125,6 +129,7 @@ class MemoryTile(Tile):
         w = policy.weights
         mean, std = w["input.mean"].numpy(), w["input.std"].numpy()
         self.low, self.high = mean - LARGEST_INPUT * std, mean + LARGEST_INPUT * std
+        self.num_told = NUM_SUMMARY
         num_seen = self.num_inputs - NUM_SUMMARY
         self._mean, self._inverse = mean, np.float32(1.0) / std
         self._scale = np.float32(MAGNIFIED) / std[:num_seen]
@@ -167,6 +172,7 @@ class FlightTile(Tile):
         """Lay out weights and buffers."""
         self.policy = policy
         self.num_inputs, self.num_memory, self.num_actions = dock.NUM_OBSERVATION, 0, 6
+        self.num_told = dock.NUM_OBSERVATION - dock.NUM_MOTION
         self.high = np.full(self.num_inputs, WIDEST_FLIGHT, dtype=np.float32)
         self.low = -self.high
         w = policy.weights
