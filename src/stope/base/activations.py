@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-__all__ = ["bounded", "elu", "gates", "magnified", "standardised"]
+__all__ = ["bounded", "elu", "gates", "inside", "magnified", "standardised"]
 
 _F = np.float32
 _LOG2_E = _F(1.4426950408889634)
@@ -131,3 +131,15 @@ def bounded(values, bias, limit, out):
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             out[i, j] = min(max(values[i, j] + bias[j], -limit), limit)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def inside(values, low, high, out):
+    """Clear out[i] where a number of row i is below low or above high, or is none; values (rows, n), out (rows,)."""
+    for i in range(values.shape[0]):
+        num = 0
+        for j in range(low.shape[0]):
+            x = values[i, j]
+            num += np.int32((x >= low[j]) & (x <= high[j]))
+        if num < low.shape[0]:
+            out[i] = False

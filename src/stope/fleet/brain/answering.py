@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.activations import inside
 from stope.base.errors import FileError, RangeError
 from stope.fleet.brain.shelf import Shelf, Version
 
@@ -95,19 +96,23 @@ class Answer:
     action: Floats
     """Actions in [-1, 1], zeros beyond the policy's and where none acted, (n, columns)."""
     memory: Floats
-    """To be sent with the next observation; the old one where none acted, zeros where that is not finite."""
+    """To be sent with the next observation, (n, columns as in the request); the old one where none acted, zeros where
+    that is not finite and beyond the policy's."""
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.verdict)
 
 
-def fallback(request: Request, verdict: Verdict | NDArray[np.uint8], num_actions: int) -> Answer:
+def fallback(request: Request, verdict: Verdict, num_actions: int) -> Answer:
     """The answer of a brain that does not act: zeros, and the memory kept."""
     n = len(request)
-    memory = np.where(np.isfinite(request.memory), request.memory, np.float32(0.0))
-    return Answer(np.array(np.broadcast_to(np.uint8(verdict), n)), np.zeros(n, dtype=np.uint64),
-                  np.zeros((n, num_actions), dtype=np.float32), memory)  # fmt: skip
+    return Answer(np.full(n, verdict, dtype=np.uint8), np.zeros(n, dtype=np.uint64),
+                  np.zeros((n, num_actions), dtype=np.float32), _finite(request.memory))  # fmt: skip
+
+
+def _finite(memory: Floats) -> Floats:
+    return np.where(np.isfinite(memory), memory, np.float32(0.0))
 
 
 def joined(requests: list[Request]) -> Request:
@@ -157,12 +162,17 @@ class Brain:
 
     def answer(self, request: Request) -> Answer:
         """Act on every row that can be acted on; the bits of a row do not depend on the others."""
-        out = fallback(request, Verdict.ACTED, self.shelf.widest[2])
-        out.verdict[~request.mask] = Verdict.MASKED
+        n = len(request)
+        out = Answer(np.where(request.mask, np.uint8(Verdict.ACTED), np.uint8(Verdict.MASKED)),
+                     np.zeros(n, dtype=np.uint64), np.zeros((n, self.shelf.widest[2]), dtype=np.float32),
+                     np.zeros_like(request.memory))  # fmt: skip
         for skill, number in _groups(request):
             rows = np.flatnonzero((request.skill == skill) & (request.version == number) & request.mask)
             if rows.size:
                 self._act(request, rows, int(skill), int(number), out)
+        idle = out.verdict != Verdict.ACTED
+        if idle.any():
+            out.memory[idle] = _finite(request.memory[idle])
         return out
 
     def _act(self, request: Request, rows: NDArray[np.intp], skill: int, number: int, out: Answer) -> None:
@@ -172,9 +182,9 @@ class Brain:
             return
         tile = version.tile
         observation, memory = _widened(request.observation, tile.num_inputs), _widened(request.memory, tile.num_memory)
-        whole = rows.size == len(request)
-        given = observation[:, : tile.num_inputs] if whole else observation[rows, : tile.num_inputs]
-        before = memory[:, : tile.num_memory] if whole else memory[rows, : tile.num_memory]
+        is_whole = rows.size == len(request)
+        given = observation[:, : tile.num_inputs] if is_whole else observation[rows, : tile.num_inputs]
+        before = memory[:, : tile.num_memory] if is_whole else memory[rows, : tile.num_memory]
         verdicts = self._judge(version, given, before, request.age[rows])
         if verdicts.any():
             good = verdicts == Verdict.ACTED
@@ -183,25 +193,29 @@ class Brain:
             if not rows.size:
                 return
         action, kept = tile.act(given, before)
-        bad = ~(np.isfinite(action).all(axis=1) & np.isfinite(kept).all(axis=1))
-        if bad.any():
+        # Of numbers from -1 to 1: the sum is finite if all are.
+        if not np.isfinite(action.sum() + kept.sum()):
+            bad = ~(np.isfinite(action).all(axis=1) & np.isfinite(kept).all(axis=1))
             out.verdict[rows[bad]] = Verdict.BAD_ACTION
             rows, action, kept = rows[~bad], action[~bad], kept[~bad]
             self._give_up(version)
-        out.version[rows] = version.number
-        out.action[rows, : tile.num_actions] = action
+        where = slice(None) if rows.size == len(request) else rows
+        out.version[where] = version.number
+        out.action[where, : tile.num_actions] = action
         if tile.num_memory:
-            out.memory[rows, : tile.num_memory] = kept
+            out.memory[where, : tile.num_memory] = kept
 
     def _judge(self, version: Version, given: Floats, before: Floats, age: Floats) -> NDArray[np.uint8]:
         """A verdict for each row; the last cause that holds is named."""
         tile = version.tile
         verdicts = np.zeros(len(given), dtype=np.uint8)
         # A number that is not finite fails every comparison, so that one pass finds the rows worth a second look.
-        fits = ((given >= tile.low) & (given <= tile.high)).all(axis=1)
+        fits = np.ones(len(given), dtype=np.bool_)
+        inside(given, tile.low, tile.high, fits)
         if tile.num_memory:
             # A gated unit's memory is a mean of tanhs.
-            fits &= (np.abs(before) <= np.float32(1.0)).all(axis=1)
+            ones = np.ones(tile.num_memory, dtype=np.float32)
+            inside(before, -ones, ones, fits)
         if not fits.all():
             verdicts[~fits] = Verdict.OUT_OF_RANGE
             odd = ~fits
