@@ -32,9 +32,9 @@ Policy = GruPolicy | MlpPolicy
 ROWS = 256
 """Rows of a tile; chosen: the rate hardly rises beyond, and a tile that is mostly padding still takes under a
 millisecond."""
-WIDEST_FLIGHT = 20.0
-"""Largest number in the observation of a free flight [its own units]; chosen: its volume is 12 m wide, all else of
-order 1."""
+WIDEST = 20.0
+"""Largest number that a row may be given, in the observation's own units [1]; chosen: tasks scale what they show to
+order 1, and a free flight's volume is 12 m wide. More is allowed where a training has seen more."""
 CLOSE_ENOUGH = 1e-4
 """Between a tile and its policy's own `act` [1]; trained policies reach 1e-6, by the rounding of float32."""
 
@@ -53,7 +53,7 @@ class Tile(ABC):
     num_actions: int
     """Length of an action."""
     low: Floats
-    """Smallest inputs that training can be said to have covered, (num_inputs,)."""
+    """Smallest inputs that are taken for true, (num_inputs,)."""
     high: Floats
     """Largest ones, (num_inputs,)."""
 
@@ -129,7 +129,9 @@ class MemoryTile(Tile):
         self.num_inputs, self.num_memory, self.num_actions = policy.num_inputs, policy.num_memory, policy.num_actions
         w = policy.weights
         mean, std = w["input.mean"].numpy(), w["input.std"].numpy()
-        self.low, self.high = mean - LARGEST_INPUT * std, mean + LARGEST_INPUT * std
+        # A switch that never closed in the first steps of a training has hardly any spread, and closes later.
+        reach = np.maximum(LARGEST_INPUT * std, np.float32(WIDEST))
+        self.low, self.high = mean - reach, mean + reach
         self.num_told = NUM_SUMMARY
         num_seen = self.num_inputs - NUM_SUMMARY
         self._mean, self._inverse = mean, np.float32(1.0) / std
@@ -175,7 +177,7 @@ class FlightTile(Tile):
         self.policy = policy
         self.num_inputs, self.num_memory, self.num_actions = dock.NUM_OBSERVATION, 0, 6
         self.num_told = dock.NUM_OBSERVATION - dock.NUM_MOTION
-        self.high = np.full(self.num_inputs, WIDEST_FLIGHT, dtype=np.float32)
+        self.high = np.full(self.num_inputs, WIDEST, dtype=np.float32)
         self.low = -self.high
         self._head = _Head(policy)
         self._motion = torch.zeros(ROWS, dock.NUM_MOTION)
