@@ -33,7 +33,7 @@ from stope.world.site import Site, make_site
 
 __all__ = ["git_commit", "physics_hash", "run_folder", "trained_flight", "trained_skill"]
 
-TUTORS = 3
+TUTORS = 4
 """Raised whenever a script or a tutor of a task is changed, so that policies taught by the one before are not found."""
 
 
