@@ -257,7 +257,7 @@ class SkillTraining:
         self.losses.append(float(np.mean(losses)))
 
     def _beliefs(self, num: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Beliefs of worlds that might be, (num, summary): where they are drawn, some that know all and some nothing."""
+        """Beliefs of worlds that might be, (num, summary); of drawn ones, some know all, some nothing."""
         z = self.config.breadth * rng.standard_normal((num, NUM_JOINT))
         out = summaries(self.config.told, z, rng)
         if self.config.told == "drawn":

@@ -49,7 +49,7 @@ SLOW, FAST = 0.05, 0.5
 """Drum rate of the script, at which the least cohesive soil of the prior (0.01 Pa) stays in the scoops, and the largest
 of the tutor [rad/s]; chosen."""
 FULL = 0.95
-"""Share of the capacity at which the script stops a drum [1]; chosen: above the 0.9 that count, by the scale's error."""
+"""Share of the capacity at which the script stops a drum [1]; chosen: the 0.9 that count and what the scale errs."""
 TAUGHT_FULL = 1.02
 """The same of the tutor. Chosen: a network is unsure where a drum is to stop, and slows before; the drum that fills
 first goes on a little, and spills."""
