@@ -160,6 +160,38 @@ def skills_paired() -> str:
                   "time of policy minus script where both succeed [s]"], rows)  # fmt: skip
 
 
+def rivals() -> str:
+    """A policy and its rivals in the same worlds."""
+    rows: list[list[object]] = []
+    for skill, found in result("rivals")["skills"].items():
+        for who, cell in found["flown"].items():
+            rows.append([f"`{skill}`", who.replace("told", "policy, told"), cell["n"], share(cell),
+                         "" if cell["duration"] is None else f"{cell['duration']:.1f}",
+                         "" if cell["cost"] is None else f"{cell['cost']:.3g}"])  # fmt: skip
+    return table(["skill", "flown by", "n", "success", "time [s]", "cost"], rows)
+
+
+def rivals_asked() -> str:
+    """Differences between a policy and its rivals, world by world."""
+    rows: list[list[object]] = []
+    for skill, found in result("rivals")["skills"].items():
+        asked = {k: v for k, v in found["questions"].items() if k != "sharp belief against"}
+        asked |= {f"sharp belief against {k}": v for k, v in found["questions"]["sharp belief against"].items()}
+        for question, parts in asked.items():
+            rows.append([f"`{skill}`: {question}", _difference(parts["success"], 100.0),
+                         _difference(parts["duration"], 1.0), _difference(parts["cost"], 1.0)])  # fmt: skip
+    return table(["one against the other", "success [points]", "time [s]", "cost"], rows)
+
+
+def _difference(found: dict[str, float] | None, scale: float) -> str:
+    """A difference with its interval, and Holm's p-value where there is one."""
+    if found is None:
+        return ""
+    text = " to ".join(f"{scale * found[k] + 0.0:+.2f}" for k in ("low", "high"))
+    p = f"; p {found['p_holm']:.1g}" if "p_holm" in found else ""
+    return f"{scale * found['estimate'] + 0.0:+.2f} ({text}{p})"
+
+
 def gap() -> str:
     """Success and gap of each training at each test."""
     parts = []
@@ -207,5 +239,5 @@ def flights() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
-    "gap": gap, "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
+    "gap": gap, "rivals": rivals, "rivals-asked": rivals_asked, "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
 }  # fmt: skip
