@@ -165,7 +165,7 @@ def rivals() -> str:
     rows: list[list[object]] = []
     for skill, found in result("rivals")["skills"].items():
         for who, cell in found["flown"].items():
-            rows.append([f"`{skill}`", who.replace("told", "policy, told"), cell["n"], share(cell),
+            rows.append([f"`{skill}`", who.replace("told the sharp", "told a sharp belief").replace("told", "policy, told"), cell["n"], share(cell),
                          "" if cell["duration"] is None else f"{cell['duration']:.1f}",
                          "" if cell["cost"] is None else f"{cell['cost']:.3g}"])  # fmt: skip
     return table(["skill", "flown by", "n", "success", "time [s]", "cost"], rows)
@@ -239,5 +239,6 @@ def flights() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
-    "gap": gap, "rivals": rivals, "rivals-asked": rivals_asked, "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
+    "gap": gap, "rivals": rivals, "rivals-asked": rivals_asked,
+    "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
 }  # fmt: skip
