@@ -165,7 +165,8 @@ def rivals() -> str:
     rows: list[list[object]] = []
     for skill, found in result("rivals")["skills"].items():
         for who, cell in found["flown"].items():
-            rows.append([f"`{skill}`", who.replace("told the sharp", "told a sharp belief").replace("told", "policy, told"), cell["n"], share(cell),
+            name = who.replace("told the sharp", "told a sharp belief").replace("told", "policy, told")
+            rows.append([f"`{skill}`", name, cell["n"], share(cell),
                          "" if cell["duration"] is None else f"{cell['duration']:.1f}",
                          "" if cell["cost"] is None else f"{cell['cost']:.3g}"])  # fmt: skip
     return table(["skill", "flown by", "n", "success", "time [s]", "cost"], rows)
