@@ -12,12 +12,11 @@ from stope.base.errors import ConfigError, RangeError
 from stope.base.rotation import from_rotation_vector, multiply, rotate, rotate_inverse
 from stope.base.seeding import generator
 from stope.world.batch import CONTROL_PERIOD, World
-from stope.world.body import load_body
+from stope.world.gravities import Place, place_of
 from stope.world.ground import Ground
-from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS
+from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS, index_of
 from stope.world.regolith.prior import ground_prior, soil_of
-from stope.world.robots import load_robot
-from stope.world.site import Site, make_site
+from stope.world.site import Site
 from stope.world.tasks.contact_task import ContactTask
 from stope.world.told import NUM_JOINT, NUM_SUMMARY, Told, summaries
 from stope.world.tools import set_soils
@@ -28,6 +27,7 @@ Floats = NDArray[np.float64]
 FRICTION, RESTITUTION, FRACTION = (
     [p.name for p in GROUND_PARAMETERS].index(name) for name in ("tool_friction", "restitution", "boulder_fraction")
 )
+RESIDUAL = index_of("residual_z")
 KEPT = ("steps", "episodes", "action", "success", "theta_ground", "z", "belief")
 """Arrays of a batch that a snapshot holds beside those of its world and its task."""
 ROCK_REACH = 1.2
@@ -77,7 +77,7 @@ class ContactBatch:
         num_worlds: N.
         seed: Root seed of worlds, starts and noise.
         num_threads: Threads that step; results do not depend on it.
-        site: Where; the task's own place if None.
+        place: Where, and the robot that is made for it; the task's own if None.
         told: What the robots are told of their worlds, one of `stope.world.told.KINDS`.
         breadth: Factor on the whitened parameters that worlds are drawn with: 1 is the prior, 0 default physics [1].
 
@@ -92,7 +92,7 @@ class ContactBatch:
         num_worlds: int,
         seed: int,
         num_threads: int = 1,
-        site: Site | None = None,
+        place: Place | None = None,
         told: Told = "drawn",
         breadth: float = 1.0,
     ) -> None:
@@ -107,12 +107,12 @@ class ContactBatch:
         self.told: Told = told
         self.breadth = breadth
         self.max_episode_steps = round(steps)
-        self.robot = load_robot(task.robot)
-        self.site = site or make_site(
-            load_body(task.body), latitude_deg=task.latitude_deg, longitude_deg=0.0, height=task.height
-        )
+        self.place = place or place_of(task.robot, task.body, latitude_deg=task.latitude_deg, height=task.height)
+        self.robot = self.place.robot
+        self.site: Site = self.place.site
         self.gravity = -float(self.site.gravity_l[2])
-        """Into the ground [m/s2]."""
+        """What a robot feels, into the ground [m/s2]."""
+        self.soil_gravity, self.extra_gravity = self.place.grounds(num_worlds), self.place.extras(num_worlds)
         theta = self.robot.prior.theta(np.zeros((num_worlds, NUM_PARAMETERS)))
         self.world = World(self.robot, self.site, theta, seed=seed, scene=task.scene(), engine="mujoco",
                            num_threads=num_threads)  # fmt: skip
@@ -149,7 +149,9 @@ class ContactBatch:
         self.steps[ids], self.success[ids], self.action[ids] = 0, False, 0.0
         rngs = [generator(self.seed, "episode", int(i), int(self.episodes[i])) for i in ids]
         z = self.breadth * np.array([rng.standard_normal(NUM_PARAMETERS) for rng in rngs])
-        self.world.set_theta(self.robot.prior.theta(z), ids)
+        theta = self.robot.prior.theta(z)
+        theta[:, RESIDUAL] -= self.extra_gravity[ids]
+        self.world.set_theta(theta, ids)
         ground = self.breadth * np.array([rng.standard_normal(self.theta_ground.shape[1]) for rng in rngs])
         self.theta_ground[ids] = self.ground_prior.theta(ground)
         self.z[ids] = np.concatenate([z, ground], axis=1)
@@ -162,7 +164,7 @@ class ContactBatch:
         self.world.restart(ids)
         soils = tuple(soil_of(row) for row in self.theta_ground[ids])
         scatter = np.exp(0.3 * np.array([rng.standard_normal(len(self.ground.anchors)) for rng in rngs]))
-        set_soils(self.ground, self.robot, soils, gravity=self.gravity, strength_factor=scatter, worlds=ids)
+        set_soils(self.ground, self.robot, soils, gravity=self.soil_gravity[ids], strength_factor=scatter, worlds=ids)
         if self.world.scene.num_rocks > 0:
             rocks = np.array([_draw_rocks(rng, row, self.world.scene.num_rocks) for rng, row in
                               zip(rngs, self.theta_ground[ids], strict=True)])  # fmt: skip
