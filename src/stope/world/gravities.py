@@ -11,6 +11,7 @@ Ideal, and said so: the cables carry every link and what is in a drum, without f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,12 +40,20 @@ class Gravity:
     summary: str
     """What it is, in a line."""
     arms: float = 1.0
-    """Factor on what the digger's arms and drums can do: gains and limits [1]."""
+    """Factor on gain and force limit of the digger's arms, its root on their damping [1]; chosen: the soil under a drum
+    resists with its weight, and four screws yield a centimetre under what such an arm can press."""
 
     @property
     def name(self) -> str:
         """Under which a task's `body` finds it."""
         return f"gravity-{self.level:g}"
+
+    def robot(self, name: str) -> Robot:
+        """A robot rescaled for this gravity: arms, where it has some."""
+        robot = load_robot(name)
+        if self.arms == 1.0 or robot.articulation is None or "arm_gain" not in robot.articulation.numbers:
+            return robot
+        return load_robot(name, {"arm_gain": self.arms, "arm_force": self.arms, "arm_damping": math.sqrt(self.arms)})
 
     @property
     def felt(self) -> float:
@@ -55,8 +64,8 @@ class Gravity:
 GRAVITIES: dict[str, Gravity] = {
     g.name: g
     for g in (
-        Gravity(level=9.81, summary="the Earth, off-loaded"),
-        Gravity(level=1.62, summary="the Moon, off-loaded"),
+        Gravity(level=9.81, summary="the Earth, off-loaded", arms=20.0),
+        Gravity(level=1.62, summary="the Moon, off-loaded", arms=4.0),
         Gravity(level=1e-2, summary="a body of some ten kilometres, off-loaded"),
         Gravity(level=1e-4, summary="a body of some hundred metres"),
         Gravity(level=1e-5, summary="a body of some ten metres"),
@@ -115,5 +124,5 @@ def place_of(
     uniform = Body(name=body, kind="uniform", summary="the same gravity everywhere", licence="none needed",
                    has_air=False, gm=0.0, gravity_level=least)  # fmt: skip
     site = make_site(uniform, height=height, grid_half_width=grid_half_width)
-    return Place(site=site, robot=load_robot(robot), ground=tuple(g.level for g in there),
+    return Place(site=site, robot=load_robot(robot) if body == ALL else there[0].robot(robot), ground=tuple(g.level for g in there),
                  extra=tuple(g.felt - least for g in there))  # fmt: skip
