@@ -21,7 +21,7 @@ EXAMPLE = example("stope gap dock", "stope gap all --quick --plot gap.png", "sto
 def gap(
     skill: Annotated[str, typer.Argument(metavar="SKILL", help="A skill, or all that this can be asked of.")],
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Train nothing: fly what is shipped, and the scripts.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Train nothing: fly what is shipped, and scripts.")] = False,
     model: Annotated[bool, typer.Option("--model", help="Of a predictive model instead of a policy.")] = False,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings at each place, seeds 1 to N.")] = 3,
     n: Annotated[int | None, typer.Option(metavar="N", min=1, help="Episodes in each cell and seed; else by skill.",

@@ -35,8 +35,8 @@ TRAINED = (*TESTED, ALL)
 RECIPES: dict[str, SkillConfig] = {
     "anchor": SkillConfig(task="anchor", num_worlds=64, num_imitation=14, imitation_updates=60, num_evaluation=32),
 }
-"""What one training of a matrix is: a twelfth of the control steps of `stope train anchor`, so that eighteen of them are
-done in half an hour; chosen."""
+"""What one training of a matrix is: a twelfth of the control steps of `stope train anchor`, so that it takes about a
+minute and a half of one core; chosen."""
 
 
 def skill_gap(

@@ -7,8 +7,8 @@ commands, without noise, and knows nothing of the world it is in: what it learns
 platform gives the same number of steps.
 
 The error is that of the position after `HORIZON` of prediction, root mean square over worlds. The gap of a model is
-(its error - the specialist's) / (constant velocity's - the specialist's): 0 as good as the specialist of the place, 1 as
-bad as no model, more is worse than none.
+(its error - the specialist's) / (constant velocity's - the specialist's): 0 as good as the specialist of the place, 1
+as bad as no model, more is worse than none.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from stope.base.errors import ConfigError, RangeError
 from stope.base.rotation import from_rotation_vector, multiply, rotate, rotate_inverse
 from stope.base.seeding import generator
+from stope.world import plant as p
 from stope.world.batch import CONTROL_PERIOD, World
 from stope.world.gravities import Place, place_of
 from stope.world.ground import Ground
-from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS, index_of
+from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS
 from stope.world.regolith.prior import ground_prior, soil_of
 from stope.world.site import Site
 from stope.world.tasks.contact_task import ContactTask
@@ -27,7 +28,6 @@ Floats = NDArray[np.float64]
 FRICTION, RESTITUTION, FRACTION = (
     [p.name for p in GROUND_PARAMETERS].index(name) for name in ("tool_friction", "restitution", "boulder_fraction")
 )
-RESIDUAL = index_of("residual_z")
 KEPT = ("steps", "episodes", "action", "success", "theta_ground", "z", "belief")
 """Arrays of a batch that a snapshot holds beside those of its world and its task."""
 ROCK_REACH = 1.2
@@ -116,6 +116,9 @@ class ContactBatch:
         theta = self.robot.prior.theta(np.zeros((num_worlds, NUM_PARAMETERS)))
         self.world = World(self.robot, self.site, theta, seed=seed, scene=task.scene(), engine="mujoco",
                            num_threads=num_threads)  # fmt: skip
+        made = getattr(self.world.model, "body_mass", np.zeros(2))
+        self.link_mass = float(np.sum(made[2:]))
+        """Of all that hangs on the base [kg]."""
         self.ground_prior = ground_prior()
         self.theta_ground = np.tile(self.ground_prior.centre, (num_worlds, 1))
         """Parameters of each world's ground, (worlds, len(GROUND_PARAMETERS))."""
@@ -149,9 +152,10 @@ class ContactBatch:
         self.steps[ids], self.success[ids], self.action[ids] = 0, False, 0.0
         rngs = [generator(self.seed, "episode", int(i), int(self.episodes[i])) for i in ids]
         z = self.breadth * np.array([rng.standard_normal(NUM_PARAMETERS) for rng in rngs])
-        theta = self.robot.prior.theta(z)
-        theta[:, RESIDUAL] -= self.extra_gravity[ids]
-        self.world.set_theta(theta, ids)
+        self.world.set_theta(self.robot.prior.theta(z), ids)
+        if self.extra_gravity.any():  # the base bears what its links weigh more
+            whole = 1.0 + self.link_mass / self.world.plant[ids, p.MASS]
+            self.world.plant[ids, p.RESIDUAL + 2] -= whole * self.extra_gravity[ids]
         ground = self.breadth * np.array([rng.standard_normal(self.theta_ground.shape[1]) for rng in rngs])
         self.theta_ground[ids] = self.ground_prior.theta(ground)
         self.z[ids] = np.concatenate([z, ground], axis=1)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gravities a task with contact can be practised in: real soil under real gravity, and a robot that an off-load carries.
+"""Gravities a task with contact can be practised in: soil under real gravity, and a robot that an off-load carries.
 
-A robot made for a small body cannot stand up under its own weight on Earth, so it is practised as in a laboratory: cables
-carry it, and the ground under it weighs what it weighs there. Each place is a uniform one, of soil that feels `level`
+A robot made for a small body cannot carry its own weight on Earth, so it is practised as in a laboratory: cables hold
+it, and the ground under it weighs what it weighs there. Each place is a uniform one, of soil that feels `level`
 and a robot that feels `felt`: what the place of work has, or `LEFT` of the real weight where the off-load cannot do
 better, and never more than `level`. The actuators that meet the ground are rescaled to what that ground takes.
 
@@ -29,6 +29,8 @@ WORK = 1.3e-4
 """What an off-load aims at: effective gravity on Ryugu, where the tasks are at home (its median) [m/s2]."""
 LEFT = 5e-4
 """Share of the weight that an off-load leaves [1]; chosen, as the gimbal of `stope.world.platforms`."""
+MOST_DAMPING = 2.5
+"""Largest factor on the damping of an arm that the physics step of the tasks can follow [1]; chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,8 +42,8 @@ class Gravity:
     summary: str
     """What it is, in a line."""
     arms: float = 1.0
-    """Factor on gain and force limit of the digger's arms, its root on their damping [1]; chosen: the soil under a drum
-    resists with its weight, and four screws yield a centimetre under what such an arm can press."""
+    """Factor on gain and force limit of the digger's arms, its root on their damping, up to `MOST_DAMPING` [1]; chosen:
+    the soil under a drum resists with its weight, and four screws yield a centimetre under what it can press."""
 
     @property
     def name(self) -> str:
@@ -53,7 +55,8 @@ class Gravity:
         robot = load_robot(name)
         if self.arms == 1.0 or robot.articulation is None or "arm_gain" not in robot.articulation.numbers:
             return robot
-        return load_robot(name, {"arm_gain": self.arms, "arm_force": self.arms, "arm_damping": math.sqrt(self.arms)})
+        damping = min(math.sqrt(self.arms), MOST_DAMPING)
+        return load_robot(name, {"arm_gain": self.arms, "arm_force": self.arms, "arm_damping": damping})
 
     @property
     def felt(self) -> float:
@@ -124,5 +127,6 @@ def place_of(
     uniform = Body(name=body, kind="uniform", summary="the same gravity everywhere", licence="none needed",
                    has_air=False, gm=0.0, gravity_level=least)  # fmt: skip
     site = make_site(uniform, height=height, grid_half_width=grid_half_width)
-    return Place(site=site, robot=load_robot(robot) if body == ALL else there[0].robot(robot), ground=tuple(g.level for g in there),
+    made = load_robot(robot) if body == ALL else there[0].robot(robot)
+    return Place(site=site, robot=made, ground=tuple(g.level for g in there),
                  extra=tuple(g.felt - least for g in there))  # fmt: skip
