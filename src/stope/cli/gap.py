@@ -24,8 +24,10 @@ def gap(
     quick: Annotated[bool, typer.Option("--quick", help="Train nothing: fly what is shipped, and scripts.")] = False,
     model: Annotated[bool, typer.Option("--model", help="Of a predictive model instead of a policy.")] = False,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings at each place, seeds 1 to N.")] = 3,
-    n: Annotated[int | None, typer.Option(metavar="N", min=1, help="Episodes in each cell and seed; else by skill.",
-                                          show_default=False)] = None,
+    n: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Episodes in each cell and seed; else by skill.", show_default=False),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the matrix as a heat map.")] = None,
     runs: Runs = Path("runs"),
     threads: Threads,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -116,8 +117,9 @@ class ContactBatch:
         theta = self.robot.prior.theta(np.zeros((num_worlds, NUM_PARAMETERS)))
         self.world = World(self.robot, self.site, theta, seed=seed, scene=task.scene(), engine="mujoco",
                            num_threads=num_threads)  # fmt: skip
-        made = getattr(self.world.model, "body_mass", np.zeros(2))
-        self.link_mass = float(np.sum(made[2:]))
+        model = self.world.model
+        assert isinstance(model, mujoco.MjModel)
+        self.link_mass = float(model.body_mass[model.body_rootid == 1].sum() - model.body_mass[1])
         """Of all that hangs on the base [kg]."""
         self.ground_prior = ground_prior()
         self.theta_ground = np.tile(self.ground_prior.centre, (num_worlds, 1))
