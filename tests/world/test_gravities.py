@@ -16,6 +16,7 @@ from stope.world.robots import load_robot
 from stope.world.site import make_site
 from stope.world.tasks import CONTACT_TASKS
 from stope.world.tasks.anchor import AnchorTask
+from stope.world.tasks.hop import HopTask
 
 LEVELS = [9.81, 1.62, 1e-2, 1e-4, 1e-5]
 STEPS = 15
@@ -60,6 +61,16 @@ def test_worlds_of_a_seed_are_the_same_at_every_gravity() -> None:
 @pytest.mark.parametrize("task", ["anchor", "dig"])
 def test_every_rescaled_robot_is_one_that_the_physics_step_can_follow(task: str, body: str) -> None:
     override(CONTACT_TASKS.get(task)(), [f"body={body}"]).batch(num_worlds=1, seed=1)
+
+
+@pytest.mark.parametrize("body", ["gravity-0.0001", "gravity-1e-05"])
+def test_a_hopper_rests_where_its_weight_is_its_own(body: str) -> None:
+    batch = HopTask(body=body).batch(num_worlds=2, seed=1)
+    batch.reset()
+    assert batch.gravity == GRAVITIES[body].level == batch.soil_gravity[0]
+    assert batch.site.grid_half_width == HopTask().grid_half_width
+    batch.step(np.zeros((2, 2)))
+    assert batch.time == pytest.approx(HopTask().wait), "who does not push waits"
 
 
 def test_only_the_arms_of_a_digger_are_rescaled() -> None:
