@@ -101,9 +101,9 @@ def fly_at_random(platform: str, *, skill: str = "dock", num: int, seed: int, nu
     rng = generator(seed, "gap-model", platform)
     steps = round(DURATION / CONTROL_PERIOD)
     states, commands = [batch.world.state[:, :13].copy()], []
+    asked = SIZE * rng.uniform(-1.0, 1.0, (steps // HOLD + 1, num, 6))
     for step in range(steps):
-        if step % HOLD == 0:
-            action = SIZE * rng.uniform(-1.0, 1.0, (num, 6))
+        action = asked[step // HOLD]
         batch.step(action, autoreset=False)
         states.append(batch.world.state[:, :13].copy())
         commands.append(action)

@@ -49,6 +49,11 @@ def _draw_rocks(rng: np.random.Generator, ground: Floats, num: int) -> Floats:
     return np.stack([place * np.cos(angle), place * np.sin(angle), -depth, np.where(there, radius, 0.0)], axis=1)
 
 
+def _links(model: mujoco.MjModel) -> float:
+    """Mass of all that hangs on the robot's base [kg]."""
+    return float(model.body_mass[model.body_rootid == 1].sum() - model.body_mass[1])
+
+
 class Pose:
     """Position [m, l], attitude q_lb, velocity [m/s, l] and rate [rad/s, b] of every world's robot, as measured."""
 
@@ -119,7 +124,7 @@ class ContactBatch:
                            num_threads=num_threads)  # fmt: skip
         model = self.world.model
         assert isinstance(model, mujoco.MjModel)
-        self.link_mass = float(model.body_mass[model.body_rootid == 1].sum() - model.body_mass[1])
+        self.link_mass = _links(model)
         """Of all that hangs on the base [kg]."""
         self.ground_prior = ground_prior()
         self.theta_ground = np.tile(self.ground_prior.centre, (num_worlds, 1))
