@@ -35,8 +35,8 @@ TRAINED = (*TESTED, ALL)
 RECIPES: dict[str, SkillConfig] = {
     "anchor": SkillConfig(task="anchor", num_worlds=64, num_imitation=14, imitation_updates=60, num_evaluation=32),
 }
-"""What one training of a matrix is: a twelfth of the control steps of `stope train anchor`, so that it takes about a
-minute and a half of one core; chosen."""
+"""What one training of a matrix is: a twelfth of the control steps of `stope train anchor`, so that it takes about two
+minutes of one core; chosen. Whether so short a training makes a feasible specialist was not measured."""
 
 
 def skill_gap(

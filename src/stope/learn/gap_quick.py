@@ -47,7 +47,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
 }  # fmt: skip
 """Where a skill is not tried, and why."""
 NUM = {"dock": 500, "haul": 500, "capture": 48, "anchor": 48, "dig": 12, "hop": 32}
-"""Episodes in each cell, so that all of them take less than ten minutes on two cores; chosen."""
+"""Episodes in each cell, meant for less than ten minutes of two cores in all; chosen, and that sum was not measured."""
 
 
 def quick_gap(
