@@ -284,6 +284,7 @@ def flights() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
-    "rivals": rivals, "rivals-asked": rivals_asked, "gap": gap, "gap-quick": gap_quick, "gap-model": gap_model, "gravities": gravities,
+    "rivals": rivals, "rivals-asked": rivals_asked, "gap": gap,
+    "gap-quick": gap_quick, "gap-model": gap_model, "gravities": gravities,
     "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
 }  # fmt: skip
