@@ -59,7 +59,11 @@ class RatePredictor:
     thetas: Floats
     """Draws of the belief (draws, NUM_THETA)."""
     errors: dict[float, ErrorModel]
+    """Own error, by horizon."""
     rivals: dict[float, RateRegression]
+    """The strongest regression, by horizon: the spread of its errors depends on what wheels and rates do."""
+    plain_rivals: dict[float, RateRegression]
+    """The same with one spread for each axis, by horizon."""
 
     def predict(self, rows: WheelRows, windows: Ints, horizon: float) -> tuple[Floats, Floats, float]:
         """Mean and scale (windows, 3) [rad/s] of the rates at the end of windows, and degrees of freedom."""
@@ -86,7 +90,7 @@ class Judged:
     rival_error: Floats
 
 
-def fit_predictor(logs: Sequence[WheelRows], *, seed: int, depends_on_activity: bool = False, progress: Progress = silent) -> RatePredictor:
+def fit_predictor(logs: Sequence[WheelRows], *, seed: int, progress: Progress = silent) -> RatePredictor:
     """Fit belief, own error and rival to the same logs.
 
     Args:
@@ -101,6 +105,7 @@ def fit_predictor(logs: Sequence[WheelRows], *, seed: int, depends_on_activity: 
     thetas = belief.draws(NUM_DRAWS, generator(seed, "gyrostat-draws"))
     errors: dict[float, ErrorModel] = {}
     rivals: dict[float, RateRegression] = {}
+    plain: dict[float, RateRegression] = {}
     for n, horizon in enumerate(HORIZONS):
         left, deviations = list[Floats](), list[Floats]()
         for rows in logs:
@@ -111,13 +116,22 @@ def fit_predictor(logs: Sequence[WheelRows], *, seed: int, depends_on_activity: 
         if sum(map(len, left)) < 4:
             raise FlightError(f"logs {', '.join(belief.logs)}: fewer than 4 windows of {horizon:g} s: expected more rows.")
         errors[horizon] = fit_error_model(np.concatenate(left), _measures(np.concatenate(deviations)))
-        rivals[horizon] = fit_regression(logs, horizon, depends_on_activity=depends_on_activity)
+        rivals[horizon] = fit_regression(logs, horizon, depends_on_activity=True)
+        plain[horizon] = fit_regression(logs, horizon, depends_on_activity=False)
         progress("fit regression", (n + 1) / len(HORIZONS))
-    return RatePredictor(belief=belief, thetas=thetas, errors=errors, rivals=rivals)
+    return RatePredictor(belief=belief, thetas=thetas, errors=errors, rivals=rivals, plain_rivals=plain)
 
 
-def judge_logs(predictor: RatePredictor, logs: Sequence[WheelRows], horizon: float) -> list[Judged]:
+def judge_logs(
+    predictor: RatePredictor, logs: Sequence[WheelRows], horizon: float, *, against_plain: bool = False
+) -> list[Judged]:
     """Predict logs that were not fitted, window by window, and score them.
+
+    Args:
+        predictor: From `fit_predictor`.
+        logs: Of the same vehicle.
+        horizon: One of `HORIZONS` [s].
+        against_plain: Score against the regression with one spread for each axis.
 
     Raises:
         FlightError: if a log holds no window.
@@ -129,7 +143,7 @@ def judge_logs(predictor: RatePredictor, logs: Sequence[WheelRows], horizon: flo
             raise FlightError(f"log {rows.name}: no window of {horizon:g} s: expected rows closer together.")
         seen = rows.rate_b[windows[:, 1]]
         mean, scale, tails = predictor.predict(rows, windows, horizon)
-        rival = predictor.rivals[horizon]
+        rival = (predictor.plain_rivals if against_plain else predictor.rivals)[horizon]
         rival_mean, rival_scale = rival.predict(rows, windows)
         ours = {p: _track(seen - mean, scale * _quantile(p, tails), p) for p in LEVELS}
         theirs = {p: _track(seen - rival_mean, rival_scale * _quantile(p, rival.errors.tails), p) for p in LEVELS}

@@ -20,8 +20,8 @@ Ints = NDArray[np.int64]
 
 TARGET_TOLERANCE = 1.0
 """How far the row to predict may be from the horizon [s]: half of the nominal 2 s between rows."""
-LARGEST_ACCELERATION = 15.7
-"""Of a wheel [rad/s2]: 150 rpm/s, one and a half times the largest command; a larger jump is a false reading."""
+LARGEST_ACCELERATION = 10.5
+"""Of a wheel [rad/s2]: 100 rpm/s, the largest that is commanded; a larger jump is a false reading."""
 CLOCK_TICK = 1.0
 """Resolution of the times [s]: two rows a second apart by the clock may be two seconds apart."""
 SMALLEST_ROWS = 10
