@@ -28,7 +28,8 @@ def by_hand(num: int = 40, *, name: str = "by-hand") -> FlightLog:
     values = rng.normal(size=(len(slow), 3))
     values[2, 1] = np.nan
     head = LogHead(
-        name=name, source="by hand", vehicle="bee", robot="bee-gas", body="ryugu", place="orbit", gravity=(0.0, 0.0, -1e-4),
+        name=name, source="by hand", vehicle="bee", robot="bee-gas", body="ryugu", place="orbit",
+        gravity=(0.0, 0.0, -1e-4),
         residual_acceleration=1e-6, start_utc="2026-01-02T03:04:05+00:00", clock="on board", outcome="docked",
         robot_minutes=0.1, num_bytes=1234, licence="CC0-1.0", stand_in=True, notes=("a note",),
     )  # fmt: skip
@@ -80,7 +81,10 @@ def write_lelar(folder: Path, rows: WheelRows, *, rate_unit: str = "°/s") -> Pa
     """The files of a manoeuvre as LeLaR writes them."""
     folder.mkdir(parents=True)
     factor = {"°/s": 180.0 / math.pi, "rad/s": 1.0}[rate_unit]
-    tables = {"rates.csv": (rows.rate_b * factor, rate_unit), "rw_speeds.csv": (rows.wheel_speed * 30.0 / math.pi, "rpm")}
+    tables = {
+        "rates.csv": (rows.rate_b * factor, rate_unit),
+        "rw_speeds.csv": (rows.wheel_speed * 30.0 / math.pi, "rpm"),
+    }
     for file, (values, unit) in tables.items():
         lines = ['"Time","X","Y","Z"']
         for time, row in zip(rows.time, values, strict=True):

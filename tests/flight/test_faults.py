@@ -30,7 +30,8 @@ def spinning(num: int = 60, *, period: float = 1.0) -> FlightLog:
     q = np.column_stack([np.cos(half), np.sin(half)[:, None] * axis])
     wobble = 1.0 + 1e-3 * generator(1, "wobble").normal(size=(num, 3))
     return FlightLog(head=LogHead(name="spin", source="by hand"), channels={
-        "rate_b": Channel(kind="measurement", unit="rad/s", frame="b", names=("x", "y", "z"), time=time, values=RATE * wobble),
+        "rate_b": Channel(kind="measurement", unit="rad/s", frame="b", names=("x", "y", "z"), time=time,
+                          values=RATE * wobble),
         "q_ib": Channel(kind="measurement", unit="1", frame="i", names=("w", "x", "y", "z"), time=time, values=q),
     })  # fmt: skip
 
@@ -60,7 +61,9 @@ def test_drop_outs_and_jumps_are_counted() -> None:
 
 def test_repeats_and_clocks_that_go_back_are_told() -> None:
     rate = spinning().channels["rate_b"]
-    twice = replace(rate, time=np.insert(rate.time, 5, rate.time[5]), values=np.insert(rate.values, 5, rate.values[5], axis=0))
+    twice = replace(
+        rate, time=np.insert(rate.time, 5, rate.time[5]), values=np.insert(rate.values, 5, rate.values[5], axis=0)
+    )
     assert kinds(FlightLog(head=spinning().head, channels={"rate_b": twice})) == {"repeated"}
     back = rate.time.copy()
     back[40:] -= 10.0

@@ -88,7 +88,9 @@ def test_nothing_is_overwritten_and_nothing_without_a_licence_passed_on(name: st
 def test_a_format_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FORMATS, "_things", dict(FORMATS._things))
     monkeypatch.setattr(FORMATS, "_tags", dict(FORMATS._tags))
-    FORMATS.add("telegraph", LogFormat(summary="dots", recognise=lambda p: p.suffix == ".dots", read=lambda p: by_hand()))
+    FORMATS.add(
+        "telegraph", LogFormat(summary="dots", recognise=lambda p: p.suffix == ".dots", read=lambda p: by_hand())
+    )
     (tmp_path / "a.dots").write_text("-.-", encoding="ascii")
     assert read_log(tmp_path / "a.dots").head.source == "by hand"
     with pytest.raises(FlightError, match="'telegraph' is only read"):
@@ -97,7 +99,7 @@ def test_a_format_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_unknown_names_and_unknown_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello", encoding="ascii")
-    with pytest.raises(UnknownName, match="no log format 'mcup'. Closest: 'mcap'"):
+    with pytest.raises(UnknownName, match=r"no log format 'mcup'\. Closest: 'mcap'"):
         read_log(tmp_path / "x", "mcup")
     with pytest.raises(FlightError, match="of no known format"):
         read_log(tmp_path / "x")
@@ -135,8 +137,10 @@ def test_astrobee_bag_becomes_estimates_and_commands(tmp_path: Path) -> None:
         stamp = make["builtin_interfaces/msg/Time"](sec=1_600_000_000 + k, nanosec=500)
         return make["std_msgs/msg/Header"](seq=k, stamp=stamp, frame_id="world")
 
-    pose = make["geometry_msgs/msg/Pose"](position=make["geometry_msgs/msg/Point"](x=1.0, y=2.0, z=3.0),
-                                          orientation=make["geometry_msgs/msg/Quaternion"](x=0.6, y=0.0, z=0.0, w=0.8))  # fmt: skip
+    turned = make["geometry_msgs/msg/Quaternion"](x=0.6, y=0.0, z=0.0, w=0.8)
+    pose = make["geometry_msgs/msg/Pose"](
+        position=make["geometry_msgs/msg/Point"](x=1.0, y=2.0, z=3.0), orientation=turned
+    )
     with Writer(tmp_path / "bee.bag") as writer:
         ekf = writer.add_connection("/gnc/ekf", "ff_msgs/msg/EkfState", typestore=store)
         fam = writer.add_connection("/gnc/ctl/command", "ff_msgs/msg/FamCommand", typestore=store)
@@ -154,7 +158,9 @@ def test_astrobee_bag_becomes_estimates_and_commands(tmp_path: Path) -> None:
             stamp = (1_600_000_000 + k) * 10**9
             writer.write(ekf, stamp, store.serialize_ros1(state, "ff_msgs/msg/EkfState"))
             writer.write(fam, stamp, store.serialize_ros1(order, "ff_msgs/msg/FamCommand"))
-            writer.write(text, stamp, store.serialize_ros1(make["std_msgs/msg/String"](data="hi"), "std_msgs/msg/String"))
+            writer.write(
+                text, stamp, store.serialize_ros1(make["std_msgs/msg/String"](data="hi"), "std_msgs/msg/String")
+            )
     log = read_log(tmp_path / "bee.bag")
     rate, force = log.channels["rate_b"], log.channels["force_command_b"]
     assert (rate.kind, rate.unit, rate.frame, force.kind, force.unit) == ("estimate", "rad/s", "b", "command", "N")
@@ -238,7 +244,9 @@ def test_datasets_loads_the_written_set_under_lerobots_schema(tmp_path: Path, mo
         key = ("action." if channel.kind == "command" else "observation.") + name.replace("/", ".")
         valid = np.asarray(table[f"{key}.valid"])
         width = len(channel.names)
-        assert np.array_equal(np.array(table[key], dtype=float)[valid].reshape(-1, width), channel.values, equal_nan=True)
+        assert np.array_equal(
+            np.array(table[key], dtype=float)[valid].reshape(-1, width), channel.values, equal_nan=True
+        )
         assert np.asarray(table[f"{key}.time"])[valid].tolist() == channel.time.tolist()
         assert np.isnan(np.array(table[key], dtype=float)[~valid]).all()
         assert "/" not in key

@@ -36,7 +36,7 @@ def test_another_log_of_the_name_is_refused(tmp_path: Path) -> None:
     for name in ("../one", "", "a/b", ".x"):
         with pytest.raises(FlightError, match="expected letters, digits"):
             store.path(name)
-    with pytest.raises(FlightError, match="no such log. All: one"):
+    with pytest.raises(FlightError, match=r"no such log\. All: one"):
         store.load("three")
 
 
@@ -72,7 +72,7 @@ def test_a_process_killed_while_it_adds_leaves_only_whole_logs(tmp_path: Path) -
     code = (
         "import sys; from pathlib import Path; from tests.flight.log_builders import by_hand;"
         "from stope.flight.store import LogStore; store = LogStore(Path(sys.argv[1]));"
-        "[store.add(by_hand(300, name=f'log-{k}')) or print(k, flush=True) for k in range(100000)]"
+        "[(store.add(by_hand(300, name=f'log-{k}')), print(k, flush=True)) for k in range(2000)]"
     )
     root = Path(__file__).parents[2]
     path = os.pathsep.join([str(root / "src"), str(root)])

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["ManyValues", "check_any", "export", "formats", "import_log", "list_logs", "predict", "show_any"]
 
 Store = Annotated[Path, typer.Option(metavar="DIR", help="Folder the logs are kept in.")]
-Format = Annotated[str, typer.Option("--format", metavar="NAME", help="A name of `stope flight formats`; left out, found.")]
+Format = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="A name of `stope flight formats`; left out, found.")
+]
 
 
 class ManyValues(TyperCommand):
@@ -91,7 +93,11 @@ def formats(*, as_json: AsJson = False) -> None:
     if as_json:
         show_json({"formats": rows})
     else:
-        show_table("Log formats", ("name", "written too", "what it is"), [[str(r["name"]), number(r["writes"]), str(r["summary"])] for r in rows])
+        show_table(
+            "Log formats",
+            ("name", "written too", "what it is"),
+            [[str(r["name"]), number(r["writes"]), str(r["summary"])] for r in rows],
+        )
 
 
 def export(
@@ -151,7 +157,16 @@ def predict(
     if as_json:
         show_json(found)
         return
-    columns = ("horizon [s]", "windows", "held at 50 %", "held at 90 %", "raw 50 %", "raw 90 %", "score ratio", "gain [nats]")
+    columns = (
+        "horizon [s]",
+        "windows",
+        "held at 50 %",
+        "held at 90 %",
+        "raw 50 %",
+        "raw 90 %",
+        "score ratio",
+        "gain [nats]",
+    )
     rows = [
         [h, str(s["windows"]), *(f"{100 * s[k]:.1f} %" for k in ("coverage_50", "coverage_90", "raw_coverage_50",
          "raw_coverage_90")), f"{s['winkler_ratio']:.3f}", f"{s['log_score_gain']:.2f}"]
@@ -160,8 +175,11 @@ def predict(
     show_table(f"Body rates of {', '.join(found['test'])}", columns, rows)
     for level in ("50", "90"):
         low, high = found[f"band_{level}"]
-        line(f"95 % band of {level} % over {3 * found['windows']} windows and axes: {100 * low:.1f} to {100 * high:.1f} %")
-    line("score ratio: mean 90 % interval score over that of the equally widened regression; gain: per axis, before widening")
+        line(
+            f"95 % band of {level} %: {100 * low:.1f} to {100 * high:.1f} % of {3 * found['windows']} windows and axes"
+        )
+    line("score ratio: mean 90 % interval score over that of the regression, widened in the same way")
+    line("gain: log score over the regression's, for each axis, before widening")
 
 
 def _tell(log: FlightLog, faults: Sequence[Fault], last: str, *, as_json: bool, extra: dict[str, Any]) -> None:
@@ -169,7 +187,13 @@ def _tell(log: FlightLog, faults: Sequence[Fault], last: str, *, as_json: bool, 
 
     facts = {k: v for k, v in asdict(log.head).items() if k != "notes"}
     channels = {
-        n: {"kind": c.kind, "unit": c.unit, "found_unit": c.found_unit or c.unit, "frame": c.frame, "samples": len(c.time)}
+        n: {
+            "kind": c.kind,
+            "unit": c.unit,
+            "found_unit": c.found_unit or c.unit,
+            "frame": c.frame,
+            "samples": len(c.time),
+        }
         for n, c in log.channels.items()
     }
     if as_json:

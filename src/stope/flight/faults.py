@@ -82,7 +82,11 @@ def _clock(name: str, channel: Channel) -> list[Fault]:
         gaps = step[(step > LONG_GAP * period) & (step <= JUMP * period)]
         if gaps.size:
             share = float((gaps - period).sum() / max(good[-1] - good[0], period))
-            add("drop-outs", gaps.size, f"{100 * share:.1f} % of the time; longest {gaps.max():.4g} s, rows {period:.4g} s")
+            add(
+                "drop-outs",
+                gaps.size,
+                f"{100 * share:.1f} % of the time; longest {gaps.max():.4g} s, rows {period:.4g} s",
+            )
         jumps = step[step > JUMP * period]
         if jumps.size:
             add("clock jump", jumps.size, f"largest {jumps.max():.4g} s, rows {period:.4g} s")
@@ -101,12 +105,25 @@ def _values(name: str, channel: Channel) -> list[Fault]:
         off = np.abs(np.linalg.norm(good, axis=1) - 1.0) > NORM_TOLERANCE
         if off.any():
             worst = float(np.linalg.norm(good[off][0]))
-            out.append(Fault(channel=name, kind="units", count=int(off.sum()), text=f"quaternion of norm {worst:.4g}: expected 1"))
+            out.append(
+                Fault(
+                    channel=name, kind="units", count=int(off.sum()), text=f"quaternion of norm {worst:.4g}: expected 1"
+                )
+            )
     if "rate" in name and channel.unit == "rad/s" and (peak := float(np.abs(good).max())) > LARGEST_RATE:
         count = int((np.abs(good) > LARGEST_RATE).any(axis=1).sum())
-        out.append(Fault(channel=name, kind="units", count=count, text=f"up to {peak:.4g} rad/s: expected below 6.28. Are these degrees?"))
+        out.append(
+            Fault(
+                channel=name,
+                kind="units",
+                count=count,
+                text=f"up to {peak:.4g} rad/s: expected below 6.28. Are these degrees?",
+            )
+        )
     if channel.kind != "command" and len(good) > FEWEST_TURNS and np.ptp(good, axis=0).max() == 0.0:
-        out.append(Fault(channel=name, kind="stuck", count=len(good), text="every sample is the same: expected some noise"))
+        out.append(
+            Fault(channel=name, kind="stuck", count=len(good), text="every sample is the same: expected some noise")
+        )
     return out
 
 
@@ -139,12 +156,12 @@ def _attitude_against_rates(log: FlightLog) -> list[Fault]:
         text = f"attitude turns against the rates (correlation {match:.2f}): is time reversed, or q from i to b?"
         return [Fault(channel="rate_b", kind="time reversed" if ratio_sign > 0.0 else "frames", count=count, text=text)]
     if match < 0.5:
-        return [Fault(channel="rate_b", kind="frames", count=count,
-                      text=f"attitude does not turn at the rates (correlation {match:.2f}): are the axes the same?")]  # fmt: skip
-    if not 0.5 < slope < 2.0:
-        return [Fault(channel="rate_b", kind="units", count=count,
-                      text=f"attitude turns at {slope:.3g} times the rates: expected 1 (57.3 is degrees)")]  # fmt: skip
-    return []
+        kind, text = "frames", f"attitude does not turn at the rates (correlation {match:.2f}): are the axes the same?"
+    elif not 0.5 < slope < 2.0:
+        kind, text = "units", f"attitude turns at {slope:.3g} times the rates: expected 1 (0.0175 is degrees)"
+    else:
+        return []
+    return [Fault(channel="rate_b", kind=kind, count=count, text=text)]
 
 
 def _turn(q: Floats) -> Floats:

@@ -11,9 +11,9 @@ wheel speeds [rad/s]. A log fixes J and A up to one factor, which is why the fir
 
 The filter carries L with its covariance from row to row and takes in the measured rates. What the model leaves out is
 stated as noise, each with its cause: gyro noise; wheel-speed noise; rates and speeds of one row read at slightly
-different moments (an error that grows with the wheels' acceleration); a coarse clock (a row is not read when it says, so that L
-has turned on: an error along J^-1 (w x L)); a torque from outside (a random walk of L); and
-wheel speeds between two rows that are not on the line between them (an angle error that grows with the gap squared).
+different moments (an error that grows with the wheels' acceleration); a coarse clock (a row is not read when it says,
+so that L has turned on: an error along J^-1 (w x L)); a torque from outside (a random walk of L); and wheel speeds
+between two rows that are not on the line between them (an angle error that grows with the gap squared).
 
 Valid for:
     One rigid body, wheels on fixed axes; torque from outside small over a prediction.
@@ -44,7 +44,7 @@ NUM_THETA = NUM_PHYSICS + len(NOISES)
 LARGEST_STEP = 1.0
 """Of the integrator [s]: at 10 deg/s a step turns the body 0.17 rad, and the error of order 4 is about 1e-6."""
 TAILS = 4.0
-"""Degrees of freedom of an innovation (chosen: one of the few values at which a Student t has a variance and long tails)."""
+"""Degrees of freedom of an innovation (chosen: a Student t with a variance and long tails)."""
 TRUSTED = 0.25
 """Weight of an innovation below which the wheel speed of that row is replaced by the one its rates imply (chosen)."""
 FIRST_SPREAD = 100.0
@@ -166,7 +166,7 @@ def _cross_matrix(v):
 
 @nb.njit(cache=True)
 def _mul(a, b):
-    """a b of 3 x 3 matrices; a call of BLAS costs ten times as much."""
+    """A b of 3 x 3 matrices; a call of BLAS costs ten times as much."""
     out = np.empty((3, 3))
     for r in range(3):
         for c in range(3):
@@ -176,7 +176,7 @@ def _mul(a, b):
 
 @nb.njit(cache=True)
 def _times(a, v):
-    """a v of a 3 x 3 matrix."""
+    """A v of a 3 x 3 matrix."""
     out = np.empty(3)
     _dot(a, v, out)
     return out
@@ -184,7 +184,7 @@ def _times(a, v):
 
 @nb.njit(cache=True)
 def _around(a, b):
-    """a b a^T."""
+    """A b a^T."""
     return _mul(_mul(a, b), a.T)
 
 

@@ -2,8 +2,8 @@
 """From logs of wheels and rates to a belief about a gyrostat: maximum a posteriori, and Gaussian about it.
 
 The likelihood is that of the filter's innovations, each a Student t. Its curvature is taken from the rows' own
-gradients, put between two copies of the Hessian-like sum (a sandwich would need one), and multiplied by the ratio of
-what neighbouring rows vary together to what they vary alone: rows of one log are not independent.
+gradients and multiplied by the ratio of what neighbouring rows vary together to what they vary alone: rows of one log
+are not independent.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def fit_gyrostat(logs: Sequence[WheelRows], *, on_step: Callable[[float], None] 
     at = scores(mean)
     if on_step is not None:
         on_step(1.0)
-    return GyrostatBelief(sign=sign, mean=mean, covariance=_covariance(scores, mean), score=float(np.concatenate(at).mean()),
-                          logs=tuple(rows.name for rows in logs))  # fmt: skip
+    return GyrostatBelief(sign=sign, mean=mean, covariance=_covariance(scores, mean),
+                          score=float(np.concatenate(at).mean()), logs=tuple(rows.name for rows in logs))  # fmt: skip
 
 
 def _start(logs: Sequence[WheelRows], first: Sequence[int]) -> tuple[float, Floats]:

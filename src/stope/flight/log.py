@@ -30,7 +30,7 @@ FRAMES: tuple[str, ...] = ("", "i", "a", "l", "b", "t", "c")
 UNITS: tuple[str, ...] = ("1", "m", "m/s", "m/s2", "rad", "rad/s", "rad/s2", "N", "N m", "kg", "s", "A", "V", "K")
 """Units a channel may have: SI. Importers convert; the unit found in the file is kept in `Channel.found_unit`."""
 MOST_SAMPLES = 20_000_000
-"""Numbers in one channel above which a log is refused: 160 MB (chosen; a 20-minute log at 1 kHz has 1.2 million rows)."""
+"""Numbers in one channel above which a log is refused: 160 MB (chosen; 20 minutes at 1 kHz are 1.2 million rows)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -134,6 +134,8 @@ def check_log(log: FlightLog, *, where: str = "") -> None:
             raise FlightError(f"{at}: {channel.values.size} numbers: expected 1 to {MOST_SAMPLES}. Cut the log first.")
         if channel.values.size == 0:
             raise FlightError(f"{at}: no sample: expected one or more.")
-    known = [x for x in (*(log.head.gravity or ()), log.head.residual_acceleration, log.head.robot_minutes) if x is not None]
+    known = [
+        x for x in (*(log.head.gravity or ()), log.head.residual_acceleration, log.head.robot_minutes) if x is not None
+    ]
     if not all(math.isfinite(x) for x in known):
         raise FlightError(f"{where}: gravity, residual_acceleration, robot_minutes = {known}: expected finite numbers.")

@@ -14,7 +14,15 @@ from stope.base.progress import Progress, silent
 from stope.base.seeding import generator
 from stope.flight.formats import read_log
 from stope.flight.gyrostat import NOISES, WheelRows, unpack
-from stope.flight.rate_prediction import HORIZONS, MAIN_HORIZON, Judged, RatePredictor, fit_predictor, judge_logs, summarise
+from stope.flight.rate_prediction import (
+    HORIZONS,
+    MAIN_HORIZON,
+    Judged,
+    RatePredictor,
+    fit_predictor,
+    judge_logs,
+    summarise,
+)
 from stope.flight.rate_windows import wheel_rows
 
 __all__ = ["KEYS", "answer", "leave_one_out", "predict_logs"]
@@ -23,7 +31,9 @@ KEYS = ("coverage_50", "coverage_90", "winkler_ratio", "log_score_gain", "raw_co
 """Figures at 10 s that stand at the top of the answer."""
 
 
-def predict_logs(fit: Sequence[Path], test: Sequence[Path], *, seed: int, progress: Progress = silent) -> dict[str, Any]:
+def predict_logs(
+    fit: Sequence[Path], test: Sequence[Path], *, seed: int, progress: Progress = silent
+) -> dict[str, Any]:
     """Fit some logs, predict others.
 
     Args:

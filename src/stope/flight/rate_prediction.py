@@ -2,8 +2,8 @@
 """Predict a vehicle's body rates on flights the model never saw, and judge the intervals against a regression's.
 
 Predictive distribution: for each axis a Student t about the mean over draws of the belief; its scale has the
-filter's variance and that of the draws' means, times a factor per axis, with a floor, and its degrees of freedom; factor,
-floor and tails are the model's own error, fitted to what the belief leaves in the logs it was fitted to.
+filter's variance and that of the draws' means, times a factor per axis, with a floor. Factor, floor and the t's
+degrees of freedom are the model's own error, fitted to what the belief leaves in the logs it was fitted to.
 
 Widening: intervals of each level carry a factor that grows after a miss and falls after a hit, so that the share held
 tends to the level whatever the errors are. It starts at 1 on every log, uses only windows that ended before, and the
@@ -114,7 +114,9 @@ def fit_predictor(logs: Sequence[WheelRows], *, seed: int, progress: Progress = 
             left.append(mean - rows.rate_b[windows[:, 1]])
             deviations.append(deviation)
         if sum(map(len, left)) < 4:
-            raise FlightError(f"logs {', '.join(belief.logs)}: fewer than 4 windows of {horizon:g} s: expected more rows.")
+            raise FlightError(
+                f"logs {', '.join(belief.logs)}: fewer than 4 windows of {horizon:g} s: expected more rows."
+            )
         errors[horizon] = fit_error_model(np.concatenate(left), _measures(np.concatenate(deviations)))
         rivals[horizon] = fit_regression(logs, horizon, depends_on_activity=True)
         plain[horizon] = fit_regression(logs, horizon, depends_on_activity=False)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rival of a physical prediction: a ridge regression of the rates ahead, with an error model of its own.
 
-It sees what the physics sees: the rates at the start of a window, the wheel speeds at its start and end, and how long
-the window is. Whether products of these enter, how strong the ridge is, and whether the spread of its errors depends
-on how fast the wheels turn up, is chosen by leaving out one log at a time of those it may fit, by log score: each
-choice is the regression's best, not ours. Errors are Student t with a fitted number of degrees of freedom.
+It sees the rates at the start of a window and the wheel speeds at its start and end. Whether products of these enter
+and how strong the ridge is, is chosen by the log score of logs left out, one at a time, of those it may fit. Its error
+model is fitted to errors on logs left out: Student t, with a spread that depends on how much the wheels and the body
+turn, or, for the plain regression, one spread for each axis.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class RateRegression:
     def predict(self, rows: WheelRows, windows: Ints) -> tuple[Floats, Floats]:
         """Mean and scale (windows, 3) [rad/s] of the rates at the end of windows."""
         mean = _features(rows, windows, self.scale, self.with_products) @ self.coefficients
-        return mean, self.errors.spread(_activity(rows, windows) if self.depends_on_activity else np.ones((len(windows), 3, 1)))
+        return mean, self.errors.spread(
+            _activity(rows, windows) if self.depends_on_activity else np.ones((len(windows), 3, 1))
+        )
 
 
 def fit_error_model(errors: Floats, measures: Floats) -> ErrorModel:
@@ -113,7 +115,9 @@ def fit_regression(logs: Sequence[WheelRows], horizon: float, *, depends_on_acti
     for with_products in (False, True):
         data = [(_features(r, w, scale, with_products), r.rate_b[w[:, 1]]) for r, w in cut]
         for ridge in RIDGES:
-            held_out = [y - x @ _solve([d for m, d in enumerate(data) if m != k], ridge) for k, (x, y) in enumerate(data)]
+            held_out = [
+                y - x @ _solve([d for m, d in enumerate(data) if m != k], ridge) for k, (x, y) in enumerate(data)
+            ]
             errors = np.concatenate(held_out)
             model = fit_error_model(errors, np.ones((len(errors), 3, 1)))
             score = float(_log_density(errors, model.spread(np.ones((1, 3, 1))), model.tails).mean())
@@ -129,7 +133,11 @@ def fit_regression(logs: Sequence[WheelRows], horizon: float, *, depends_on_acti
 
 def _features(rows: WheelRows, windows: Ints, scale: Floats, with_products: bool) -> Floats:  # noqa: FBT001 -- one of a grid
     start, end = windows.T
-    rate, before, after = rows.rate_b[start] / scale[:3], rows.wheel_speed[start] / scale[3:], rows.wheel_speed[end] / scale[3:]
+    rate, before, after = (
+        rows.rate_b[start] / scale[:3],
+        rows.wheel_speed[start] / scale[3:],
+        rows.wheel_speed[end] / scale[3:],
+    )
     linear = np.concatenate([rate, before, after], axis=1)
     parts = [np.ones((len(windows), 1)), linear]
     if with_products:
@@ -139,7 +147,7 @@ def _features(rows: WheelRows, windows: Ints, scale: Floats, with_products: bool
 
 
 def _activity(rows: WheelRows, windows: Ints) -> Floats:
-    """What the spread may grow with: 1, the wheels' turn-up over the window, their acceleration at its end, the rates."""
+    """What the spread may grow with: 1, the wheels' turn-up, their acceleration at the window's end, the rates."""
     start, end = windows.T
     one = np.ones((len(windows), 3, 1))
     turn_up = np.abs(rows.wheel_speed[end] - rows.wheel_speed[start])

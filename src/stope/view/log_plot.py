@@ -50,7 +50,9 @@ def draw_log(log: FlightLog, path: Path) -> None:
             axis.set_title("; ".join(wrong), fontsize="small", loc="left", color="#d55e00")
     panels[-1].set_xlabel(f"time since {log.head.start_utc or 'the first sample'} [s]")
     left = len(log.channels) - len(shown)
-    figure.suptitle(f"{log.head.name}: {log.head.vehicle or log.head.source}" + (f" ({left} channels not shown)" if left else ""))
+    figure.suptitle(
+        f"{log.head.name}: {log.head.vehicle or log.head.source}" + (f" ({left} channels not shown)" if left else "")
+    )
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     write_atomic(path, buffer.getvalue())

@@ -31,7 +31,15 @@ FORMATS: Registry[LogFormat] = Registry("log format", "stope flight formats")
 
 
 def _listed() -> dict[str, LogFormat]:
-    from stope.flight.formats import lelar, lerobot, mcap_file, ros1_bag, stope_flight, stope_log  # noqa: PLC0415 -- they import this package's floor
+    # Inside a function, because each of these is in this package.
+    from stope.flight.formats import (  # noqa: PLC0415 -- as above
+        lelar,
+        lerobot,
+        mcap_file,
+        ros1_bag,
+        stope_flight,
+        stope_log,
+    )
 
     return {
         "stope-flight": LogFormat(summary="this project's flight folder: flight.toml and telemetry.csv",

@@ -80,7 +80,7 @@ def read_lelar(path: Path) -> FlightLog:
                                  found_unit=found)  # fmt: skip
     assert start is not None  # is_lelar saw rates.csv
     head = LogHead(
-        name=path.name, source="lelar", vehicle="InnoCube (3U CubeSat, three wheels)", robot="", place="low Earth orbit",
+        name=path.name, source="lelar", vehicle="InnoCube (3U CubeSat, three wheels)", place="low Earth orbit",
         start_utc=start.isoformat() + "Z", clock="UTC, whole seconds; nominally a row every 2 s",
         num_bytes=sum((path / file).stat().st_size for file in FILES if (path / file).is_file()),
         robot_minutes=max(float(c.time[-1]) for c in channels.values()) / 60.0,
@@ -92,7 +92,9 @@ def read_lelar(path: Path) -> FlightLog:
     return log
 
 
-def _read_table(path: Path, names: tuple[str, ...], unit: str) -> tuple[list[datetime], Floats, str]:
+def _read_table(  # noqa: C901 -- one check after another
+    path: Path, names: tuple[str, ...], unit: str
+) -> tuple[list[datetime], Floats, str]:
     """Times, values in SI, and the unit found, of one file."""
     if path.stat().st_size > MOST_BYTES:
         raise FlightError(f"{path}: {path.stat().st_size} bytes: expected at most {MOST_BYTES}. Cut the log first.")
@@ -135,7 +137,9 @@ def _number(cell: str, unit: str, where: str, found: set[str]) -> float:
     if match is None or known is None:
         raise FlightError(f"{where} = {cell[:40]!r}: expected a number with one of {', '.join(UNIT_OF_CELL)}.")
     if known[0] != unit:
-        raise FlightError(f"{where} = {cell[:40]!r}: a unit of {known[0]}, expected one of {unit}. Is it the right file?")
+        raise FlightError(
+            f"{where} = {cell[:40]!r}: a unit of {known[0]}, expected one of {unit}. Is it the right file?"
+        )
     found.add(match.group(2) or "1")
     value = float(match.group(1)) * known[1]
     if not math.isfinite(value):

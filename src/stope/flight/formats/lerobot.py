@@ -76,7 +76,12 @@ def write_dataset(log: FlightLog, path: Path) -> None:
         valid = np.zeros(num, dtype=np.bool_)
         values[frames], times[frames], valid[frames] = channel.values, channel.time, True
         about = {"unit": channel.unit, "frame": channel.frame, "kind": channel.kind}
-        features[key] = {"dtype": "float64", "shape": [len(channel.names)], "names": list(channel.names), "stope": about}
+        features[key] = {
+            "dtype": "float64",
+            "shape": [len(channel.names)],
+            "names": list(channel.names),
+            "stope": about,
+        }
         features[f"{key}.time"] = {"dtype": "float64", "shape": [1], "names": None}
         features[f"{key}.valid"] = {"dtype": "bool", "shape": [1], "names": None}
         columns[key], columns[f"{key}.time"], columns[f"{key}.valid"] = values, times, valid
@@ -149,8 +154,8 @@ def _write_tables(root: Path, log: FlightLog, columns: dict[str, Any], features:
     (root / EPISODES).parent.mkdir(parents=True)
     pq.write_table(pa.table({name: _arrow(v) for name, v in columns.items()}), data, compression="snappy")
     pandas_index = {"index_columns": ["task"], "column_indexes": [], "columns": [
-        {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64", "metadata": None},
-        {"name": "task", "field_name": "task", "pandas_type": "unicode", "numpy_type": "object", "metadata": None},
+        {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy_kind, "metadata": None}
+        for name, kind, numpy_kind in (("task_index", "int64", "int64"), ("task", "unicode", "object"))
     ], "creator": {"library": "pyarrow", "version": pa.__version__}, "pandas_version": "2.2.0"}  # fmt: skip
     tasks = pa.table({"task_index": pa.array([0], pa.int64()), "task": [task]})
     pq.write_table(tasks.replace_schema_metadata({"pandas": json.dumps(pandas_index)}), root / "meta" / "tasks.parquet")

@@ -94,7 +94,7 @@ def _read(path: Path) -> FlightLog:
     if about is not None:
         return restore(about["log"], samples, where=str(path))
     head = LogHead(name=path.stem, source="mcap", num_bytes=path.stat().st_size, notes=gather.notes(),
-                   start_utc=gather.start_utc(), clock="stamps of the message headers, else the recorder's")  # fmt: skip
+                   start_utc=gather.start_utc(), clock="the message headers', else the recorder's")  # fmt: skip
     return FlightLog(head=head, channels=gather.channels())
 
 

@@ -86,7 +86,7 @@ def _read(path: Path, rosbag1: Any, typesys: Any) -> FlightLog:
     if about:
         return restore(about, samples, where=str(path))
     head = LogHead(name=path.stem, source="ros1-bag", num_bytes=path.stat().st_size, notes=gather.notes(),
-                   start_utc=gather.start_utc(), clock="stamps of the message headers, else the recorder's")  # fmt: skip
+                   start_utc=gather.start_utc(), clock="the message headers', else the recorder's")  # fmt: skip
     return FlightLog(head=head, channels=gather.channels())
 
 

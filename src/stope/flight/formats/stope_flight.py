@@ -35,7 +35,9 @@ def as_log(flight: Flight, *, num_bytes: int | None = None) -> FlightLog:
 
     def channel(kind: Kind, unit: str, frame: str, values: Floats, names: str = "xyz") -> Channel:
         rows = np.ones(len(seen), dtype=np.bool_) if kind == "command" else seen
-        return Channel(kind=kind, unit=unit, frame=frame, names=tuple(names), time=flight.time[rows], values=values[rows])
+        return Channel(
+            kind=kind, unit=unit, frame=frame, names=tuple(names), time=flight.time[rows], values=values[rows]
+        )
 
     head = LogHead(
         name=flight.name, source="stope-flight", vehicle=flight.robot, robot=flight.robot, body=flight.site.body,
