@@ -207,8 +207,8 @@ def flights() -> str:
 def lelar() -> str:
     """Figures of benchmarks/lelar.py at each horizon."""
     data = json.loads((Path(__file__).parent / "results" / "lelar.json").read_text(encoding="utf-8"))
-    head = ("horizon", "windows", "held at 50 % (band)", "held at 90 % (band)", "raw 50, 90 %", "score ratio", "gain [nats]",
-            "plain rival: ratio", "gain [nats]")  # fmt: skip
+    head = ("horizon", "windows", "held at 50 % (band)", "held at 90 % (band)", "raw 50, 90 %", "score ratio",
+            "gain [nats]", "plain rival: ratio", "gain [nats]")  # fmt: skip
     rows: list[list[str]] = []
     for horizon, s in sorted(data["horizons"].items(), key=lambda item: float(item[0])):
         plain = data["against_plain_regression"][horizon]

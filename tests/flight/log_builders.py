@@ -24,7 +24,7 @@ def by_hand(num: int = 40, *, name: str = "by-hand") -> FlightLog:
     """A log with a command, a slower measurement with a lost value and a drop-out, and everything known about it."""
     rng = generator(3, "by-hand")
     fast = 0.1 * np.arange(num)
-    slow = np.delete(0.3 * np.arange(num // 3), 4)
+    slow = np.delete(0.3 * np.arange(num // 3 + 2), 4)
     values = rng.normal(size=(len(slow), 3))
     values[2, 1] = np.nan
     head = LogHead(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stope.base.errors import ConfigError, FlightError
+from stope.flight.formats import read_log
 from stope.flight.formats.lelar import is_lelar
 from stope.flight.gyrostat import NUM_THETA, WheelRows, filter_rows, predict_rates, unpack
 from stope.flight.log import FlightLog
@@ -19,7 +20,6 @@ from stope.flight.rate_answer import KEYS, predict_logs
 from stope.flight.rate_prediction import LEARNING_RATE, RatePredictor, _track, fit_predictor, judge_logs, summarise
 from stope.flight.rate_windows import cut_windows, wheel_rows
 from tests.flight.log_builders import AXES, INERTIA, turn_by_wheels, write_lelar
-from stope.flight.formats import read_log
 
 LELAR = os.environ.get("STOPE_LELAR", "")
 """Folder of the user's own copy of LeLaR's data, which has no licence and is not in this repository."""
