@@ -154,7 +154,7 @@ ANYTHING = {"name": st.sampled_from(["lelar", "mcap", "ros1-bag", "stope-log"]),
 SHARED = (HealthCheck.function_scoped_fixture,)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED, derandomize=True)
+@settings(max_examples=60, deadline=None, suppress_health_check=SHARED, derandomize=True)
 @given(**ANYTHING)
 def test_damaged_files_are_refused_or_read_never_a_crash(tmp_path: Path, name: str, at: int, what: bytes) -> None:
     _fuzz(tmp_path, name, at, what)

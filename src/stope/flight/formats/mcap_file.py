@@ -51,7 +51,7 @@ def read_mcap(path: Path) -> FlightLog:
     except (FlightError, MemoryError):
         raise
     except (exceptions.McapError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError,
-            OverflowError, RuntimeError, AssertionError, *_decompression_errors()) as error:  # fmt: skip
+            OverflowError, OSError, RuntimeError, AssertionError, *_decompression_errors()) as error:  # fmt: skip
         raise FlightError(f"{path}: not a whole MCAP file ({type(error).__name__}: {_line(error)}).") from None
     check_log(log, where=str(path))
     return log
