@@ -20,7 +20,7 @@ Valid for:
 
 Source:
     Gyrostat: Hughes 1986, Spacecraft Attitude Dynamics, section 3.3. Down-weighting of a Student t measurement: West
-    1981, doi 10.1111/j.2517-6161.1981.tb01166.x.
+    1981, Robust sequential approximate Bayesian estimation, JRSS B 43(2).
 """
 
 from __future__ import annotations
