@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_rival_that_is_the_policy_itself_does_the_same(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("changed", [{"num": 1}, {"rivals": ("nobody",)}])
-def test_what_cannot_be_compared_is_refused(tmp_path: Path, changed: dict) -> None:
+def test_what_cannot_be_compared_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
     policy = SkillTraining(TINY).policy()
     with pytest.raises(ConfigError, match=r"against: num = \d+, rivals"):
         against(policy, TINY, tmp_path, **({"num": 4} | changed))
