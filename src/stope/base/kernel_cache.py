@@ -15,7 +15,7 @@ from pathlib import Path
 
 __all__ = ["KERNEL_PACKAGES", "use_kernel_cache"]
 
-KERNEL_PACKAGES = ("base", "world", "flight")
+KERNEL_PACKAGES = ("base", "world", "flight", "fleet")
 """Packages whose sources are compiled into kernels; a test checks that numba is imported nowhere else."""
 
 
