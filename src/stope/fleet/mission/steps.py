@@ -28,6 +28,8 @@ TRIES = 20
 """Most tries at a docking or a leg before its time is taken as it is (chosen; loops are bounded)."""
 LEAST_CHARGE = 300.0
 """Shortest time to recharge [s] (chosen)."""
+LEAST_COOL = 60.0
+"""Shortest wait for cool ground [s] (chosen; at the edge of a bin a wait would be shorter than time can tell)."""
 (EXCAVATOR, HAULER, PROSPECTOR, UNIT) = (int(x) for x in Kind)
 (DECIDE, RECHARGE, COOL, ANCHOR, DIG, DEPOSIT, BLOCKED, PARKED, LEG_OUT, QUEUE_PIT, LOAD, LEG_BACK, QUEUE_PORT, UNLOAD,
  PROSPECT, QUEUE_REPAIR, REPAIR, WAIT_EARTH, PROCESS, LOST, NO_SPARE) = (int(x) for x in Phase)  # fmt: skip
@@ -111,7 +113,7 @@ def ready(w: Any, robot: Any, t: Any, worst: Any) -> Any:
         return False
     hot = cool_time(w, pit, t)
     if hot > 0.0:
-        go(w, robot, t, COOL, t + hot)
+        go(w, robot, t, COOL, t + max(hot, LEAST_COOL))
         return False
     return True
 
