@@ -17,7 +17,7 @@ COMMANDS = (
     "flight", "flight fit", "flight check", "flight show",
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
     "world tasks", "world site", "world physics", "world practise", "world validate",
-    "fleet", "fleet scenarios", "fleet check",
+    "fleet", "fleet scenarios", "fleet check", "fleet measure", "fleet value", "fleet query", "fleet replay",
 )  # fmt: skip
 
 

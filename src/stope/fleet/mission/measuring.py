@@ -38,7 +38,7 @@ from stope.world.tasks import ContactTask, dock
 from stope.world.tasks.dig import ARM_GAIN, DRUM_GAIN
 from stope.world.told import SHARP
 
-__all__ = ["TOLD", "measure_bank", "measure_skill"]
+__all__ = ["TOLD", "join_rows", "measure_bank", "measure_skill", "measured"]
 
 Floats = NDArray[np.float64]
 Rows = dict[str, Any]
@@ -72,14 +72,35 @@ def measure_bank(
         UnknownName: no such skill.
         ConfigError: fewer than one outcome, or nothing to measure.
     """
-    parts: list[Rows] = []
-    for skill in skills:
-        for what in told if skill in shipped_names() else ("prior",):
-            parts.append(measure_skill(skill, what, num=num, seed=seed, num_threads=num_threads, progress=progress))
-    if not parts:
-        raise ConfigError("measure_bank of no skills: expected at least one.")
+    return join_rows([measured(skill, num=num, seed=seed, told=told, num_threads=num_threads, progress=progress)
+                      for skill in skills])  # fmt: skip
+
+
+def measured(
+    skill: str,
+    *,
+    num: int,
+    seed: int,
+    told: Iterable[str] = TOLD,
+    num_threads: int = 1,
+    progress: Progress = silent,
+) -> Bank:
+    """A bank of one skill; the arguments are those of `measure_bank`."""
+    parts = [measure_skill(skill, what, num=num, seed=seed, num_threads=num_threads, progress=progress)
+             for what in (told if skill in shipped_names() else ("prior",))]  # fmt: skip
     columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     return Bank(columns, {"version": __version__, "seed": seed, "num": num, "worlds": "drawn from the prior"})
+
+
+def join_rows(banks: list[Bank]) -> Bank:
+    """One bank of several, with what the first says of itself.
+
+    Raises:
+        ConfigError: nothing to join.
+    """
+    if not banks:
+        raise ConfigError("join_rows of no banks: expected at least one skill to measure.")
+    return Bank({name: np.concatenate([b.columns[name] for b in banks]) for name in COLUMNS}, banks[0].about)
 
 
 def measure_skill(
