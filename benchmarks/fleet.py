@@ -18,7 +18,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from fleet_heap import HeapMonth, play_heap, play_simpy
+from fleet_heap import HeapMonth, play_heap
+from fleet_simpy import play_simpy
 
 from stope.base.seeding import generator
 from stope.fleet.mission.bank import Tables

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's month as plain loops: a heap of events, and the same steps as SimPy processes.
+"""The fleet's month as a plain loop: a heap of events, and what every robot does at each.
 
-Written apart from the compiled engine, in plain Python on lists, as the reference that it must agree with and the peers
-that it is timed against. What a robot does is `HeapMonth.advance`; `play_heap` calls it from a heap, `play_simpy` from
-one SimPy process a robot. The queues are those of the engine: whoever serves is free at a known time, so a SimPy
-`Resource`, which would cost more events, is not needed.
+Written apart from the compiled engine, in plain Python on lists, as the reference that it must agree with and a peer
+that it is timed against. What a robot does is `HeapMonth.advance`.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import heapq
 import math
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Generator
 from typing import Any
 
 import numba as nb
@@ -28,7 +25,7 @@ from stope.fleet.mission.grade import choose_cells
 from stope.fleet.mission.lay_out import lay_out
 from stope.fleet.mission.scenario import MonthScenario
 
-__all__ = ["HeapMonth", "play_heap", "play_simpy"]
+__all__ = ["HeapMonth", "Robot", "play_heap"]
 
 BLOCK = 64
 INF = math.inf
@@ -46,11 +43,12 @@ def _block(key: Any, robot: Any, first: Any, out: Any) -> None:
 class Robot:
     """One robot."""
 
-    __slots__ = ("array", "battery", "block", "clock", "curtailed", "drawn", "duration", "energy", "kind", "load", "mass",
-                 "number", "outcome", "phase", "pit", "resume", "service", "shed", "since", "solar", "t_battery", "unit",
-                 "used", "water", "yard")  # fmt: skip
+    __slots__ = ("battery", "block", "clock", "curtailed", "drawn", "duration", "energy", "kind", "load", "mass", "number",
+                 "outcome", "phase", "pit", "resume", "service", "shed", "since", "solar", "t_battery", "unit", "used",
+                 "water", "yard")  # fmt: skip
 
     def __init__(self, number: int, real: list[float], whole: list[int]) -> None:
+        """At the start."""
         self.number, self.kind, self.phase = number, whole[k.KIND], whole[k.PHASE]
         self.pit, self.yard, self.unit = whole[k.PIT], whole[k.YARD], whole[k.UNIT]
         self.load = self.water = self.mass = self.resume = self.drawn = 0
@@ -64,6 +62,7 @@ class HeapMonth:
     """A month in plain Python. `advance` ends a robot's phase and returns when its next one ends."""
 
     def __init__(self, scenario: MonthScenario, tables: Tables, *, seed: int, replicate: int = 0) -> None:
+        """Lay the month out."""
         self.scenario = scenario
         world, self.key = lay_out(scenario, tables, seed=seed, replicate=replicate)
         self.world = world
@@ -87,6 +86,7 @@ class HeapMonth:
         self.out = np.empty(BLOCK)
 
     def chance(self, r: Robot) -> float:
+        """Next uniform number of a robot's own stream."""
         if not r.block:
             _block(np.uint64(self.key), r.number, r.drawn, self.out)
             r.block = self.out[::-1].tolist()
@@ -94,10 +94,12 @@ class HeapMonth:
         return r.block.pop()
 
     def draw(self, r: Robot, skill: int) -> tuple[float, ...]:
+        """One whole measured outcome of a skill."""
         rows = self.records[skill]
         return rows[min(int(self.chance(r) * len(rows)), len(rows) - 1)]
 
     def draw_until(self, r: Robot, skill: int) -> tuple[float, float]:
+        """Time and energy of tries until one succeeds [s, J]."""
         time = energy = 0.0
         for _ in range(20):
             row = self.draw(r, skill)
@@ -109,6 +111,7 @@ class HeapMonth:
         return time, energy
 
     def gathered(self, table: list[float], t: float) -> float:
+        """Sunlight since the start [J/m2]."""
         spin, bins = self.c[k.SPIN], len(table) - 1
         turns = math.floor(t / spin)
         x = (t - turns * spin) / spin * bins
@@ -116,6 +119,7 @@ class HeapMonth:
         return turns * table[bins] + table[i] + (x - i) * (table[i + 1] - table[i])
 
     def light_time(self, table: list[float], wanted: float) -> float:
+        """When the sunlight since the start reaches what is wanted [s]."""
         bins, whole = len(table) - 1, table[-1]
         if whole <= 0.0:
             return INF
@@ -127,6 +131,7 @@ class HeapMonth:
         return (turns + (low + share) / bins) * self.c[k.SPIN]
 
     def settle(self, r: Robot, t: float, energy: float) -> None:
+        """Bring a battery to time t, given what was drawn [J]."""
         c, table = self.c, self.sun[r.pit]
         solar = c[k.ARRAY] * c[k.DUST] * (self.gathered(table, t) - self.gathered(table, r.t_battery))
         there = r.battery + solar
@@ -140,10 +145,12 @@ class HeapMonth:
         r.curtailed += left - kept
 
     def go(self, r: Robot, t: float, phase: int, until: float) -> float:
+        """Enter a phase; returns when it ends [s]."""
         r.phase, r.since, r.outcome, r.mass, r.energy = phase, t, 1, 0, 0.0
         return until
 
     def begin(self, r: Robot, t: float, phase: int, duration: float, energy: float) -> float:
+        """Begin an activity; returns when it ends [s]."""
         self.go(r, t, phase, t)
         r.energy = energy
         return t + duration
@@ -169,14 +176,17 @@ class HeapMonth:
         return None
 
     def answer_time(self, t: float) -> float:
+        """When Earth's answer to a question of time t is there [s]."""
         leaves = self.next_contact(t)
         return self.next_contact(leaves + 2.0 * self.c[k.LIGHT_TIME] + self.c[k.DECISION])
 
     def next_contact(self, t: float) -> float:
+        """First time of contact not before t [s]."""
         i = bisect_right(self.contact_ends, t)
         return max(t, self.contact[i][0]) if i < len(self.contact) else INF
 
     def lose(self, r: Robot, t: float) -> float:
+        """A robot is gone, and what it carries."""
         self.counts["robots_lost"] += 1
         self.counts["lost"] += r.load
         self.counts["water_lost"] += r.water
@@ -184,6 +194,7 @@ class HeapMonth:
         return self.go(r, t, LOST, INF)
 
     def fail(self, r: Robot, t: float) -> float:
+        """A robot or a unit fails."""
         c, is_unit = self.c, r.kind == Kind.UNIT
         self.counts["failures"] += 1
         u_lost, u_spare, u_repair = self.chance(r), self.chance(r), self.chance(r)
@@ -214,7 +225,7 @@ class HeapMonth:
             row[1:] = [max(x, down) for x in row[1:]]
         return self.go(r, t, QUEUE_REPAIR, start)
 
-    def advance(self, r: Robot, t: float) -> float:
+    def advance(self, r: Robot, t: float) -> float:  # noqa: PLR0911 -- one for each way a phase may end
         """End a robot's phase at time t [s]; returns when the next ends, infinite if somebody must wake it."""
         self.counts["events"] += 1
         phase, spent, c = r.phase, t - r.since, self.c
@@ -245,7 +256,8 @@ class HeapMonth:
             return self.end_leg(r, t, phase)
         return self.end_work(r, t, phase)
 
-    def decide(self, r: Robot, t: float) -> float:
+    def decide(self, r: Robot, t: float) -> float:  # noqa: PLR0911 -- one for each thing that may follow
+        """What a free robot does next."""
         c = self.c
         if c[k.AUTONOMY] < 2.0 and r.resume == 0:
             self.counts["asked_earth"] += 1
@@ -285,6 +297,7 @@ class HeapMonth:
         return until
 
     def choose_pit(self, r: Robot) -> int:
+        """Column of the candidate pit that a hauler flies to."""
         load, best, least = int(self.c[k.HAUL_LOAD]), 0, 1 << 62
         nearest = self.c[k.DISPATCH] == k.NEAREST
         for j, pit in enumerate(self.near[r.yard]):
@@ -297,6 +310,7 @@ class HeapMonth:
         return best
 
     def depart(self, r: Robot, t: float, phase: int) -> float:
+        """A leg, with its failed tries."""
         c, leg, tries, outcome = self.c, self.legs[r.yard][r.unit], 1, 1
         while tries < 20 and self.chance(r) >= c[k.LEG_SUCCESS]:
             self.counts["legs_failed"] += 1
@@ -310,6 +324,7 @@ class HeapMonth:
         return until
 
     def end_leg(self, r: Robot, t: float, phase: int) -> float:
+        """A hauler is there, or has escaped."""
         if phase == LEG_OUT:
             self.inbound[r.pit] -= 1
         if r.outcome < 0:
@@ -331,6 +346,7 @@ class HeapMonth:
         return self.line_up(r, t)
 
     def take(self, r: Robot, t: float) -> float:
+        """Take a load off the pile."""
         pit = r.pit
         pile = self.pile[pit]
         mass = min(pile, int(self.c[k.HAUL_LOAD]))
@@ -343,6 +359,7 @@ class HeapMonth:
         return t + time + self.c[k.LOAD_TIME]
 
     def line_up(self, r: Robot, t: float) -> float:
+        """Choose a unit of the yard, and wait for it."""
         c, load = self.c, r.load
         time, energy = self.draw_until(r, Skill.HAUL)
         service = time + c[k.UNLOAD_TIME]
@@ -363,6 +380,7 @@ class HeapMonth:
         return self.go(r, t, QUEUE_PORT, start)
 
     def end_work(self, r: Robot, t: float, phase: int) -> float:
+        """An activity is over."""
         if phase == ANCHOR and r.outcome < 0:
             return self.lose(r, t)
         if phase == DIG:
@@ -385,6 +403,7 @@ class HeapMonth:
         return self.dig(r, t) if phase == ANCHOR and r.outcome > 0 else self.decide(r, t)
 
     def dig(self, r: Robot, t: float) -> float:
+        """Fill the drums some times at one anchoring."""
         c = self.c
         time, energy, mass = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0
         for _ in range(int(c[k.LOADS])):
@@ -398,6 +417,7 @@ class HeapMonth:
         return until
 
     def deposit(self, r: Robot, t: float) -> float:
+        """Put the hopper's ore on the pile."""
         if r.clock <= 0.0:
             return self.fail(r, t)
         if self.pile[r.pit] + r.load > self.c[k.PILE_MOST]:
@@ -415,12 +435,14 @@ class HeapMonth:
         return until
 
     def pour(self, r: Robot) -> None:
+        """From the hopper to the pile."""
         self.pile[r.pit] += r.load
         self.pile_water[r.pit] += r.water
         r.load = r.water = 0
         self.counts["deposits"] += 1
 
     def make_room(self, pit: int, t: float) -> None:
+        """Excavators that wait pour their ore where there is room."""
         line = self.blocked[pit]
         while line and self.pile[pit] + line[0].load <= self.c[k.PILE_MOST]:
             other = line.popleft()
@@ -429,6 +451,7 @@ class HeapMonth:
             self.wakes.append((self.go(other, t, DECIDE, t), other))
 
     def sample(self, r: Robot) -> None:
+        """A prospector measures a grade."""
         w = self.world
         cells = w.samples.shape[1]
         cell = min(int(self.chance(r) * cells), cells - 1)
@@ -480,40 +503,4 @@ def play_heap(month: HeapMonth) -> HeapMonth:
                 push(heap, (other_t, other.number))
             wakes.clear()
         looks += tick
-    return month
-
-
-def play_simpy(month: HeapMonth) -> HeapMonth:
-    """Play to the end as SimPy processes: one a robot, one dispatcher; who waits for another waits for an event."""
-    import simpy  # noqa: PLC0415 -- the peer; a development dependency
-
-    env = simpy.Environment()
-    end, alarms = month.scenario.days * DAY, [env.event() for _ in month.robots]
-
-    def rouse() -> None:
-        for t, other in month.wakes:
-            alarm, alarms[other.number] = alarms[other.number], env.event()
-            alarm.succeed(t)
-        month.wakes.clear()
-
-    def live(robot: Robot, first: float) -> Generator[Any, Any, None]:
-        following = first
-        while True:
-            if following == INF:
-                following = yield alarms[robot.number]
-            yield env.timeout(following - env.now)
-            following = month.advance(robot, env.now)
-            if month.wakes:
-                rouse()
-
-    def look() -> Generator[Any, Any, None]:
-        while True:
-            yield env.timeout(month.scenario.tick)
-            month.look(env.now)
-            rouse()
-
-    env.process(look())
-    for t, robot in zip(month.first, month.robots, strict=True):
-        env.process(live(robot, t))
-    env.run(until=end)
     return month

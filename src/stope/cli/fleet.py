@@ -122,7 +122,9 @@ def value(
                ("skill", "better", "t", "low", "high"), rows)  # fmt: skip
 
 
-@app.command("query", epilog=example('stope fleet query runs/ryugu-month "SELECT activity, count(*) FROM activities GROUP BY 1"'))
+@app.command(
+    "query", epilog=example('stope fleet query runs/ryugu-month "SELECT activity, count(*) FROM activities GROUP BY 1"')
+)
 def query(
     folder: Kept,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="Question to the table `activities`.")],

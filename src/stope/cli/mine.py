@@ -32,7 +32,8 @@ def mine(
         typer.Option(metavar="LOG", help="Flight log to learn from; left out, a stand-in that is shipped."),
     ] = None,
     bank: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Skill bank of a month; left out, the package's or a measured one.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Skill bank of a month; left out, the package's or a measured one."),
     ] = None,
     settings: Settings = None,
     out: Annotated[
@@ -57,7 +58,9 @@ def mine(
             raise ConfigError("--flight: is for the ferry; the months of a fleet draw from a bank. Use --bank.")
         month = MonthConfig(scenario=scenario, settings=tuple(settings or ()), seed=seed, bank=str(bank or ""))
         with progress_bars() as progress:
-            html, report = mine_month(month, out=out or runs / Path(scenario).stem, num_threads=threads, progress=progress)
+            html, report = mine_month(
+                month, out=out or runs / Path(scenario).stem, num_threads=threads, progress=progress
+            )
         _show(html, report, as_json=as_json)
         return
     if bank is not None:

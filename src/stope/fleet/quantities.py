@@ -29,7 +29,8 @@ def plain(cls: Any, data: Any, where: str, *, sources: dict[str, str], prefix: s
             (inner, _) = typing.get_args(kind)
             rows = typing.cast("list[Any]", value)
             out[key] = [
-                plain(inner, row, where, sources=sources, prefix=f"{path}.{_label(row, k)}.") for k, row in enumerate(rows)
+                plain(inner, row, where, sources=sources, prefix=f"{path}.{_label(row, k)}.")
+                for k, row in enumerate(rows)
             ]
         else:
             out[key] = value

@@ -25,6 +25,7 @@ from stope.base.config import (
     read_toml,
 )
 from stope.base.errors import ConfigError, RangeError, UnknownName
+from stope.fleet.quantities import plain
 from stope.world.body import load_body
 from stope.world.robots import load_robot
 from stope.world.site import Site, make_site
@@ -324,9 +325,9 @@ def _read(path: Path) -> FerryScenario:
     if "sources" in data:
         raise ConfigError(f"{where}: field 'sources' is unknown. The source stands beside each number.")
     sources: dict[str, str] = {}
-    plain = plain(FerryScenario, data, where, sources=sources)
+    values = plain(FerryScenario, data, where, sources=sources)
     try:
-        scenario = build(FerryScenario, plain | {"sources": sources}, where=where)
+        scenario = build(FerryScenario, values | {"sources": sources}, where=where)
         _check_named(scenario)
     except (ConfigError, RangeError, UnknownName) as error:
         text = str(error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fleet's month found, as the plain data of a report: bands split into belief and chance, losses, worth, limits."""
+"""What a fleet's month found, as plain data of a report: bands of belief and chance, losses, worth, limits."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ def _answer(scenario: MonthScenario, found: dict[str, Any]) -> str:
     return (
         f"{scenario.fleet.total} robots process {ore['mean']:.4g} t of ore in {scenario.days:g} days (5 to 95 % of "
         f"{ore['n']} months: {ore['p05']:.4g} to {ore['p95']:.4g} t; belief alone +-{ore['belief_half_width']:.2g} t, "
-        f"chance alone +-{ore['chance_half_width']:.2g} t) and win {water['mean']:.4g} L of water ({water['p05']:.4g} to "
-        f"{water['p95']:.4g} L). {found['limited_by'].capitalize()} limited it; {100 * found['extrapolated']['share']:.0f} "
-        "% of all draws are outside what was measured, and the figures stand on assumed numbers listed below."
+        f"chance alone +-{ore['chance_half_width']:.2g} t) and win {water['mean']:.4g} L of water "
+        f"({water['p05']:.4g} to {water['p95']:.4g} L). {found['limited_by'].capitalize()} limited it; "
+        f"{100 * found['extrapolated']['share']:.0f} % of all draws are outside what was measured, "
+        "and the figures stand on assumed numbers listed below."
     )
 
 
@@ -49,7 +50,7 @@ def _figure(found: dict[str, Any], name: str) -> dict[str, Any]:
     row, (title, unit) = found["figures"][name], SHOWN[name]
     return {"name": title, "value": row["mean"], "unit": unit, "kind": "mean", "low": row["p05"], "high": row["p95"],
             "level": 0.9, "n": row["n"], "basis": "extrapolated",
-            "how": f"mean and 5 to 95 % of {row['beliefs']} beliefs of the skills, {row['chances']} months each"}  # fmt: skip
+            "how": f"mean and 5 to 95 % of {row['beliefs']} beliefs with {row['chances']} months each"}  # fmt: skip
 
 
 def _spread(found: dict[str, Any]) -> dict[str, Any]:
@@ -58,8 +59,8 @@ def _spread(found: dict[str, Any]) -> dict[str, Any]:
             for r in (found["figures"][name],)]  # fmt: skip
     bound = found["bound"]
     text = (
-        "Belief is what we do not know of the skills: their records are few. Chance is what would differ from month to month "
-        "if we knew. Half widths are of a 90 % band, of each alone.\n\n"
+        "Belief is what we do not know of the skills: their records are few. Chance is what would differ from month to "
+        "month if we knew. Half widths are of a 90 % band, of each alone.\n\n"
         f"No month could process more than {bound['all']:.4g} t (diggers alone {bound['diggers']:.4g} t, their energy "
         f"{bound['energy']:.4g} t, haulers {bound['haulers']:.4g} t, the plant {bound['plant']:.4g} t)."
     )
@@ -88,8 +89,8 @@ def _worth(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _skills(found: dict[str, Any]) -> dict[str, Any]:
-    rows = [[r["skill"], r["told"], f"{100 * r['success']:.1f}", f"{100 * r['low']:.1f} to {100 * r['high']:.1f}", r["n"],
-             f"{r['duration_median']:.3g}", f"{r['energy_median']:.3g}", f"{r['mass_median']:.3g}", r["pilot"]]
+    rows = [[r["skill"], r["told"], f"{100 * r['success']:.1f}", f"{100 * r['low']:.1f} to {100 * r['high']:.1f}",
+             r["n"], f"{r['duration_median']:.3g}", f"{r['energy_median']:.3g}", f"{r['mass_median']:.3g}", r["pilot"]]
             for r in found["skills"]]  # fmt: skip
     text = "Whole measured outcomes, drawn whole. `script` marks a skill that is flown by its scripted baseline."
     columns = ["skill", "told", "success, %", "95 %", "n", "time, s", "energy, J", "ore, kg", "flown by"]

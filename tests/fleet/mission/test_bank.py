@@ -121,7 +121,8 @@ def test_layered_assignment_is_near_the_exact_one_and_better_than_nearest_first(
 
 
 @pytest.mark.parametrize(("kind", "hours", "share", "at", "why"), [
-    ("dust", 0.0, 0.5, 1.0, "hours = 0"), ("dust", 1.0, 0.0, 1.0, "share = 0"), ("dust", 1.0, 0.5, 9.0, "after the end"),
+    ("dust", 0.0, 0.5, 1.0, "hours = 0"), ("dust", 1.0, 0.0, 1.0, "share = 0"),
+    ("dust", 1.0, 0.5, 9.0, "after the end"),
     ("blackout", 9.0, 0.0, 1.0, "nothing waits for Earth"), ("robots-lost", 0.0, 1e-4, 1.0, "less than one"),
     ("units-down", 5.0, 0.1, 1.0, "less than one"),
 ])  # fmt: skip
@@ -135,7 +136,8 @@ def test_a_fault_without_effect_is_refused(kind: str, hours: float, share: float
         replace(month(), faults=(fault,))
 
 
-@pytest.mark.parametrize(("kind", "hours", "share"), [("dust", 24.0, 1.0), ("dig-down", 24.0, 0.5), ("units-down", 40.0, 1.0),
+@pytest.mark.parametrize(("kind", "hours", "share"), [("dust", 24.0, 1.0), ("dig-down", 24.0, 0.5),
+                                                      ("units-down", 40.0, 1.0),
                                                       ("robots-lost", 0.0, 0.5)])  # fmt: skip
 def test_a_fault_costs_ore(kind: str, hours: float, share: float) -> None:
     from dataclasses import replace  # noqa: PLC0415 -- this test alone

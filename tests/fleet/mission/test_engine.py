@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from fleet_heap import HeapMonth, play_heap, play_simpy
+from fleet_heap import HeapMonth, play_heap
+from fleet_simpy import play_simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +28,9 @@ def played(*changes: str, robots: int = 50, days: float = 2.0, window: float = 6
     return player
 
 
-@pytest.mark.parametrize("change", ["link.autonomy='E4'", "link.autonomy='E1'", "dispatch='nearest'", "failing.mtbf_h=20"])
+@pytest.mark.parametrize(
+    "change", ["link.autonomy='E4'", "link.autonomy='E1'", "dispatch='nearest'", "failing.mtbf_h=20"]
+)
 def test_engine_gives_what_a_plain_heap_of_events_gives(change: str) -> None:
     player = played(change)
     heap = play_heap(HeapMonth(player.scenario, tables(), seed=1))
@@ -49,7 +52,9 @@ def test_simpy_processes_mine_the_same_but_for_rounding_of_their_clock() -> None
     assert peer.counts["mined"] == pytest.approx(int(player.world.counts[Count.MINED]), rel=0.01)
 
 
-@pytest.mark.parametrize("change", ["failing.mtbf_h=20", "digging.pile=300", "plant.leg_loss=0.5", "failing.lost_share=1"])
+@pytest.mark.parametrize(
+    "change", ["failing.mtbf_h=20", "digging.pile=300", "plant.leg_loss=0.5", "failing.lost_share=1"]
+)
 def test_mass_is_conserved_to_the_gram(change: str) -> None:
     for seed in (1, 2):
         mass = close_books(played(change, seed=seed)).mass
@@ -160,8 +165,9 @@ def test_month_is_never_above_the_bound_and_near_it_where_haulers_abound() -> No
             "ground.pits_per_yard=1")  # fmt: skip
     for dispatch in ("shortest-queue", "assignment"):
         player = quiet(*many, f"dispatch='{dispatch}'", days=20.0)
-        bound = month_bound(player.scenario, tables(spread=0.0, anchor=(1.0, 100.0, 0.0, 0.0), dig=(1.0, 100.0, 0.0, 5.0),
-                                                    dock=(1.0, 50.0, 0.0, 0.0), haul=(1.0, 50.0, 0.0, 0.0)))  # fmt: skip
+        sure = tables(spread=0.0, anchor=(1.0, 100.0, 0.0, 0.0), dig=(1.0, 100.0, 0.0, 5.0),
+                      dock=(1.0, 50.0, 0.0, 0.0), haul=(1.0, 50.0, 0.0, 0.0))  # fmt: skip
+        bound = month_bound(player.scenario, sure)
         ore = close_books(player).figures["ore_t"]
         assert 0.95 * bound["all"] < ore <= bound["all"]
 
@@ -200,4 +206,6 @@ def test_without_any_one_or_two_robots_the_month_ends_and_the_books_close(lost: 
     player.advance(player.end)
     found = close_books(player)
     assert found.counts["robots_lost"] == sum(player.world.whole[i, k.KIND] != Kind.UNIT for i in lost)
-    assert sum(sum(p.values()) for p in found.times.values()) == pytest.approx(len(player.world.whole) * player.end / HOUR)
+    assert sum(sum(p.values()) for p in found.times.values()) == pytest.approx(
+        len(player.world.whole) * player.end / HOUR
+    )

@@ -2,8 +2,8 @@
 """Bank: whole measured outcomes of skills as one table, a row an outcome, in a Parquet file.
 
 A row keeps what belongs together: context, outcome, duration, energy, mass, peak force, propellant, who flew and in
-which physics. The fleet draws whole rows of one context. What the rows do not say, how often a rare outcome really comes,
-is the belief: a Bayesian bootstrap of the rows of each skill (Rubin 1981, doi 10.1214/aos/1176345338).
+which physics. The fleet draws whole rows of one context. What the rows do not say, how often a rare outcome really
+comes, is the belief: a Bayesian bootstrap of the rows of each skill (Rubin 1981, doi 10.1214/aos/1176345338).
 """
 
 from __future__ import annotations

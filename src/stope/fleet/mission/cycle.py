@@ -15,9 +15,36 @@ from stope.fleet.mission.columns import Count, Skill
 from stope.fleet.mission.power import settle
 from stope.fleet.mission.queues import first_free, leave_first, schedule
 from stope.fleet.mission.steps import (
-    ANCHOR, BLOCKED, DECIDE, DEPOSIT, DIG, EXCAVATOR, HAULER, LEG_BACK, LEG_OUT, LOAD, PARKED, PROCESS, PROSPECT,
-    QUEUE_PIT, QUEUE_PORT, QUEUE_REPAIR, REPAIR, TRIES, UNIT, UNLOAD, chance, draw, draw_until, fail, go, lose, ready,
-    wait_for_earth, wait_in_line, wake,
+    ANCHOR,
+    BLOCKED,
+    DECIDE,
+    DEPOSIT,
+    DIG,
+    EXCAVATOR,
+    HAULER,
+    LEG_BACK,
+    LEG_OUT,
+    LOAD,
+    PARKED,
+    PROCESS,
+    PROSPECT,
+    QUEUE_PIT,
+    QUEUE_PORT,
+    QUEUE_REPAIR,
+    REPAIR,
+    TRIES,
+    UNIT,
+    UNLOAD,
+    chance,
+    draw,
+    draw_until,
+    fail,
+    go,
+    lose,
+    ready,
+    wait_for_earth,
+    wait_in_line,
+    wake,
 )  # fmt: skip
 
 use_kernel_cache()
@@ -30,8 +57,8 @@ LOADS, DEPOSITS, LEGS, LEGS_FAILED = int(Count.LOADS), int(Count.DEPOSITS), int(
 PORT_ARRIVALS, PIT_ARRIVALS, SAMPLES = int(Count.PORT_ARRIVALS), int(Count.PIT_ARRIVALS), int(Count.SAMPLES)
 REPAIRS, GAVE_UP, LOADS_LOST = int(Count.REPAIRS), int(Count.GAVE_UP), int(Count.LOADS_LOST)
 MINED_LOST, WATER_LOST = int(Count.LOST), int(Count.WATER_LOST)
-SKILL_ANCHOR, SKILL_DIG, SKILL_DOCK = int(Skill.ANCHOR), int(Skill.DIG), int(Skill.DOCK)
-SKILL_HAUL, SKILL_HOP = int(Skill.HAUL), int(Skill.HOP)
+SKILL_ANCHOR, SKILL_DIG, SKILL_DOCK = np.int64(Skill.ANCHOR), np.int64(Skill.DIG), np.int64(Skill.DOCK)
+SKILL_HAUL, SKILL_HOP = np.int64(Skill.HAUL), np.int64(Skill.HOP)
 WORKS = np.array([False] * 21)
 WORKS[[ANCHOR, DIG, DEPOSIT, LEG_OUT, LOAD, LEG_BACK, UNLOAD, PROSPECT]] = True
 
@@ -49,14 +76,14 @@ def advance(w: Any, robot: Any, t: Any, key: Any, window: Any) -> None:
         w.counts[PORT_ARRIVALS] += 1
         go(w, robot, t, UNLOAD, t + w.real[robot, k.DURATION])
         return
-    if phase == QUEUE_REPAIR or phase == REPAIR:
+    if phase in (QUEUE_REPAIR, REPAIR):
         end_repair_phase(w, robot, t, phase)
         return
     settle(w, robot, t, w.real[robot, k.ENERGY] + w.constants[k.IDLE] * spent)
     if WORKS[phase]:
         w.real[robot, k.CLOCK] -= spent
         w.real[robot, k.SERVICE] += spent
-        if phase == LEG_BACK or phase == LEG_OUT:
+        if phase in (LEG_BACK, LEG_OUT):
             end_leg(w, robot, t, phase, key)
         else:
             end_work(w, robot, t, phase, key, window)
@@ -89,6 +116,21 @@ def end_repair_phase(w: Any, robot: Any, t: Any, phase: Any) -> None:
 
 
 @nb.njit(cache=True)
+def decide_to_dig(w: Any, robot: Any, t: Any, key: Any) -> None:
+    """An excavator deposits what it has when its hopper is full, else it anchors."""
+    c = w.constants
+    if w.whole[robot, k.LOAD] >= c[k.HOPPER]:
+        if ready(w, robot, t, c[k.WORST_HOP]):
+            begin(w, robot, t, DEPOSIT, c[k.DEPOSIT_TIME], c[k.MOVE_POWER] * c[k.DEPOSIT_TIME])
+    elif ready(w, robot, t, c[k.WORST_DIG]):
+        r = draw(w, robot, SKILL_ANCHOR, key)
+        w.whole[robot, k.RESUME] = 0
+        begin(w, robot, t, ANCHOR, w.records[r, 1], w.records[r, 2])
+        w.real[robot, k.PROPELLANT] += w.records[r, 4]
+        w.whole[robot, k.OUTCOME] = int(w.records[r, 0])
+
+
+@nb.njit(cache=True)
 def decide(w: Any, robot: Any, t: Any, key: Any) -> None:
     """What a free robot does next."""
     c, kind = w.constants, w.whole[robot, k.KIND]
@@ -96,15 +138,7 @@ def decide(w: Any, robot: Any, t: Any, key: Any) -> None:
         wait_for_earth(w, robot, t)
         return
     if kind == EXCAVATOR:
-        if w.whole[robot, k.LOAD] >= c[k.HOPPER]:
-            if ready(w, robot, t, c[k.WORST_HOP]):
-                begin(w, robot, t, DEPOSIT, c[k.DEPOSIT_TIME], c[k.MOVE_POWER] * c[k.DEPOSIT_TIME])
-        elif ready(w, robot, t, c[k.WORST_DIG]):
-            r = draw(w, robot, SKILL_ANCHOR, key)
-            w.whole[robot, k.RESUME] = 0
-            begin(w, robot, t, ANCHOR, w.records[r, 1], w.records[r, 2])
-            w.real[robot, k.PROPELLANT] += w.records[r, 4]
-            w.whole[robot, k.OUTCOME] = int(w.records[r, 0])
+        decide_to_dig(w, robot, t, key)
     elif kind == HAULER:
         if ready(w, robot, t, c[k.WORST_HAUL]):
             w.whole[robot, k.RESUME] = 0
@@ -250,7 +284,7 @@ def line_up(w: Any, robot: Any, t: Any, key: Any) -> None:
 @nb.njit(cache=True)
 def end_work(w: Any, robot: Any, t: Any, phase: Any, key: Any, window: Any) -> None:
     """An activity of a robot at work is over."""
-    c, outcome = w.constants, w.whole[robot, k.OUTCOME]
+    outcome = w.whole[robot, k.OUTCOME]
     if phase == ANCHOR and outcome < 0:
         lose(w, robot, t)
         return
@@ -382,4 +416,3 @@ def give_up(w: Any, robot: Any, t: Any, key: Any, window: Any) -> None:
         depart(w, robot, t, LEG_BACK, key)
     schedule(w, robot, window)
     make_room(w, w.whole[robot, k.PIT], t, window)
-

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine: windows over arrays, compiled.
 
-A window collects everybody whose activity ends in it; they go on in order of time and of robot, and whoever ends again
-within the same window is taken in his turn. So the result is that of a plain event loop, to the bit, whatever the length
-of the window: it decides speed alone. `benchmarks/fleet_heap.py` is that plain loop, written apart, and
+A window collects everybody whose activity ends in it; they go on in order of time and of robot, and whoever ends
+again within the same window is taken in his turn. So the result is that of a plain event loop, to the bit, whatever
+the length of the window: it decides speed alone. `benchmarks/fleet_heap.py` is that plain loop, written apart, and
 `tests/fleet/mission/test_engine.py` compares the two.
 """
 

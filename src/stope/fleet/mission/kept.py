@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A month that is kept: a checkpoint a day, activities in Parquet, decisions and refusals in an append-only journal.
 
-Each day is written in the order activities, journal, checkpoint, each whole or not at all. A month killed anywhere goes
-on from its last checkpoint and makes the day that was cut again, the same to the bit; rows of the journal that are there
-already stay. So the result has the same hash, and every moment can be played again from the checkpoint before it.
+Each day is written in the order activities, journal, checkpoint, each whole or not at all. A month killed anywhere
+goes on from its last checkpoint and makes the day that was cut again, the same to the bit; rows of the journal that
+are there already stay. So the result has the same hash, and every moment can be played again from the
+checkpoint before it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ COMMANDS = {int(Phase.LEG_OUT): "fetch", int(Phase.LEG_BACK): "bring", int(Phase
 REFUSALS = {int(Phase.RECHARGE): "battery below the worst outcome and the reserve",
             int(Phase.COOL): "ground too hot", int(Phase.BLOCKED): "no room on the pile",
             int(Phase.WAIT_EARTH): "waits for Earth", int(Phase.QUEUE_REPAIR): "failed"}  # fmt: skip
-CHANGING = [n for n in World._fields if n not in ("records", "tables", "near", "leg_time", "sunlight", "cool_bins", "log")]
+CHANGING = [
+    n for n in World._fields if n not in ("records", "tables", "near", "leg_time", "sunlight", "cool_bins", "log")
+]
 
 
 def snapshot(player: Player) -> bytes:
@@ -79,10 +82,13 @@ class Journal:
         self.path, self._db = path, sqlite3.connect(path)
         self._db.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-            "CREATE TABLE IF NOT EXISTS journal (day INTEGER, number INTEGER, time REAL, kind TEXT, what TEXT, robot INTEGER,"
-            " pit INTEGER, cause TEXT, inputs TEXT, policy TEXT, PRIMARY KEY (day, number)) WITHOUT ROWID;"
-            "CREATE TRIGGER IF NOT EXISTS no_change BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'append only'); END;"
-            "CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'append only'); END;"
+            "CREATE TABLE IF NOT EXISTS journal (day INTEGER, number INTEGER, time REAL, kind TEXT, what TEXT,"
+            " robot INTEGER, pit INTEGER, cause TEXT, inputs TEXT, policy TEXT,"
+            " PRIMARY KEY (day, number)) WITHOUT ROWID;"
+            "CREATE TRIGGER IF NOT EXISTS no_change BEFORE UPDATE ON journal BEGIN"
+            " SELECT RAISE(ABORT, 'append only'); END;"
+            "CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON journal BEGIN"
+            " SELECT RAISE(ABORT, 'append only'); END;"
         )
 
     def add(self, day: int, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -212,7 +218,8 @@ def replay(
     player.advance(t)
     w = player.world
     states = {kind: {PHASES[p]: int(n) for p, n in enumerate(np.bincount(
-        w.whole[w.whole[:, k.KIND] == i, k.PHASE], minlength=len(PHASES))) if n} for i, kind in enumerate(KINDS)}  # fmt: skip
+        w.whole[w.whole[:, k.KIND] == i, k.PHASE], minlength=len(PHASES))) if n}
+        for i, kind in enumerate(KINDS)}  # fmt: skip
     return {"time_d": t / DAY, "robots": states, "piles_t": (w.pits[:, k.PILE] / 1e6).tolist(),
             "counts": {c.name.lower(): int(w.counts[c]) for c in k.Count}}  # fmt: skip
 

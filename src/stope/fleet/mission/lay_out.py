@@ -93,8 +93,9 @@ def _place(ground: Ground, num_yards: int, hop_speed: float) -> Place:
         site = make_site(body, latitude_deg=lat[i] / DEG, longitude_deg=(lon[i] / DEG + 180.0) % 360.0 - 180.0)
         light[i] = light_at(site, times, sun_latitude_deg=ground.sun_latitude_deg).illumination
         gravity[i] = float(np.linalg.norm(site.gravity_l))
-    return Place(spin, gravity, yard_of, near, distance * radius, _leg_times(distance, radius, body.gm, hop_speed), light,
-                 xy, math.sqrt(2.0 * body.gm / radius))  # fmt: skip
+    legs = _leg_times(distance, radius, body.gm, hop_speed)
+    return Place(spin, gravity, yard_of, near, distance * radius, legs, light, xy,
+                  math.sqrt(2.0 * body.gm / radius))  # fmt: skip
 
 
 def _mean_radius(body: Any) -> float:

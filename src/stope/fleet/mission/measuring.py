@@ -119,12 +119,13 @@ def measure_skill(
     rows = (_flown if skill in FLIGHTS else _touched)(skill, told, num, seed, num_threads, show)
     common = {"skill": skill, "told": told, "seed": seed}
     show(1.0)
-    return {n: np.full(num, rows[n] if n in rows else common[n], dtype=np.dtype(k)) if np.ndim(rows.get(n, 0)) == 0
-            else np.asarray(rows[n]) for n, (k, _) in COLUMNS.items() if n != "world"} | {"world": np.arange(num)}  # fmt: skip
+    values = common | rows | {"world": np.arange(num)}
+    return {n: np.broadcast_to(np.asarray(values[n], dtype=np.dtype(kind)), num).copy()
+            for n, (kind, _) in COLUMNS.items()}  # fmt: skip
 
 
 def _flown(skill: str, told: str, num: int, seed: int, num_threads: int, show: Any) -> Rows:
-    """dock and haul: free flights."""
+    """Dock and haul: free flights."""
     config = flight_config(skill)
     policy, _ = shipped(skill)
     assert isinstance(policy, MlpPolicy), "a free flight has a policy without memory"

@@ -104,7 +104,7 @@ def lost_time(played: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def summarise(scenario: MonthScenario, bank: Bank, played: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """What many months say: bands of every figure, lost time, what limited, what is outside the table, what is assumed."""
+    """What many months say: bands, lost time, what limited, what is outside the table, what is assumed."""
     names = list(played[0][0]["figures"])
     figures = {n: bands(np.array([[m["figures"][n] for m in row] for row in played])) for n in names}
     used, up = figures["plant_used_share"]["mean"], figures["plant_up_share"]["mean"]

@@ -65,7 +65,9 @@ class Ground:
 
     def __post_init__(self) -> None:
         """Check signs and shares."""
-        check_positive(self, "flux", "pit_distance", "pits_per_yard", "robots_per_yard", "grade", "grade_length", "cells")
+        check_positive(
+            self, "flux", "pit_distance", "pits_per_yard", "robots_per_yard", "grade", "grade_length", "cells"
+        )
         check_not_negative(self, "grade_spread")
         check_fraction(self, "albedo", "grade")
         if load_body(self.body).kind == "uniform" or load_body(self.body).spin_rate == 0.0:
@@ -192,8 +194,10 @@ class Plant:
         check_not_negative(self, "leg_power", "leg_propellant", "load_time", "unload_time", "heat_water")
         check_fraction(self, "leg_success", "leg_loss", "recovery")
         if self.leg_success == 0.0 or self.hopper < self.load:
-            raise ConfigError(f"Plant.leg_success, hopper, load = {self.leg_success:g}, {self.hopper:g} kg, "
-                              f"{self.load:g} kg: expected legs that can arrive, and a hopper for one load.")  # fmt: skip
+            raise ConfigError(
+                f"Plant.leg_success, hopper, load = {self.leg_success:g}, {self.hopper:g} kg, {self.load:g} kg: expected "
+                "legs that can arrive, and a hopper for one load."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -330,7 +334,9 @@ class MonthScenario:
     def scaled(self, robots: int) -> MonthScenario:
         """The same mix with another number of robots; at least one of what is needed."""
         part, fleet = robots / self.fleet.total, self.fleet
-        counts = {n: max(1, round(getattr(fleet, n) * part)) for n in ("haulers", "prospectors", "maintainers", "units")}
+        counts = {
+            n: max(1, round(getattr(fleet, n) * part)) for n in ("haulers", "prospectors", "maintainers", "units")
+        }
         return replace(self, fleet=Fleet(excavators=max(1, robots - sum(counts.values())), **counts))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernels of what robots do: each phase ends, is booked, and leads to the next.
 
-Every handler takes the world, a robot and the time, and sets the robot's next phase and when it ends. A robot that waits
-for another has its next event at infinity; the other one wakes it.
+Every handler takes the world, a robot and the time, and sets the robot's next phase and when it ends. A robot that
+waits for another has its next event at infinity; the other one wakes it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ LEAST_CHARGE = 300.0
 """Shortest time to recharge [s] (chosen)."""
 LEAST_COOL = 60.0
 """Shortest wait for cool ground [s] (chosen; at the edge of a bin a wait would be shorter than time can tell)."""
-(EXCAVATOR, HAULER, PROSPECTOR, UNIT) = (int(x) for x in Kind)
+# As numpy's integers: numba compiles a function anew for every literal one that it is called with.
+(EXCAVATOR, HAULER, PROSPECTOR, UNIT) = (np.int64(x) for x in Kind)
 (DECIDE, RECHARGE, COOL, ANCHOR, DIG, DEPOSIT, BLOCKED, PARKED, LEG_OUT, QUEUE_PIT, LOAD, LEG_BACK, QUEUE_PORT, UNLOAD,
- PROSPECT, QUEUE_REPAIR, REPAIR, WAIT_EARTH, PROCESS, LOST, NO_SPARE) = (int(x) for x in Phase)  # fmt: skip
+ PROSPECT, QUEUE_REPAIR, REPAIR, WAIT_EARTH, PROCESS, LOST, NO_SPARE) = (np.int64(x) for x in Phase)  # fmt: skip
 FAILURES, ROBOTS_LOST, MINED_LOST, WATER_LOST = (
     int(Count.FAILURES), int(Count.ROBOTS_LOST), int(Count.LOST), int(Count.WATER_LOST),
 )  # fmt: skip
 SPARES_USED, REPAIR_ARRIVALS, ASKED = int(Count.SPARES_USED), int(Count.REPAIR_ARRIVALS), int(Count.ASKED_EARTH)
 TRIES_COUNT = int(Count.TRIES)
-CAPTURE = int(Skill.CAPTURE)
+CAPTURE = np.int64(Skill.CAPTURE)
 
 
 @nb.njit(cache=True)

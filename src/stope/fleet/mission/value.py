@@ -43,7 +43,9 @@ def changed(tables: Tables, skill: int, what: str, points: float) -> Tables:
         bad, good = np.flatnonzero(rows[:, 0] <= 0.0), np.flatnonzero(rows[:, 0] > 0.0)
         num = min(round(points * POINT * len(rows)), len(bad))
         if num and len(good):
-            rows[bad[np.linspace(0, len(bad) - 1, num).astype(int)]] = rows[good[np.linspace(0, len(good) - 1, num).astype(int)]]
+            rows[bad[np.linspace(0, len(bad) - 1, num).astype(int)]] = rows[
+                good[np.linspace(0, len(good) - 1, num).astype(int)]
+            ]
     else:
         rows[:, 1 if what == "duration" else 2] *= 1.0 - points * POINT
     return Tables.join(parts)
@@ -104,4 +106,5 @@ def write_weights(values: dict[str, Any], path: Path) -> None:
     weights = {s: max(0.0, float(skills[s].get("sharp_belief", {"t": 0.0})["t"])) for s in SKILLS}
     write_json(path, {"format": FORMAT, "unit": "t of ore a month for a sharp belief of the skill's physics",
                       "weights": weights, "points": {s: {w: skills[s][w]["t"] for w in CHANGES} for s in SKILLS},
-                      "scenario": values["scenario"], "bank": values["bank_digest"], "seed": values["seed"]})  # fmt: skip
+                      "scenario": values["scenario"],
+                      "bank": values["bank_digest"], "seed": values["seed"]})  # fmt: skip
