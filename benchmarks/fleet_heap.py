@@ -15,6 +15,7 @@ from typing import Any
 
 import numba as nb
 import numpy as np
+from fleet_robot import Robot
 
 from stope.base.counter_rng import uniform
 from stope.base.units import DAY
@@ -25,7 +26,7 @@ from stope.fleet.mission.grade import choose_cells
 from stope.fleet.mission.lay_out import lay_out
 from stope.fleet.mission.scenario import MonthScenario
 
-__all__ = ["HeapMonth", "Robot", "play_heap"]
+__all__ = ["HeapMonth", "play_heap"]
 
 BLOCK = 64
 INF = math.inf
@@ -40,24 +41,6 @@ def _block(key: Any, robot: Any, first: Any, out: Any) -> None:
         out[i] = uniform(key, (np.uint64(robot) << np.uint64(32)) | np.uint64(first + i))
 
 
-class Robot:
-    """One robot."""
-
-    __slots__ = ("battery", "block", "clock", "curtailed", "drawn", "duration", "energy", "kind", "load", "mass", "number",
-                 "outcome", "phase", "pit", "resume", "service", "shed", "since", "solar", "t_battery", "unit", "used",
-                 "water", "yard")  # fmt: skip
-
-    def __init__(self, number: int, real: list[float], whole: list[int]) -> None:
-        """At the start."""
-        self.number, self.kind, self.phase = number, whole[k.KIND], whole[k.PHASE]
-        self.pit, self.yard, self.unit = whole[k.PIT], whole[k.YARD], whole[k.UNIT]
-        self.load = self.water = self.mass = self.resume = self.drawn = 0
-        self.outcome = 1
-        self.battery, self.clock, self.t_battery, self.since = real[k.BATTERY], real[k.CLOCK], 0.0, 0.0
-        self.service = self.duration = self.energy = self.used = self.solar = self.shed = self.curtailed = 0.0
-        self.block: list[float] = []
-
-
 class HeapMonth:
     """A month in plain Python. `advance` ends a robot's phase and returns when its next one ends."""
 
@@ -67,8 +50,8 @@ class HeapMonth:
         world, self.key = lay_out(scenario, tables, seed=seed, replicate=replicate)
         self.world = world
         self.c = world.constants.tolist()
-        self.robots = [Robot(i, a, b) for i, (a, b) in enumerate(zip(world.real.tolist(), world.whole.tolist(),
-                                                                     strict=True))]  # fmt: skip
+        rows = zip(world.real.tolist(), world.whole.tolist(), strict=True)
+        self.robots = [Robot(i, a, b) for i, (a, b) in enumerate(rows)]
         self.first = world.real[:, k.T_NEXT].tolist()
         pits = len(world.pits)
         self.pile, self.pile_water, self.inbound = [0] * pits, [0] * pits, [0] * pits

@@ -12,7 +12,8 @@ from collections.abc import Generator
 from typing import Any
 
 import simpy
-from fleet_heap import HeapMonth, Robot
+from fleet_heap import HeapMonth
+from fleet_robot import Robot
 
 from stope.base.units import DAY
 

@@ -195,8 +195,8 @@ class Plant:
         check_fraction(self, "leg_success", "leg_loss", "recovery")
         if self.leg_success == 0.0 or self.hopper < self.load:
             raise ConfigError(
-                f"Plant.leg_success, hopper, load = {self.leg_success:g}, {self.hopper:g} kg, {self.load:g} kg: expected "
-                "legs that can arrive, and a hopper for one load."
+                f"Plant.leg_success, hopper, load = {self.leg_success:g}, {self.hopper:g} kg, {self.load:g} kg: "
+                "expected legs that can arrive, and a hopper for one load."
             )
 
 
