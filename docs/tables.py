@@ -17,6 +17,7 @@ import numpy as np
 from stope.base.units import HOUR
 from stope.learn.envelope_limits import LIMITS
 from stope.world.body import Body, body_names, load_body
+from stope.world.gravities import GRAVITIES
 from stope.world.physics import PARAMETERS
 from stope.world.platforms import PLATFORMS
 from stope.world.robots import Robot, load_robot, robot_names
@@ -160,6 +161,39 @@ def skills_paired() -> str:
                   "time of policy minus script where both succeed [s]"], rows)  # fmt: skip
 
 
+def rivals() -> str:
+    """A policy and its rivals in the same worlds."""
+    rows: list[list[object]] = []
+    for skill, found in result("rivals")["skills"].items():
+        for who, cell in found["flown"].items():
+            name = who.replace("told the sharp", "told a sharp belief").replace("told", "policy, told")
+            rows.append([f"`{skill}`", name, cell["n"], share(cell),
+                         "" if cell["duration"] is None else f"{cell['duration']:.1f}",
+                         "" if cell["cost"] is None else f"{cell['cost']:.3g}"])  # fmt: skip
+    return table(["skill", "flown by", "n", "success", "time [s]", "cost"], rows)
+
+
+def rivals_asked() -> str:
+    """Differences between a policy and its rivals, world by world."""
+    rows: list[list[object]] = []
+    for skill, found in result("rivals")["skills"].items():
+        asked = {k: v for k, v in found["questions"].items() if k != "sharp belief against"}
+        asked |= {f"sharp belief against {k}": v for k, v in found["questions"]["sharp belief against"].items()}
+        for question, parts in asked.items():
+            rows.append([f"`{skill}`: {question}", _difference(parts["success"], 100.0),
+                         _difference(parts["duration"], 1.0), _difference(parts["cost"], 1.0)])  # fmt: skip
+    return table(["one against the other", "success [points]", "time [s]", "cost"], rows)
+
+
+def _difference(found: dict[str, float] | None, scale: float) -> str:
+    """A difference with its interval, and Holm's p-value where there is one."""
+    if found is None:
+        return ""
+    text = " to ".join(f"{scale * found[k] + 0.0:+.2f}" for k in ("low", "high"))
+    p = f"; p {found['p_holm']:.1g}" if "p_holm" in found else ""
+    return f"{scale * found['estimate'] + 0.0:+.2f} ({text}{p})"
+
+
 def gap() -> str:
     """Success and gap of each training at each test."""
     parts = []
@@ -178,6 +212,49 @@ def _gap_cell(cell: dict[str, Any]) -> str:
     found = cell["gap"]
     words = cell["why"] if found is None else f"gap {round(found['value'], 3) + 0.0:g}"
     return f"{100 * cell['success']:.1f} % ({each}); {words}"
+
+
+def gap_quick() -> str:
+    """What is shipped, the scripts and doing nothing away from home."""
+    rows: list[list[object]] = []
+    for name, one in result("gap-quick")["skills"].items():
+        for there in one["tested"]:
+            cells = {who: row[there] for who, row in one["cells"].items()}
+            mine = cells.get("shipped")
+            rows.append([f"`{name}`", there, one["episodes"], "none shipped" if mine is None else share(mine),
+                         share(cells["script"]), share(one["nothing"][there]), "" if mine is None else _gap_of(mine),
+                         one["paired"].get(there, {}).get("better", "")])  # fmt: skip
+        rows.extend([f"`{name}`", there, "", why, "", "", "", ""] for there, why in one["left_out"].items())
+    return table(["skill", "where", "n", "shipped policy", "script", "nothing", "gap to the script", "better"], rows)
+
+
+def _gap_of(cell: dict[str, Any]) -> str:
+    """A gap with its interval, or why there is none."""
+    found = cell["gap"]
+    if found is None:
+        return cell["why"]
+    value, low, high = (round(found[key], 2) + 0.0 for key in ("value", "low", "high"))
+    return f"{value:g} ({low:g} to {high:g})"
+
+
+def gap_model() -> str:
+    """Open-loop error and gap of each model at each test."""
+    parts = []
+    for name, one in result("gap-model")["skills"].items():
+        rows: list[list[object]] = []
+        for who, cells in [*one["cells"].items(), ("constant velocity", one["constant"])]:
+            label = who if who == "constant velocity" else f"fitted: {who}"
+            rows.append([label, *(f"{1000 * cells[t]['error_m']:.0f} mm; gap {_gap_of(cells[t])}"
+                                  for t in one["tested"])])  # fmt: skip
+        parts.append(table([f"`{name}`", *(f"tested: {there}" for there in one["tested"])], rows))
+    return "\n\n".join(parts)
+
+
+def gravities() -> str:
+    """In what gravities a task with contact can be practised."""
+    rows = ([f"`{g.name}`", g.summary, f"{g.level:g}", f"{g.felt:.3g}", f"{g.arms:g}"] for g in GRAVITIES.values())
+    return table(["`body`", "what", "the soil feels [m/s2]", "the robot feels [m/s2]",
+                  "digger's arms over its own"], rows)  # fmt: skip
 
 
 def platforms() -> str:
@@ -207,5 +284,7 @@ def flights() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
-    "gap": gap, "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
+    "rivals": rivals, "rivals-asked": rivals_asked, "gap": gap,
+    "gap-quick": gap_quick, "gap-model": gap_model, "gravities": gravities,
+    "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
 }  # fmt: skip

@@ -18,7 +18,10 @@ KEPT = Path(__file__).parents[2] / "docs" / "results" / "gap.json"
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("anchor",), "no skill with a gap 'anchor'"),
+        (("dig",), "no trained gap of skill 'dig'"),
+        (("anchor", "--model"), "no model gap of skill 'anchor'"),
+        (("swim", "--quick"), "no quick gap of skill 'swim'"),
+        (("dock", "--quick", "--model"), "--quick and --model: expected one of them."),
         (("dock", "--plot", "gap.txt"), "gap.txt: expected a name that ends in .png or .svg."),
         (("dock", "--plot", "nowhere/gap.png"), "nowhere: no such folder."),
         (("dock", "--seeds", "0"), "--seeds"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stope.base.errors import FileError
-from stope.learn.imitation import Chunk, Replay, imitation_loss, imitation_rate
+from stope.learn.imitation import Chunk, Replay, imitation_loss, imitation_rate, retold
 from stope.world.tasks import AnchorTask, CaptureTask, DigTask, HopTask
 from stope.world.tasks.dig import FAST, MAX_SPIN, SLOW
 from stope.world.told import NUM_JOINT, NUM_SUMMARY, believed, summaries
@@ -68,6 +68,29 @@ def test_a_rollout_that_is_not_whole_is_refused(tmp_path: Path) -> None:
         replay.restore(1)
 
 
+def test_what_was_flown_is_retold_with_what_the_tutor_does_then() -> None:
+    """Worlds keep their belief and its action, or get another for all of the rollout, and the action of that."""
+
+    def tutor(seen: np.ndarray, belief: np.ndarray) -> np.ndarray:
+        return seen[:, :1] + belief[:, 1:2]
+
+    rng = np.random.default_rng(5)
+    seen, old = rng.standard_normal((6, 40, 3)), rng.standard_normal((40, 2))
+    inputs = np.concatenate([seen, np.broadcast_to(old, (6, 40, 2))], axis=2).astype(np.float32)
+    wanted = seen[:, :, :1] + old[None, :, 1:2]
+    part = tuple(torch.from_numpy(np.asarray(x, dtype=np.float32)) for x in
+                 (inputs, wanted, np.zeros((6, 40)), np.zeros((1, 40, 4))))  # fmt: skip
+    new = rng.standard_normal((40, 2))
+    got, right, _, _ = retold(part, new, tutor, rng)
+    changed = (got[:, :, 3:] != part[0][:, :, 3:]).any(dim=2).all(dim=0).numpy()
+    assert 8 < changed.sum() < 32, "about half"
+    assert torch.equal(got[:, :, :3], part[0][:, :, :3]), "what was seen stays"
+    assert torch.equal(got[:, ~changed], part[0][:, ~changed])
+    assert torch.equal(right[:, ~changed], part[1][:, ~changed])
+    assert got[0, changed, 3:].numpy() == pytest.approx(new[changed], abs=1e-6)
+    assert torch.allclose(right, got[:, :, :1] + got[:, :, 4:5], atol=1e-6), "and each action fits its belief"
+
+
 def told(mean: float, std: float, name: str = "cohesion", n: int = 3) -> np.ndarray:
     """Beliefs that know nothing but one parameter."""
     out = summaries("prior", np.zeros((n, NUM_JOINT)), RNG)
@@ -84,14 +107,14 @@ def test_the_tutor_of_dig_turns_as_fast_as_the_believed_soil_surely_holds() -> N
     seen = np.zeros((3, len(task.observation_names)))
 
     def rate(belief: np.ndarray) -> float:
-        return float(MAX_SPIN * task.tutor(seen, belief)[0, 2])
+        return float(MAX_SPIN * task.tutor(seen, belief)[0, 2] ** 2)
 
     unsure, weak, strong = told(0.0, 1.0), told(-1.5, 0.1), told(1.5, 0.1)
     assert rate(unsure) < 1.01 * SLOW, "who knows nothing goes as slowly as the script"
     assert SLOW <= rate(weak) < rate(strong) <= FAST + 1e-12
     assert rate(told(1.5, 0.1)) > rate(told(1.5, 1.0)) >= rate(unsure)
     assert rate(unsure) >= SLOW - 1e-12
-    assert (task.script(seen)[:, 2] == SLOW / MAX_SPIN).all()
+    assert task.script(seen)[:, 2] ** 2 == pytest.approx(np.full(3, SLOW / MAX_SPIN))
 
 
 def test_the_tutor_of_hop_pushes_harder_where_soil_is_believed_to_give_way() -> None:

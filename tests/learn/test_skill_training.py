@@ -157,6 +157,12 @@ def test_the_assessment_has_every_cell(tmp_path: Path) -> None:
     for pair in found["paired"].values():
         assert pair["both"] + pair["only_policy"] + pair["only_other"] <= pair["n"] == 4
     assert found["baselines"]["nothing"]["effort"] == 0.0
+    some = assess_skill(policy, "anchor", task, num=4, seed=1, only=("ignorant", "nothing"))["skills"]["anchor"]
+    assert some["conditions"] == {"ignorant": found["conditions"]["ignorant"]}
+    assert some["baselines"] == {"nothing": found["baselines"]["nothing"]}
+    assert some["paired"] == {}, "there is no script to pair with"
+    with pytest.raises(ConfigError, match="only = best: expected some of ignorant, prior"):
+        assess_skill(policy, "anchor", task, num=4, seed=1, only=("best",))
 
 
 def test_a_pilot_forgets_between_episodes() -> None:

@@ -57,7 +57,7 @@ def test_drums_turn_as_they_are_told() -> None:
     batch = DigTask().batch(num_worlds=4, seed=3)
     batch.reset()
     action = np.zeros((4, 4))
-    action[:, 2:] = 0.05 / MAX_SPIN, -0.05 / MAX_SPIN
+    action[:, 2:] = (0.05 / MAX_SPIN) ** 0.5, -((0.05 / MAX_SPIN) ** 0.5)
     for _ in range(10):
         batch.step(action)
         assert batch.world.qvel[:, 7] == pytest.approx(np.full(4, 0.05), rel=0.01)

@@ -12,7 +12,9 @@ from stope.world import plant as p
 from stope.world.coasting import Surroundings, coast
 from stope.world.contact_env import ContactBatch
 from stope.world.free_flight import advance_all
+from stope.world.gravities import Place
 from stope.world.hopping import FLIGHT_STEP, LOOK, HopBatch, whole_rows
+from stope.world.robots import load_robot
 from stope.world.site import make_site
 from stope.world.tasks.hop import HopTask
 
@@ -36,7 +38,8 @@ def test_same_seed_same_hops_for_one_and_two_threads() -> None:
 def _flight(task: HopTask, *, half_width: float, nodes: int) -> tuple[HopBatch, np.ndarray, np.ndarray, float]:
     """One flight of 15 minutes in MINERVA's class, tumbling, with the torquer turning: batch, start, end, time."""
     site = make_site("ryugu", latitude_deg=30.0, grid_half_width=half_width, grid_nodes=nodes)
-    batch = HopBatch(task, num_worlds=1, seed=0, site=site)
+    place = Place(site=site, robot=load_robot(task.robot), ground=(-site.gravity_l[2],), extra=(0.0,))
+    batch = HopBatch(task, num_worlds=1, seed=0, place=place)
     batch.reset()
     rows = whole_rows(batch.world.plant, batch.world.model, step=FLIGHT_STEP)  # type: ignore[arg-type]
     state = batch.world.state.copy()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +42,7 @@ EXAMPLE = example(
     "stope evaluate dock",
     "stope evaluate dock --policy runs/bennu.safetensors --n 2000 --json",
     "stope evaluate dock --belief belief.json",
+    "stope evaluate dig --only ignorant --only script",
 )
 COLUMNS = ("flown by", "docked", "2 cm for 10 s", "1 cm for 10 s", "time [s]", "error [mm]", "energy [J]", "gas [g]")
 ABOUT = {
@@ -81,6 +82,10 @@ def evaluate(
     has_envelope: Annotated[
         bool, typer.Option("--envelope/--no-envelope", help="Whether the safety envelope may take over from a policy.")
     ] = True,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CELL", help="A condition or baseline to fly, of a task with contact; repeat for more."),
+    ] = None,
     runs: Runs = Path("runs"),
     threads: Threads,
     as_json: AsJson = False,
@@ -98,6 +103,8 @@ def evaluate(
     options = {"robot": robot, "body": body, "latitude": latitude, "longitude": longitude, "height": height}
     if len(names) > 1 and (policy or belief or settings or any(v is not None for v in options.values())):
         raise ConfigError("all: expected no option of one skill (--policy, --belief, --set, --robot, a place).")
+    if only and any(name in FLIGHTS for name in names):
+        raise ConfigError("--only is for tasks with contact: expected no dock or haul beside it.")
     found: dict[str, Any] = {}
     with progress_bars() as progress:
         for name in names:
@@ -106,7 +113,7 @@ def evaluate(
                                       has_envelope=has_envelope, **options)  # fmt: skip
             else:
                 found[name] = _skill(name, policy, belief, n, seed, runs, threads, progress, settings=settings,
-                                     has_envelope=has_envelope, **options)  # fmt: skip
+                                     only=only or (), has_envelope=has_envelope, **options)  # fmt: skip
     if as_json:
         show_json({"skills": found})
         return
@@ -137,7 +144,7 @@ def _flight(
 
 def _skill(
     name: str, policy: Path | None, belief: Path | None, n: int, seed: int, runs: Path, threads: int,
-    progress: Progress, *, has_envelope: bool, **options: Any,
+    progress: Progress, *, has_envelope: bool, only: Sequence[str], **options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Cells of a task with contact; left out, the policy is the package's, or one is trained."""
     from stope.learn.policies import GruPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -158,7 +165,7 @@ def _skill(
         flown, path = trained_skill(config, runs, num_threads=threads, progress=progress)
     check_policy(flown, task, name, str(path))
     result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress,
-                          is_enveloped=has_envelope)  # fmt: skip
+                          is_enveloped=has_envelope, only=only)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": path.name if policy is None else str(path),
                                                 "digest": flown.digest}}  # fmt: skip
 
@@ -214,9 +221,10 @@ def _show_skill(name: str, skill: Mapping[str, Any], n: int) -> None:
     versus = [(c, str(p["only_policy"]), str(p["only_other"]), p["better_success"].replace("other", "script"))
               for c, p in skill["paired"].items()]  # fmt: skip
     _show_envelope(skill["conditions"])
-    show_table(
-        "Policy against script, world by world", ("told", "only policy", "only script", "better at 95 %"), versus
-    )
+    if versus:
+        show_table(
+            "Policy against script, world by world", ("told", "only policy", "only script", "better at 95 %"), versus
+        )
 
 
 def _show(name: str, skill: Mapping[str, Any], n: int) -> None:

@@ -14,38 +14,47 @@ from stope.cli.options import AsJson, Runs, Threads, example
 
 __all__ = ["EXAMPLE", "gap"]
 
-EXAMPLE = example("stope gap dock", "stope gap all --plot gap.png", "stope gap haul --seeds 1 --n 200 --json")
+EXAMPLE = example("stope gap dock", "stope gap all --quick --plot gap.png", "stope gap anchor --seeds 1 --n 16 --json",
+                  "stope gap dock --model")  # fmt: skip
 
 
 def gap(
-    skill: Annotated[str, typer.Argument(metavar="SKILL", help="dock, haul, or all, which is both.")],
+    skill: Annotated[str, typer.Argument(metavar="SKILL", help="A skill, or all that this can be asked of.")],
     *,
-    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings at each platform, seeds 1 to N.")] = 3,
-    n: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes in each cell and seed.")] = 1000,
+    quick: Annotated[bool, typer.Option("--quick", help="Train nothing: fly what is shipped, and scripts.")] = False,
+    model: Annotated[bool, typer.Option("--model", help="Of a predictive model instead of a policy.")] = False,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings at each place, seeds 1 to N.")] = 3,
+    n: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Episodes in each cell and seed; else by skill.", show_default=False),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the matrix as a heat map.")] = None,
     runs: Runs = Path("runs"),
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
-    """Train a skill on an air-bearing table, on a gimbal and in orbit, and test each policy on all of them.
+    """What a skill is worth away from where it was learned: on a table, a gimbal, in the soil of other gravities.
 
-    One more is trained on a mixture. The gap is (best - found) / (best - nothing), where best is the specialist of the
-    place; 0 is none, 1 as bad as thrusters off. A killed run goes on: what is there is not made again.
+    dock, haul and anchor are trained at each place, and once over all, and each policy is tested at all of them. The
+    gap is (best - found) / (best - nothing), where best is the specialist of the place; 0 is none, 1 as bad as doing
+    nothing. A killed run goes on: what is there is not made again. With --quick nothing is trained: the policies of the
+    package are flown beside the scripts, whose success is then the best.
     """
-    from stope.base.errors import FileError, UnknownName  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.learn.gap import flight_gap  # noqa: PLC0415 -- as above
-    from stope.learn.skills import FLIGHTS, flight_config  # noqa: PLC0415 -- as above
+    from stope.base.errors import ConfigError, FileError, UnknownName  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.gap_all import GAPS, gaps  # noqa: PLC0415 -- as above
 
     if plot is not None and plot.suffix not in {".png", ".svg"}:
         raise FileError(f"{plot}: expected a name that ends in .png or .svg.")
     if plot is not None and not plot.parent.is_dir():
         raise FileError(f"{plot.parent}: no such folder. Make it first.")
-    if skill not in (*FLIGHTS, "all"):
-        raise UnknownName.of("skill with a gap", skill, [*FLIGHTS, "all"], listing="stope gap --help")
-    names = FLIGHTS if skill == "all" else (skill,)
+    if quick and model:
+        raise ConfigError("--quick and --model: expected one of them.")
+    kind = "quick" if quick else "model" if model else "trained"
+    if skill not in (*GAPS[kind], "all"):
+        raise UnknownName.of(f"{kind} gap of skill", skill, [*GAPS[kind], "all"], listing="stope gap --help")
     with progress_bars() as progress:
-        found = [flight_gap(flight_config(name), runs, seeds=range(1, seeds + 1), num=n, num_threads=threads,
-                            progress=progress) for name in names]  # fmt: skip
+        found = gaps(kind, GAPS[kind] if skill == "all" else (skill,), runs, seeds=seeds, num=n, num_threads=threads,
+                     progress=progress)  # fmt: skip
     if plot is not None:
         from stope.view.plots.gap import draw_gap  # noqa: PLC0415 -- as above
 
@@ -54,21 +63,44 @@ def gap(
         show_json({"skills": {one["skill"]: one for one in found}})
         return
     for one in found:
-        _show(one)
+        _show_model(one) if model else _show(one)
+
+
+def _show_model(one: Mapping[str, Any]) -> None:
+    line(f"{one['skill']} with {one['robot']}: position error after {one['horizon_s']:g} s of prediction [mm], "
+         f"{one['flights']} flights to each model and test, {len(one['seeds'])} seeds; "
+         "95 % intervals over worlds and seeds")  # fmt: skip
+    head = ("", *(f"tested: {there}" for there in one["tested"]))
+    rows = [(f"fitted: {who}", *(_error(one["cells"][who][there]) for there in one["tested"]))
+            for who in one["trained"]]  # fmt: skip
+    rows.append(("constant velocity", *(_error(one["constant"][there]) for there in one["tested"])))
+    show_table("Error [mm]", head, rows)
+    show_table("Gap to the model of the place; 1 is no better than constant velocity", head,
+               [(f"fitted: {who}", *(_gap(one["cells"][who][there]) for there in one["tested"]))
+                for who in one["trained"]])  # fmt: skip
+
+
+def _error(cell: Mapping[str, Any]) -> str:
+    return f"{1000 * cell['error_m']:.0f} ({1000 * cell['low']:.0f} to {1000 * cell['high']:.0f})"
 
 
 def _show(one: Mapping[str, Any]) -> None:
-    line(f"{one['skill']} with {one['robot']}: {len(one['seeds'])} trainings at each platform, {one['episodes']} "
-         "episodes in each cell and training; 95 % intervals, of success over worlds, "
-         "of gaps over worlds and trainings")  # fmt: skip
-    rows = [(f"trained: {who}", *(percent(one["cells"][who][there]) for there in one["tested"]))
-            for who in one["trained"]]  # fmt: skip
+    quick = "is_shipped" in one
+    said = f"{len(one['seeds'])} trainings at each place, {one['episodes']} episodes in each cell and training"
+    line(f"{one['skill']} with {one['robot']}: " + (f"{one['episodes']} episodes in each cell" if quick else said)
+         + "; 95 % intervals, of success over worlds, of gaps over worlds and trainings")  # fmt: skip
+    if quick and not one["is_shipped"]:
+        line(f"no policy of {one['skill']} is shipped: the script alone")
+    before = "" if quick else "trained: "
+    head = ("", *(f"tested: {there}" for there in one["tested"]))
+    rows = [(before + who, *(percent(one["cells"][who][there]) for there in one["tested"])) for who in one["trained"]]
     rows.append(("nothing", *(percent(one["nothing"][there]) for there in one["tested"])))
-    show_table("Success", ("", *(f"tested: {there}" for there in one["tested"])), rows)
+    show_table("Success", head, rows)
+    title = "Gap to the script" if quick else "Gap to the specialist of the place"
     show_table(
-        "Gap to the specialist of the place", ("", *(f"tested: {there}" for there in one["tested"])),
-        [(f"trained: {who}", *(_gap(one["cells"][who][there]) for there in one["tested"])) for who in one["trained"]],
-        note="; ".join(f"{name}: {text}" for name, text in one["platforms"].items()),
+        title, head,
+        [(before + who, *(_gap(one["cells"][who][there]) for there in one["tested"])) for who in one["trained"]],
+        note="; ".join(f"{name}: {text}" for name, text in {**one["platforms"], **one.get("left_out", {})}.items()),
     )  # fmt: skip
 
 

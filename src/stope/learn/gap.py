@@ -12,7 +12,7 @@ are within `LEAST_SPAN`, and a platform whose own specialist stays under `FEASIB
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from stope.world.allocation import Allocation
 from stope.world.env import DockBatch
 from stope.world.platforms import PLATFORMS
 
-__all__ = ["FEASIBLE", "LEAST_SPAN", "TESTED", "TRAINED", "flight_gap", "gap"]
+__all__ = ["FEASIBLE", "LEAST_SPAN", "TESTED", "TRAINED", "Found", "flight_gap", "gap", "matrix"]
 
 FEASIBLE = 0.5
 """Success that a specialist must reach for its platform to be feasible [1]."""
@@ -93,15 +93,33 @@ def flight_gap(
             for name, found in answers.items():
                 flown[name][where].append(found)
             progress("test", (seeds.index(seed) + (index + 1) / len(TESTED)) / len(seeds))
-    nothing = flown["nothing"]
-    cells = {name: {there: _cell(flown[name][there], flown[there][there], nothing[there]) for there in TESTED}
-             for name in TRAINED}  # fmt: skip
     return {
         "skill": config.skill, "robot": config.robot, "seeds": list(seeds), "episodes": num, "trained": list(TRAINED),
-        "tested": list(TESTED), "platforms": {name: PLATFORMS[name].summary for name in TRAINED}, "cells": cells,
-        "nothing": {there: _rate(flown["nothing"][there]) for there in TESTED}, "learning_s": cost,
-        "policies": digests,
+        "tested": list(TESTED), "platforms": {name: PLATFORMS[name].summary for name in TRAINED},
+        **matrix(flown, TRAINED, TESTED), "learning_s": cost, "policies": digests,
     }  # fmt: skip
+
+
+def matrix(
+    flown: Mapping[str, Mapping[str, Sequence[Found]]], rows: Sequence[str], tested: Sequence[str], *,
+    best: str | None = None, under: str = "infeasible",
+) -> dict[str, Any]:  # fmt: skip
+    """Cells of success and gap.
+
+    Args:
+        flown: Success by who flew, "nothing" among them, and where, a row of worlds for each seed.
+        rows: Who, but for "nothing".
+        tested: Where.
+        best: Whose success is the best of every place; None takes the row of the place's own name, its specialist.
+        under: What a cell says whose best stays under `FEASIBLE`.
+
+    Returns:
+        `{"cells": {row: {place: cell}}, "nothing": {place: rate}}`.
+    """
+    nothing = flown["nothing"]
+    cells = {who: {there: _cell(flown[who][there], flown[best or there][there], nothing[there], under)
+                   for there in tested} for who in rows}  # fmt: skip
+    return {"cells": cells, "nothing": {there: _rate(nothing[there]) for there in tested}}
 
 
 def _tested(
@@ -135,11 +153,11 @@ def _rate(found: Sequence[Found]) -> dict[str, float]:
     return {"success": rate.success, "n": rate.n, "low": rate.low, "high": rate.high}
 
 
-def _cell(found: Sequence[Found], best: Sequence[Found], nothing: Sequence[Found]) -> dict[str, Any]:
-    """Success of one policy at one place, and its gap to the specialist there."""
+def _cell(found: Sequence[Found], best: Sequence[Found], nothing: Sequence[Found], under: str) -> dict[str, Any]:
+    """Success of one policy at one place, and its gap to the best there."""
     cell: dict[str, Any] = {**_rate(found), "by_seed": [float(f.mean()) for f in found]}
     if np.mean(best) < FEASIBLE:
-        return cell | {"gap": None, "why": "infeasible"}
+        return cell | {"gap": None, "why": under}
     if np.mean(best) - np.mean(nothing) < LEAST_SPAN:
         return cell | {"gap": None, "why": "nothing does as well"}
     return cell | {"gap": gap(found, best, nothing)}

@@ -2,7 +2,8 @@
 """Imitation of a script by a network with memory, from what both have flown so far.
 
 Rollouts are dear and gradients cheap, so every rollout is kept and learned from again (DAgger's aggregation of data). A
-script that asks for more than an actuator gives says only on which side of the limit to be, and so does the loss.
+script that asks for more than an actuator gives says only on which side of the limit to be, and so does the loss. A
+tutor acts on what is seen and believed alone, so what was flown with one belief also teaches what to do with others.
 
 Source: Ross, Gordon and Bagnell 2011 (AISTATS, arXiv 1011.0686).
 """
@@ -10,22 +11,29 @@ Source: Ross, Gordon and Bagnell 2011 (AISTATS, arXiv 1011.0686).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from stope.base.errors import FileError
 from stope.base.files import write_atomic
 
-__all__ = ["Chunk", "Replay", "imitate", "imitation_loss", "imitation_rate"]
+__all__ = ["Chunk", "Replay", "imitate", "imitation_loss", "imitation_rate", "retold"]
+
+Floats = NDArray[np.float64]
 
 LEAST_RATE = 0.05
 """Share of the first learning rate that the last iteration of an imitation has [1]; chosen."""
+
+RETOLD = 0.5
+"""Share of the worlds that are told another belief when they are learned from again [1]; chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +112,36 @@ class Replay:
     def _file(self, number: int) -> Path:
         assert self.path is not None
         return self.path.with_suffix(f".rollout-{number}.safetensors")
+
+
+def retold(
+    part: tuple[torch.Tensor, ...],
+    beliefs: Floats,
+    tutor: Callable[[Floats, Floats], Floats],
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, ...]:
+    """A part of a rollout in which some worlds are told other beliefs all along, with what the tutor then does.
+
+    Without it a network meets as many beliefs as it has flown episodes, too few to learn which of a belief's numbers do
+    not matter.
+
+    Args:
+        part: Inputs, actions, ends and memory, as `Chunk.part`; the beliefs are the last of the inputs.
+        beliefs: One for each world, (worlds, summary).
+        tutor: Observations and beliefs (n, ...) to actions (n, actions).
+        rng: Which worlds.
+    """
+    inputs, wanted, dones, memory = part
+    size = beliefs.shape[1]
+    ids = np.flatnonzero(rng.random(inputs.shape[1]) < RETOLD)
+    if len(ids) == 0:
+        return part
+    inputs, wanted = inputs.clone(), wanted.clone()
+    inputs[:, ids, -size:] = torch.from_numpy(beliefs[ids].astype(np.float32))
+    seen = inputs[:, ids].flatten(0, 1).numpy().astype(np.float64)
+    right = torch.from_numpy(tutor(seen[:, :-size], seen[:, -size:]).astype(np.float32))
+    wanted[:, ids] = right.reshape(len(inputs), len(ids), -1)
+    return inputs, wanted, dones, memory
 
 
 def imitation_rate(rate: float, progress: float) -> float:

@@ -7,6 +7,7 @@ bring back the worlds that chose a policy's weights in training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,8 @@ __all__ = ["CONDITIONS", "assess_skill", "check_policy", "paired_outcomes"]
 CONDITIONS: dict[str, Told] = {"ignorant": "prior", "prior": "drawn", "sharp": "sharp", "truth": "truth"}
 """Worlds are drawn from the prior in each; what the policy is told of them differs. As for `dock`, "prior" is the
 training's own mixture of beliefs and "ignorant" is nothing but the prior."""
+
+BASELINES = ("script", "random", "nothing")
 
 
 def check_policy(policy: GruPolicy, task: ContactTask, name: str, where: str) -> None:
@@ -56,6 +59,7 @@ def assess_skill(
     num_threads: int = 1,
     progress: Progress = silent,
     is_enveloped: bool = True,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Fly a policy in every condition, and the baselines.
 
@@ -68,15 +72,21 @@ def assess_skill(
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each pilot.
         is_enveloped: Whether the safety envelope stands between the policy and the robots; the baselines fly bare.
+        only: Names of conditions and baselines to fly; all if empty.
 
     Returns:
-        `{"skills": {name: {"conditions", "baselines", "paired", ...}}}`; every rate is a fraction.
+        `{"skills": {name: {"conditions", "baselines", "paired", ...}}}`; every rate is a fraction. What is paired is
+        the policy with the script, where both are flown.
 
     Raises:
-        ConfigError: fewer than one episode, or a policy of another task.
+        ConfigError: fewer than one episode, a policy of another task, or a cell that is not known.
     """
     if num < 1:
         raise ConfigError(f"assess.num = {num}: expected 1 or more episodes in each cell.")
+    known = (*CONDITIONS, *BASELINES)
+    if not set(only) <= set(known):
+        raise ConfigError(f"assess.only = {', '.join(only)}: expected some of {', '.join(known)}.")
+    wanted = set(only or known)
     check_policy(policy, task, name, "policy")
     num_actions = len(task.action_names)
 
@@ -85,20 +95,23 @@ def assess_skill(
         return fly_skill(pilot, batch, show=partial(progress, f"{name}: {what}"), envelope=envelope)
 
     guard = envelope_for(name, task) if is_enveloped else None
-    own = {c: flown(GruPilot(policy), told, f"policy, {c}", guard) for c, told in CONDITIONS.items()}
+    own = {c: flown(GruPilot(policy), told, f"policy, {c}", guard) for c, told in CONDITIONS.items()
+           if c in wanted}  # fmt: skip
     # Told nothing, the baselines do the same in every condition.
-    others = {
-        "script": flown(ScriptPilot(task), "prior", "script"),
-        "random": flown(RandomPilot(num_actions, seed), "prior", "random"),
-        "nothing": flown(NothingPilot(num_actions), "prior", "nothing"),
-    }
+    pilots: dict[str, Pilot] = {
+        "script": ScriptPilot(task), "random": RandomPilot(num_actions, seed), "nothing": NothingPilot(num_actions),
+    }  # fmt: skip
+    others = {who: flown(pilots[who], "prior", who) for who in BASELINES if who in wanted}
+    script = others.get("script")
     rng = generator(seed, "assess-bootstrap", name)
     return {
         "skills": {
             name: {
                 "conditions": {condition: found.summary() for condition, found in own.items()},
                 "baselines": {who: found.summary() for who, found in others.items()},
-                "paired": {c: paired_outcomes(found, others["script"], rng=rng) for c, found in own.items()},
+                "paired": {}
+                if script is None
+                else {c: paired_outcomes(found, script, rng=rng) for c, found in own.items()},
                 "robot": task.robot,
                 "site": policy.card.get("site"),
                 "seed": seed,

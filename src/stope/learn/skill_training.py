@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from stope.base.config import as_dict, check_fraction, check_not_negative, check_positive, content_hash, override
 from stope.base.device import HOST, set_learner_threads
@@ -35,13 +36,16 @@ from stope.learn.checkpoint import (
     world_state,
     write_checkpoint,
 )
-from stope.learn.imitation import Chunk, Replay, imitate, imitation_rate
+from stope.learn.imitation import Chunk, Replay, imitate, imitation_rate, retold
 from stope.learn.pilots import GruPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.world.tasks import CONTACT_TASKS, ContactTask
-from stope.world.told import KINDS, Told
+from stope.world.told import KINDS, NUM_JOINT, Told, summaries
 
 __all__ = ["SkillConfig", "SkillTraining"]
+
+EDGES = 0.15
+"""Share of what is retold that is the truth, and share that is the bare prior [1]; chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,9 +249,22 @@ class SkillTraining:
         self.replay.add(Chunk(given, right, ended, memory.clone()))
         for group in self.tutor.param_groups:
             group["lr"] = imitation_rate(c.imitation_rate, self.iteration / c.num_imitation)
-        losses = [imitate(actor, self.tutor, self.replay.draw(rng, c.num_minibatches))
-                  for _ in range(c.imitation_updates)]  # fmt: skip
+        losses = []
+        for _ in range(c.imitation_updates):
+            part = self.replay.draw(rng, c.num_minibatches)
+            part = retold(part, self._beliefs(part[0].shape[1], rng), self.task.tutor, rng)
+            losses.append(imitate(actor, self.tutor, part))
         self.losses.append(float(np.mean(losses)))
+
+    def _beliefs(self, num: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Beliefs of worlds that might be, (num, summary); of drawn ones, some know all, some nothing."""
+        z = self.config.breadth * rng.standard_normal((num, NUM_JOINT))
+        out = summaries(self.config.told, z, rng)
+        if self.config.told == "drawn":
+            for kind in ("truth", "prior"):
+                those = rng.random(num) < EDGES
+                out[those] = summaries(kind, z[those], rng)
+        return out
 
     def _fit_scaling(self, inputs: torch.Tensor) -> None:
         """Fix the scale of the inputs; the critic's last ones are z, which is scaled by construction."""

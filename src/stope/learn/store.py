@@ -27,13 +27,14 @@ from stope.learn.evaluate import conditions
 from stope.learn.policies import GruPolicy, MlpPolicy
 from stope.learn.skill_training import SkillConfig, SkillTraining
 from stope.learn.train import TrainConfig, Training, train
+from stope.world.gravities import place_of
 from stope.world.regolith import ground_prior
-from stope.world.robots import Robot, load_robot
-from stope.world.site import Site, make_site
+from stope.world.robots import Robot
+from stope.world.site import Site
 
 __all__ = ["git_commit", "physics_hash", "run_folder", "trained_flight", "trained_skill"]
 
-TUTORS = 3
+TUTORS = 4
 """Raised whenever a script or a tutor of a task is changed, so that policies taught by the one before are not found."""
 
 
@@ -108,11 +109,13 @@ def trained_skill(
         FileError: a policy or checkpoint that is not whole, or belongs to another configuration.
     """
     task = config.make_task()
-    robot, site = load_robot(task.robot), make_site(task.body, latitude_deg=task.latitude_deg, height=task.height)
+    place = place_of(task.robot, task.body, latitude_deg=task.latitude_deg, height=task.height)
     ground = ground_prior()
-    decides = [content_hash(config), content_hash(as_dict(task)), physics_hash(robot, site),
+    decides = [content_hash(config), content_hash(as_dict(task)), physics_hash(place.robot, place.site),
                content_hash({"centre": ground.centre.tolist(), "spread": ground.spread.tolist()}), TUTORS,
                GruPolicy.family]  # fmt: skip
+    if place.site.body.kind == "uniform":
+        decides += [list(place.ground), list(place.extra)]
     folder = Path(root) / f"train-{config.task}-{content_hash(decides)}"
     path, checkpoint = folder / "policy.safetensors", folder / "checkpoint.safetensors"
     if path.exists():

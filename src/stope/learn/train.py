@@ -22,6 +22,7 @@ import torch
 from stope.base.config import as_dict, check_fraction, check_not_negative, check_positive, content_hash
 from stope.base.device import HOST, set_learner_threads
 from stope.base.errors import ConfigError
+from stope.base.seeding import generator
 from stope.learn.checkpoint import (
     learner_state,
     part_of,
@@ -33,11 +34,12 @@ from stope.learn.checkpoint import (
 from stope.learn.evaluate import conditions, fly
 from stope.learn.policies import MlpPolicy
 from stope.world.body import load_body
-from stope.world.env import DockBatch
+from stope.world.env import DockBatch, Pool
 from stope.world.platforms import platform
 from stope.world.robots import Robot, load_robot
 from stope.world.site import Site, make_site
 from stope.world.tasks import DockConfig
+from stope.world.told import KINDS, Told, flight_summaries
 
 __all__ = ["SiteConfig", "TrainConfig", "Training", "train"]
 
@@ -73,6 +75,11 @@ class TrainConfig:
     task: DockConfig = field(default_factory=DockConfig)
     platform: str = "orbit"
     """Where it practises, one of `stope.world.platforms`; what it offers goes before what the task says."""
+    told: Told = "drawn"
+    """What the policy is told in training: beliefs of random sharpness, "prior" for uniform randomisation, "truth" for
+    an oracle."""
+    breadth: float = 1.0
+    """Factor on the whitened parameters of the training's worlds: 1 is the prior, 0 default physics alone [1]."""
     seed: int = 1
     """Root seed of worlds, noise and weights."""
     num_worlds: int = 256
@@ -112,7 +119,9 @@ class TrainConfig:
         check_not_negative(self, "seed")
         if self.seed >= 2**63:
             raise ConfigError(f"TrainConfig.seed = {self.seed}: expected less than 2^63.")
-        check_fraction(self, "discount", "trace")
+        check_fraction(self, "discount", "trace", "breadth")
+        if self.told not in KINDS:
+            raise ConfigError(f"TrainConfig.told = {self.told!r}: expected one of {', '.join(KINDS)}.")
         if not self.hidden or min(self.hidden) < 1:
             raise ConfigError(f"TrainConfig.hidden = {list(self.hidden)}: expected layers of 1 or more units.")
         if self.num_worlds * self.steps_per_iteration < self.num_minibatches:
@@ -160,6 +169,7 @@ class Training:
         self.device = HOST
         self.batch = DockBatch(c.make_robot(), c.site.site(), num_worlds=c.num_worlds, seed=c.seed,
                                task=c.make_task(), num_threads=self.num_threads)  # fmt: skip
+        self.batch.pool = self._retold(self.batch.pool)
         self.env = RslEnv(self.batch, self.device)
         rng = np.random.default_rng(c.seed)
         self.batch.record[:, 0] = rng.integers(0, self.batch.max_episode_steps, c.num_worlds)
@@ -183,11 +193,22 @@ class Training:
         self.ppo.train_mode()
         self.judge = DockBatch(self.batch.robot, self.batch.site, num_worlds=c.num_evaluation, seed=c.seed + 7919,
                                task=c.make_task(), num_threads=self.num_threads)  # fmt: skip
-        self.judge_set = conditions(c.num_evaluation, c.seed + 7919)["prior"]
+        z, told = conditions(c.num_evaluation, c.seed + 7919)["prior"]
+        known = self._retold(self.judge.pool_of(z, told))
+        self.judge_set = known.z, known.belief
         self.best: MlpPolicy | None = None
         self.best_score = (-1.0, 0.0)
         if self.checkpoint is not None and self.checkpoint.exists():
             self._restore(self.checkpoint)
+
+    def _retold(self, pool: Pool) -> Pool:
+        """The pool as the configuration wants its worlds and what is told of them."""
+        c = self.config
+        if c.told == "drawn" and c.breadth == 1.0:
+            return pool
+        z = c.breadth * pool.z
+        told = pool.belief if c.told == "drawn" else flight_summaries(c.told, z, generator(c.seed, "told"))
+        return self.batch.pool_of(z, told)
 
     @property
     def num_steps(self) -> int:

@@ -5,19 +5,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stope.base.errors import ConfigError, RangeError
 from stope.base.rotation import from_rotation_vector, multiply, rotate, rotate_inverse
 from stope.base.seeding import generator
+from stope.world import plant as p
 from stope.world.batch import CONTROL_PERIOD, World
-from stope.world.body import load_body
+from stope.world.gravities import Place, place_of
 from stope.world.ground import Ground
 from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS
 from stope.world.regolith.prior import ground_prior, soil_of
-from stope.world.robots import load_robot
-from stope.world.site import Site, make_site
+from stope.world.site import Site
 from stope.world.tasks.contact_task import ContactTask
 from stope.world.told import NUM_JOINT, NUM_SUMMARY, Told, summaries
 from stope.world.tools import set_soils
@@ -46,6 +47,11 @@ def _draw_rocks(rng: np.random.Generator, ground: Floats, num: int) -> Floats:
     # Between half and nine tenths of a rock is in the ground.
     depth = radius * rng.uniform(0.0, 0.8, num)
     return np.stack([place * np.cos(angle), place * np.sin(angle), -depth, np.where(there, radius, 0.0)], axis=1)
+
+
+def _links(model: mujoco.MjModel) -> float:
+    """Mass of all that hangs on the robot's base [kg]."""
+    return float(model.body_mass[model.body_rootid == 1].sum() - model.body_mass[1])
 
 
 class Pose:
@@ -77,7 +83,7 @@ class ContactBatch:
         num_worlds: N.
         seed: Root seed of worlds, starts and noise.
         num_threads: Threads that step; results do not depend on it.
-        site: Where; the task's own place if None.
+        place: Where, and the robot that is made for it; the task's own if None.
         told: What the robots are told of their worlds, one of `stope.world.told.KINDS`.
         breadth: Factor on the whitened parameters that worlds are drawn with: 1 is the prior, 0 default physics [1].
 
@@ -92,7 +98,7 @@ class ContactBatch:
         num_worlds: int,
         seed: int,
         num_threads: int = 1,
-        site: Site | None = None,
+        place: Place | None = None,
         told: Told = "drawn",
         breadth: float = 1.0,
     ) -> None:
@@ -107,15 +113,19 @@ class ContactBatch:
         self.told: Told = told
         self.breadth = breadth
         self.max_episode_steps = round(steps)
-        self.robot = load_robot(task.robot)
-        self.site = site or make_site(
-            load_body(task.body), latitude_deg=task.latitude_deg, longitude_deg=0.0, height=task.height
-        )
+        self.place = place or place_of(task.robot, task.body, latitude_deg=task.latitude_deg, height=task.height)
+        self.robot = self.place.robot
+        self.site: Site = self.place.site
         self.gravity = -float(self.site.gravity_l[2])
-        """Into the ground [m/s2]."""
+        """What a robot feels, into the ground [m/s2]."""
+        self.soil_gravity, self.extra_gravity = self.place.grounds(num_worlds), self.place.extras(num_worlds)
         theta = self.robot.prior.theta(np.zeros((num_worlds, NUM_PARAMETERS)))
         self.world = World(self.robot, self.site, theta, seed=seed, scene=task.scene(), engine="mujoco",
                            num_threads=num_threads)  # fmt: skip
+        model = self.world.model
+        assert isinstance(model, mujoco.MjModel)
+        self.link_mass = _links(model)
+        """Of all that hangs on the base [kg]."""
         self.ground_prior = ground_prior()
         self.theta_ground = np.tile(self.ground_prior.centre, (num_worlds, 1))
         """Parameters of each world's ground, (worlds, len(GROUND_PARAMETERS))."""
@@ -150,6 +160,9 @@ class ContactBatch:
         rngs = [generator(self.seed, "episode", int(i), int(self.episodes[i])) for i in ids]
         z = self.breadth * np.array([rng.standard_normal(NUM_PARAMETERS) for rng in rngs])
         self.world.set_theta(self.robot.prior.theta(z), ids)
+        if self.extra_gravity.any():  # the base bears what its links weigh more
+            whole = 1.0 + self.link_mass / self.world.plant[ids, p.MASS]
+            self.world.plant[ids, p.RESIDUAL + 2] -= whole * self.extra_gravity[ids]
         ground = self.breadth * np.array([rng.standard_normal(self.theta_ground.shape[1]) for rng in rngs])
         self.theta_ground[ids] = self.ground_prior.theta(ground)
         self.z[ids] = np.concatenate([z, ground], axis=1)
@@ -162,7 +175,7 @@ class ContactBatch:
         self.world.restart(ids)
         soils = tuple(soil_of(row) for row in self.theta_ground[ids])
         scatter = np.exp(0.3 * np.array([rng.standard_normal(len(self.ground.anchors)) for rng in rngs]))
-        set_soils(self.ground, self.robot, soils, gravity=self.gravity, strength_factor=scatter, worlds=ids)
+        set_soils(self.ground, self.robot, soils, gravity=self.soil_gravity[ids], strength_factor=scatter, worlds=ids)
         if self.world.scene.num_rocks > 0:
             rocks = np.array([_draw_rocks(rng, row, self.world.scene.num_rocks) for rng, row in
                               zip(rngs, self.theta_ground[ids], strict=True)])  # fmt: skip

@@ -32,7 +32,7 @@ from stope.world import plant as p
 from stope.world.batch import CONTROL_PERIOD
 from stope.world.contact_env import ContactBatch
 from stope.world.free_flight import advance_all
-from stope.world.site import Site, make_site
+from stope.world.gravities import Place, place_of
 from stope.world.tasks.hop import GRID_SHARE, HopTask
 from stope.world.told import Told
 
@@ -202,7 +202,7 @@ class HopBatch(ContactBatch):
         num_worlds: N.
         seed: Root seed of worlds, starts and noise.
         num_threads: Threads that step; results do not depend on it.
-        site: Where; the task's own place if None. Its gravity grid must reach as far as the robots go.
+        place: Where, and the robot; the task's own if None. Its gravity grid must reach as far as the robots go.
         told: What the robots are told of their worlds.
         breadth: As in `ContactBatch`.
 
@@ -217,16 +217,16 @@ class HopBatch(ContactBatch):
         num_worlds: int,
         seed: int,
         num_threads: int = 1,
-        site: Site | None = None,
+        place: Place | None = None,
         told: Told = "drawn",
         breadth: float = 1.0,
     ) -> None:
         """Compile the scene; `reset` starts the first episodes."""
-        site = site or make_site(
-            task.body, latitude_deg=task.latitude_deg, height=task.height, grid_half_width=task.grid_half_width,
-            grid_nodes=task.grid_nodes,
+        place = place or place_of(
+            task.robot, task.body, latitude_deg=task.latitude_deg, height=task.height,
+            grid_half_width=task.grid_half_width, grid_nodes=task.grid_nodes,
         )  # fmt: skip
-        super().__init__(task, num_worlds=num_worlds, seed=seed, num_threads=num_threads, site=site, told=told,
+        super().__init__(task, num_worlds=num_worlds, seed=seed, num_threads=num_threads, place=place, told=told,
                          breadth=breadth)  # fmt: skip
         self.max_episode_steps, self.wait = task.most_hops, task.wait
         model = self.world.model

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from stope.base.errors import RangeError
 from stope.world.belief import covariances, pseudo_measured
-from stope.world.physics import GROUND_PARAMETERS, PARAMETERS
+from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS, PARAMETERS
 
-__all__ = ["JOINT_PARAMETERS", "KINDS", "NUM_JOINT", "NUM_SUMMARY", "Told", "believed", "summaries"]
+__all__ = ["JOINT_PARAMETERS", "KINDS", "NUM_JOINT", "NUM_SUMMARY", "Told", "believed", "flight_summaries",
+           "summaries"]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Told = Literal["drawn", "prior", "sharp", "truth"]
@@ -65,6 +66,22 @@ def summaries(kind: Told, z: Floats, rng: np.random.Generator) -> Floats:
     std = np.sqrt(np.einsum("ijj->ij", whole))
     together = np.stack([whole[:, a, b] / (std[:, a] * std[:, b]) for a, b in PAIRS], axis=1)
     return np.concatenate([mean, np.log(std), together], axis=1)
+
+
+def flight_summaries(kind: Told, z: Floats, rng: np.random.Generator) -> Floats:
+    """The same of a free flight, without ground and without correlations.
+
+    Args:
+        kind: One of `KINDS`.
+        z: Truths of a robot's parameters, drawn from the prior, (worlds, NUM_PARAMETERS).
+        rng: Noise of the pseudo-measurement.
+
+    Returns:
+        Means and logarithms of standard deviations, (worlds, 2 NUM_PARAMETERS).
+    """
+    blank = np.zeros((len(z), NUM_JOINT - NUM_PARAMETERS))
+    whole = summaries(kind, np.concatenate([z, blank], axis=1), rng)
+    return np.concatenate([whole[:, :NUM_PARAMETERS], whole[:, NUM_JOINT : NUM_JOINT + NUM_PARAMETERS]], axis=1)
 
 
 def believed(summary: Floats, name: str) -> tuple[Floats, Floats]:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -109,8 +111,12 @@ def robot_names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in _FOLDER.glob("*.toml")))
 
 
-def load_robot(name: str) -> Robot:
+def load_robot(name: str, factors: Mapping[str, float] = MappingProxyType({})) -> Robot:
     """Read a shipped robot by name, or a user's file by path.
+
+    Args:
+        name: Of a shipped robot, or a path.
+        factors: What some of its `[model.numbers]` are multiplied by, by name [1].
 
     Raises:
         UnknownName: no such shipped robot.
@@ -120,7 +126,14 @@ def load_robot(name: str) -> Robot:
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not name.endswith(".toml") and not path.exists():
         raise UnknownName.of("robot", name, robot_names(), listing="stope world robots")
-    robot = _build(read_toml(path), str(path.name), folder=path.parent)
+    data = read_toml(path)
+    for key, factor in factors.items():
+        numbers = data.get("model", {}).get("numbers", {})
+        if key not in numbers:
+            raise ConfigError(f"{path.name}: model.numbers has no {key!r} to rescale: expected one of "
+                              f"{', '.join(numbers) or 'none'}.")  # fmt: skip
+        numbers[key] = numbers[key] | {"value": factor * numbers[key]["value"]}
+    robot = _build(data, str(path.name), folder=path.parent)
     if name.endswith(".toml") and robot.name in robot_names():
         raise ConfigError(f"{path.name}: name = {robot.name!r}: the package has a robot of this name. Choose another.")
     return robot
