@@ -23,8 +23,8 @@ from fleet_simpy import play_simpy
 
 from stope.base.seeding import generator
 from stope.fleet.mission.bank import Tables
-from stope.fleet.mission.columns import Count
 from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
+from stope.fleet.mission.kernels.columns import Count
 from stope.fleet.mission.month import Player
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
 

@@ -19,10 +19,10 @@ from fleet_robot import Robot
 
 from stope.base.counter_rng import uniform
 from stope.base.units import DAY
-from stope.fleet.mission import columns as k
 from stope.fleet.mission.bank import Tables
-from stope.fleet.mission.columns import COUNTS, Kind, Phase, Skill
 from stope.fleet.mission.grade import choose_cells
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import COUNTS, Kind, Phase, Skill
 from stope.fleet.mission.lay_out import lay_out
 from stope.fleet.mission.scenario import MonthScenario
 

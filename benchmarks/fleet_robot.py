@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from stope.fleet.mission import columns as k
+from stope.fleet.mission.kernels import columns as k
 
 __all__ = ["Robot"]
 

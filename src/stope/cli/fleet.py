@@ -74,7 +74,7 @@ def measure(
     as_json: AsJson = False,
 ) -> None:
     """Fly the shipped policies, or scripts where there is none, and keep whole outcomes."""
-    from stope.fleet.mission.columns import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.fleet.mission.kernels.columns import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.fleet.mission.measuring import measure_bank  # noqa: PLC0415 -- as above
 
     with progress_bars() as progress:

@@ -19,8 +19,8 @@ from stope.base.progress import Progress, silent
 from stope.base.runs import Run
 from stope.fleet.mission.bank import Bank, shipped_bank
 from stope.fleet.mission.bound import month_bound
-from stope.fleet.mission.columns import SKILLS
 from stope.fleet.mission.kept import keep_month
+from stope.fleet.mission.kernels.columns import SKILLS
 from stope.fleet.mission.measuring import join_rows, measured
 from stope.fleet.mission.result import months, summarise
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stope.fleet.mission.bank import COLUMNS, Bank, Tables
-from stope.fleet.mission.columns import SKILLS
+from stope.fleet.mission.kernels.columns import SKILLS
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
 
 NUMBERS = {

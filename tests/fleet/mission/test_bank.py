@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 
 from stope.base.errors import ConfigError, FileError, RangeError
 from stope.fleet.mission.bank import Bank
-from stope.fleet.mission.columns import SKILLS, Skill
 from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
 from stope.fleet.mission.grade import grade_map
+from stope.fleet.mission.kernels.columns import SKILLS, Skill
+from stope.fleet.mission.month import play
 from stope.fleet.mission.result import bands, months, summarise
+from stope.fleet.mission.scenario import Fault
 from stope.fleet.mission.value import changed, skill_values, write_weights
 from tests.fleet.mission.builders import bank, month, tables
 
@@ -127,10 +130,6 @@ def test_layered_assignment_is_near_the_exact_one_and_better_than_nearest_first(
     ("units-down", 5.0, 0.1, 1.0, "less than one"),
 ])  # fmt: skip
 def test_a_fault_without_effect_is_refused(kind: str, hours: float, share: float, at: float, why: str) -> None:
-    from dataclasses import replace  # noqa: PLC0415 -- this test alone
-
-    from stope.fleet.mission.scenario import Fault  # noqa: PLC0415 -- as above
-
     fault = Fault(kind=kind, at_d=at, hours=hours, share=share)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=why):
         replace(month(), faults=(fault,))
@@ -140,11 +139,6 @@ def test_a_fault_without_effect_is_refused(kind: str, hours: float, share: float
                                                       ("units-down", 40.0, 1.0),
                                                       ("robots-lost", 0.0, 0.5)])  # fmt: skip
 def test_a_fault_costs_ore(kind: str, hours: float, share: float) -> None:
-    from dataclasses import replace  # noqa: PLC0415 -- this test alone
-
-    from stope.fleet.mission.month import play  # noqa: PLC0415 -- as above
-    from stope.fleet.mission.scenario import Fault  # noqa: PLC0415 -- as above
-
     whole = month(days=2.0)
     struck = replace(whole, faults=(Fault(kind=kind, at_d=0.2, hours=hours, share=share),))  # type: ignore[arg-type]
     name = "ore_t" if kind == "units-down" else "mined_t"

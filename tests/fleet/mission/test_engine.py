@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stope.base.units import DAY, HOUR
-from stope.fleet.mission import columns as k
 from stope.fleet.mission.bound import month_bound
-from stope.fleet.mission.columns import Count, Kind, Phase
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import Count, Kind, Phase
+from stope.fleet.mission.kernels.power import answer_time, gathered, light_time
+from stope.fleet.mission.kernels.queues import serve
 from stope.fleet.mission.month import Player, close_books, play
-from stope.fleet.mission.power import answer_time, gathered, light_time
-from stope.fleet.mission.queues import serve
+from stope.fleet.mission.scenario import with_changes
 from tests.fleet.mission.builders import month, tables
 
 
@@ -111,8 +112,6 @@ def test_machines_under_repair_are_as_available_as_the_closed_form_says() -> Non
     up, repair, machines, repairers = 100.0, 40.0, 6, 2
     scenario = month("fleet.units=6", "fleet.maintainers=2", f"failing.unit_mtbf_h={up}", f"failing.mttr_h={repair}",
                      "failing.mtbf_h=1e9", "failing.spare_share=0", days=1500.0, robots=20)  # fmt: skip
-    from stope.fleet.mission.scenario import with_changes  # noqa: PLC0415 -- `robots` has scaled the units before
-
     scenario = with_changes(scenario, [f"fleet.units={machines}", f"fleet.maintainers={repairers}", "tick=86400",
                                        "fleet.excavators=1", "fleet.haulers=1", "fleet.prospectors=0"])  # fmt: skip
     assert scenario.num_yards == 1
@@ -134,9 +133,7 @@ def quiet(*changes: str, days: float) -> Player:
         "anchor": (100.0, 0.0, 0.0), "dig": (100.0, 0.0, 5.0), "dock": (50.0, 0.0, 0.0), "haul": (50.0, 0.0, 0.0),
         "hop": (1000.0, 0.0, 0.0), "capture": (10.0, 0.0, 0.0)}.items()}  # fmt: skip
     scenario = month(*still, days=days)
-    from stope.fleet.mission.scenario import with_changes  # noqa: PLC0415 -- as above
-
-    player = Player(with_changes(scenario, list(changes)), tables(spread=0.0, **sure), seed=1)
+    player = Player(with_changes(scenario, list(changes)), tables(spread=0.0, n=60, **sure), seed=1)
     player.advance(player.end)
     return player
 

@@ -23,7 +23,7 @@ from stope.base.errors import FileError, RangeError
 from stope.base.files import write_atomic
 from stope.base.intervals import clopper_pearson
 from stope.base.seeding import generator
-from stope.fleet.mission.columns import SKILLS
+from stope.fleet.mission.kernels.columns import SKILLS
 
 __all__ = ["COLUMNS", "Bank", "Tables", "shipped_bank"]
 
@@ -202,7 +202,7 @@ class Bank:
             head = json.loads((table.schema.metadata or {}).get(b"stope", b"{}"))
             if head.get("format") != FORMAT:
                 raise FileError(f"{path}: format {head.get('format')!r}: expected {FORMAT!r}.")
-            columns = {}
+            columns: dict[str, Any] = {}
             for name, (kind, _) in COLUMNS.items():
                 values = table.column(name).to_pylist()
                 columns[name] = np.array(values, dtype={str: np.str_, float: np.float64, int: np.int64}[kind])

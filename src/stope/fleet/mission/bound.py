@@ -12,8 +12,8 @@ import numpy as np
 
 from stope.base.units import DAY
 from stope.fleet.mission.bank import Tables
-from stope.fleet.mission.columns import Skill
 from stope.fleet.mission.dispatch import quotas
+from stope.fleet.mission.kernels.columns import Skill
 from stope.fleet.mission.lay_out import place_of
 from stope.fleet.mission.scenario import MonthScenario
 

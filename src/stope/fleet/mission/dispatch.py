@@ -8,6 +8,7 @@ there, or will be by the time they come, at the least flying time; a pit beyond 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,8 @@ from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import csr_array
 
 from stope.base.units import DAY, HOUR
-from stope.fleet.mission import columns as k
-from stope.fleet.mission.columns import Kind, Phase, World
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import Kind, Phase, World
 from stope.fleet.mission.scenario import MonthScenario
 
 __all__ = ["Dispatcher", "exact_assignment", "layered_assignment", "nearest_assignment", "quotas"]
@@ -44,9 +45,9 @@ def quotas(supply: Floats, legs: Floats, near: Whole, haulers: Floats, plant: Fl
     """
     yards, width = near.shape
     num = yards * width
-    column, yard = near.ravel(), np.repeat(np.arange(yards), width)
+    column, yard = near.ravel(), np.repeat(np.arange(yards, dtype=np.int64), width)
     cycle = 2.0 * legs.ravel() + load_time
-    index = np.arange(num)
+    index = np.arange(num, dtype=np.int64)
     rows = np.concatenate([column, len(supply) + yard, len(supply) + yards + yard])
     values = np.concatenate([np.ones(num), cycle, np.ones(num)])
     limits = csr_array((values, (rows, np.tile(index, 3))), shape=(len(supply) + 2 * yards, num))
@@ -61,31 +62,32 @@ class Dispatcher:
     """Orders for haulers that are parked."""
 
     scenario: MonthScenario
-    world: World
-    flows: Floats | None = None
-    planned: float = -1.0
+    flows: Floats
+    """Of the last plan, as `quotas` gives them."""
+    planned: float = -math.inf
+    """When that plan was made [s]."""
 
     def orders(self, w: World, t: float) -> tuple[Whole, Whole]:
         """Parked haulers and the candidate pit of each, both (orders,)."""
         robots = np.flatnonzero(w.whole[:, k.PHASE] == Phase.PARKED)
         if not len(robots):
             return robots, robots
-        if self.flows is None or t - self.planned >= HOUR:
+        if t - self.planned >= HOUR:
             self._plan(w, t)
         columns = np.full(len(robots), -1, dtype=np.int64)
+        totals = np.bincount(w.near.ravel(), self.flows.ravel(), minlength=len(w.pits)).astype(np.float64)
         yard = w.whole[robots, k.YARD]
         for y in np.unique(yard):
             mine = np.flatnonzero(yard == y)
-            columns[mine] = self._yard_orders(w, int(y), len(mine))
+            columns[mine] = self._yard_orders(w, int(y), len(mine), totals)
         sent = columns >= 0
         return robots[sent], columns[sent]
 
-    def _yard_orders(self, w: World, y: int, num: int) -> Whole:
+    def _yard_orders(self, w: World, y: int, num: int, totals: Floats) -> Whole:
         """Candidate of each of a yard's free haulers, -1 to stay."""
-        assert self.flows is not None
         load, legs, near = w.constants[k.HAUL_LOAD], w.leg_time[y], w.near[y]
-        share = self.flows[y] / np.maximum(self._totals[near], 1e-30)
-        coming = self._totals[near] * legs * load  # what the pit will have dug by the arrival
+        share = self.flows[y] / np.maximum(totals[near], 1e-30)
+        coming = totals[near] * legs * load  # what the pit will have dug by the arrival
         ahead = w.pits[near, k.PILE] + coming - w.pits[near, k.INBOUND] * load
         slots = np.clip(np.floor(ahead / load * np.clip(share, 0.0, 1.0) + 1e-9), 0, num).astype(np.int64)
         columns = np.repeat(np.arange(len(near)), slots)
@@ -109,10 +111,7 @@ class Dispatcher:
         plant = np.full(yards, scenario.unit_rate * 1000.0 * w.constants[k.NUM_UNITS] / load)
         load_time = scenario.plant.load_time + scenario.plant.unload_time
         self.flows = quotas(supply, w.leg_time, w.near, haulers.astype(np.float64), plant, load_time=load_time)
-        self._totals = np.bincount(w.near.ravel(), self.flows.ravel(), minlength=pits)
         self.planned = t
-
-    _totals: Floats = None  # type: ignore[assignment]
 
 
 def exact_assignment(robots: Floats, tasks: Floats) -> tuple[Whole, float]:

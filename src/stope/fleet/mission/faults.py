@@ -21,8 +21,8 @@ import numpy as np
 from stope.base.errors import ConfigError
 from stope.base.seeding import generator
 from stope.base.units import DAY, HOUR
-from stope.fleet.mission import columns as k
-from stope.fleet.mission.columns import Kind, World
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import Kind, World
 
 if TYPE_CHECKING:
     from stope.fleet.mission.scenario import Fault, MonthScenario

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.fleet.mission import columns as k
-from stope.fleet.mission.columns import World
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import World
 from stope.fleet.mission.lay_out import cell_places
 from stope.fleet.mission.scenario import MonthScenario
 
@@ -40,7 +40,7 @@ def grade_map(scenario: MonthScenario, samples: NDArray[np.int64], sums: Floats)
     # Cells without a sample have one of a noise so large that it says nothing.
     variance = np.where(samples > 0, noise**2 / np.maximum(samples, 1), 1e12)
     mean = np.where(samples > 0, sums / np.maximum(samples, 1), ground.grade)
-    gain = prior @ np.linalg.inv(prior[None] + variance[:, :, None] * np.eye(samples.shape[1]))
+    gain: NDArray[np.float64] = prior @ np.linalg.inv(prior[None] + variance[:, :, None] * np.eye(samples.shape[1]))
     expected = ground.grade + np.einsum("pij,pj->pi", gain, mean - ground.grade)
     left = np.diagonal(prior[None] - gain @ prior, axis1=1, axis2=2)
     return expected, np.sqrt(np.maximum(left, 0.0))

@@ -24,9 +24,9 @@ from stope.base.files import read_json, write_atomic, write_json
 from stope.base.progress import Progress, silent
 from stope.base.runs import Run
 from stope.base.units import DAY
-from stope.fleet.mission import columns as k
 from stope.fleet.mission.bank import Tables
-from stope.fleet.mission.columns import KINDS, PHASES, Phase, World
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import KINDS, PHASES, Phase, World
 from stope.fleet.mission.month import Player, close_books
 from stope.fleet.mission.scenario import MonthScenario
 
@@ -47,8 +47,9 @@ def snapshot(player: Player) -> bytes:
     """Everything of a month that changes, as the bytes of an npz file."""
     arrays: dict[str, Any] = {name: getattr(player.world, name) for name in CHANGING}
     sink = io.BytesIO()
-    head = np.array([player.now, player.tick, player.struck], dtype=np.float64)
-    np.savez(sink, allow_pickle=False, head=head, **arrays)
+    plan = player.dispatcher
+    head = np.array([player.now, player.tick, player.struck, plan.planned], dtype=np.float64)
+    np.savez(sink, allow_pickle=False, head=head, flows=plan.flows, **arrays)
     return sink.getvalue()
 
 
@@ -65,12 +66,14 @@ def restore(player: Player, data: bytes, *, where: str) -> None:
                 if file[name].shape != target.shape:
                     raise FileError(f"{where}: {name} of shape {file[name].shape}: expected {target.shape}.")
                 target[...] = file[name]
-            now, tick, struck = file["head"].tolist()
+            now, tick, struck, planned = file["head"].tolist()
+            flows = np.asarray(file["flows"], dtype=np.float64)
     except FileError:
         raise
     except Exception as error:  # noqa: BLE001 -- a damaged zip can raise nearly anything; it is reported, not hidden
         raise FileError(f"{where}: not a whole checkpoint ({type(error).__name__}: {error}). Delete it.") from None
     player.now, player.tick, player.struck = now, int(tick), int(struck)
+    player.dispatcher.flows, player.dispatcher.planned = flows, planned
 
 
 class Journal:

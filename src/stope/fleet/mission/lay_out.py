@@ -15,10 +15,10 @@ from stope.base.config import content_hash
 from stope.base.errors import ConfigError
 from stope.base.seeding import generator, stream_key
 from stope.base.units import DAY, DEG, HOUR
-from stope.fleet.mission import columns as k
 from stope.fleet.mission.bank import Tables
-from stope.fleet.mission.columns import COUNTS, KINDS, PHASES, SKILLS, Kind, Phase, Skill, World
 from stope.fleet.mission.faults import fault_times
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import COUNTS, KINDS, PHASES, SKILLS, Kind, Phase, Skill, World
 from stope.fleet.mission.scenario import Ground, MonthScenario
 from stope.world.body import load_body
 from stope.world.light import light_at
@@ -100,7 +100,7 @@ def _place(ground: Ground, num_yards: int, hop_speed: float) -> Place:
 
 def _mean_radius(body: Any) -> float:
     """As published, or the mean of the half axes [m]."""
-    return float(body.mean_radius) or float(np.mean(body.semi_axes))
+    return float(body.mean_radius) or sum(map(float, body.semi_axes)) / 3.0
 
 
 def _nearest(
@@ -162,7 +162,7 @@ def contacts(scenario: MonthScenario, *, seed: int, replicate: int) -> Floats:
             np.stack([np.maximum(spans[:, 0], stop), spans[:, 1]], axis=1),
         ])  # fmt: skip
         spans = spans[spans[:, 1] > spans[:, 0]]
-    return np.ascontiguousarray(spans[np.argsort(spans[:, 0])])
+    return np.ascontiguousarray(spans[np.argsort(spans[:, 0])], dtype=np.float64)
 
 
 def lay_out(
@@ -229,7 +229,7 @@ def _grades(scenario: MonthScenario, place: Place, *, seed: int, replicate: int)
     ground = scenario.ground
     cells = cell_places(ground.cells, ground.grade_length)
     apart = np.linalg.norm(cells[:, None] - cells[None], axis=2)
-    root = np.linalg.cholesky(np.exp(-0.5 * (apart / ground.grade_length) ** 2) + 1e-9 * np.eye(len(cells)))
+    root: Floats = np.linalg.cholesky(np.exp(-0.5 * (apart / ground.grade_length) ** 2) + 1e-9 * np.eye(len(cells)))
     rng = generator(seed, "month", replicate, "grade")
     field = rng.standard_normal((len(place.yard_of), len(cells))) @ root.T
     spread = ground.grade_spread

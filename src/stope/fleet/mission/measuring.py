@@ -19,7 +19,7 @@ from stope.base.errors import ConfigError, UnknownName
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.fleet.mission.bank import COLUMNS, Bank
-from stope.fleet.mission.columns import SKILLS
+from stope.fleet.mission.kernels.columns import SKILLS
 from stope.learn.envelope import envelope_for
 from stope.learn.evaluate import fly
 from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, fly_skill

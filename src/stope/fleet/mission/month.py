@@ -13,15 +13,15 @@ import numpy as np
 from stope.base.config import content_hash
 from stope.base.errors import StopeError
 from stope.base.units import DAY, HOUR
-from stope.fleet.mission import columns as k
-from stope.fleet.mission import engine
 from stope.fleet.mission.bank import Tables
-from stope.fleet.mission.columns import COUNTS, KINDS, PHASES, Count, Kind, Phase, World
 from stope.fleet.mission.dispatch import Dispatcher
 from stope.fleet.mission.faults import Strike, strike, strikes
 from stope.fleet.mission.grade import choose_cells
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels import engine
+from stope.fleet.mission.kernels.columns import COUNTS, KINDS, PHASES, Count, Kind, Phase, World
+from stope.fleet.mission.kernels.power import settle
 from stope.fleet.mission.lay_out import lay_out
-from stope.fleet.mission.power import settle
 from stope.fleet.mission.scenario import MonthScenario
 
 __all__ = ["WINDOW", "Month", "Player", "close_books", "play"]
@@ -87,7 +87,7 @@ class Player:
         self.world, self.key = lay_out(scenario, tables, seed=seed, replicate=replicate, log_rows=log_rows)
         self.end, self.now, self.tick = scenario.days * DAY, 0.0, 0
         self.battery_start = float(self.world.real[self.world.whole[:, k.KIND] != Kind.UNIT, k.BATTERY].sum())
-        self.dispatcher = Dispatcher(scenario, self.world)
+        self.dispatcher = Dispatcher(scenario, np.zeros(self.world.near.shape))
         self.strikes: list[Strike] = strikes(scenario, seed=seed, replicate=replicate)
         self.struck = 0
         engine.start(self.world, window)

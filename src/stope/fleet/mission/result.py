@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stope.base.config import content_hash
 from stope.base.progress import Progress, silent
 from stope.fleet.mission.bank import Bank
-from stope.fleet.mission.columns import SKILLS
+from stope.fleet.mission.kernels.columns import SKILLS
 from stope.fleet.mission.lay_out import place_of
 from stope.fleet.mission.month import play
 from stope.fleet.mission.scenario import MonthScenario

@@ -19,7 +19,7 @@ from stope.base.intervals import mean_interval
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator
 from stope.fleet.mission.bank import Bank, Tables
-from stope.fleet.mission.columns import SKILLS
+from stope.fleet.mission.kernels.columns import SKILLS
 from stope.fleet.mission.month import play
 from stope.fleet.mission.scenario import MonthScenario
 

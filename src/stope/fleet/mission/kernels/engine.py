@@ -14,12 +14,12 @@ from typing import Any
 import numba as nb
 
 from stope.base.kernel_cache import use_kernel_cache
-from stope.fleet.mission import columns as k
-from stope.fleet.mission.columns import Count
-from stope.fleet.mission.cycle import advance, give_up, make_room, send
-from stope.fleet.mission.power import settle
-from stope.fleet.mission.queues import gather, pop, schedule
-from stope.fleet.mission.steps import LOAD, PARKED
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import Count
+from stope.fleet.mission.kernels.cycle import advance, give_up, make_room, send
+from stope.fleet.mission.kernels.power import settle
+from stope.fleet.mission.kernels.queues import gather, pop, schedule
+from stope.fleet.mission.kernels.steps import LOAD, PARKED
 
 use_kernel_cache()
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba as nb
 import numpy as np
 
-from stope.base.kernel_cache import use_kernel_cache
-from stope.fleet.mission import columns as k
-from stope.fleet.mission.columns import Count, Skill
-from stope.fleet.mission.power import settle
-from stope.fleet.mission.queues import first_free, leave_first, schedule
-from stope.fleet.mission.steps import (
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import Count, Skill
+from stope.fleet.mission.kernels.inner import inner
+from stope.fleet.mission.kernels.power import settle
+from stope.fleet.mission.kernels.queues import first_free, leave_first, schedule
+from stope.fleet.mission.kernels.steps import (
     ANCHOR,
     BLOCKED,
     DECIDE,
@@ -47,8 +46,6 @@ from stope.fleet.mission.steps import (
     wake,
 )  # fmt: skip
 
-use_kernel_cache()
-
 __all__ = ["advance", "choose_pit", "end_wait", "send"]
 
 MINED, UNLOADED = int(Count.MINED), int(Count.UNLOADED)
@@ -63,7 +60,7 @@ WORKS = np.array([False] * 21)
 WORKS[[ANCHOR, DIG, DEPOSIT, LEG_OUT, LOAD, LEG_BACK, UNLOAD, PROSPECT]] = True
 
 
-@nb.njit(cache=True)
+@inner
 def advance(w: Any, robot: Any, t: Any, key: Any, window: Any) -> None:
     """End a robot's phase at time t, and begin the next."""
     phase, kind = w.whole[robot, k.PHASE], w.whole[robot, k.KIND]
@@ -91,7 +88,7 @@ def advance(w: Any, robot: Any, t: Any, key: Any, window: Any) -> None:
     decide(w, robot, t, key)
 
 
-@nb.njit(cache=True)
+@inner
 def advance_unit(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
     """A unit of the plant works until it fails, waits for a maintainer, is repaired, works again."""
     if phase == PROCESS:
@@ -103,7 +100,7 @@ def advance_unit(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
         go(w, robot, t, PROCESS, t + w.real[robot, k.CLOCK])
 
 
-@nb.njit(cache=True)
+@inner
 def end_repair_phase(w: Any, robot: Any, t: Any, phase: Any) -> None:
     """The maintainer comes; the maintainer is done: the robot is as new, full and free to decide."""
     settle(w, robot, t, 0.0)
@@ -115,7 +112,7 @@ def end_repair_phase(w: Any, robot: Any, t: Any, phase: Any) -> None:
     go(w, robot, t, DECIDE, t)
 
 
-@nb.njit(cache=True)
+@inner
 def decide_to_dig(w: Any, robot: Any, t: Any, key: Any) -> None:
     """An excavator deposits what it has when its hopper is full, else it anchors."""
     c = w.constants
@@ -130,7 +127,7 @@ def decide_to_dig(w: Any, robot: Any, t: Any, key: Any) -> None:
         w.whole[robot, k.OUTCOME] = int(w.records[r, 0])
 
 
-@nb.njit(cache=True)
+@inner
 def decide(w: Any, robot: Any, t: Any, key: Any) -> None:
     """What a free robot does next."""
     c, kind = w.constants, w.whole[robot, k.KIND]
@@ -155,14 +152,14 @@ def decide(w: Any, robot: Any, t: Any, key: Any) -> None:
         w.whole[robot, k.OUTCOME] = int(w.records[r, 0])
 
 
-@nb.njit(cache=True)
+@inner
 def begin(w: Any, robot: Any, t: Any, phase: Any, duration: Any, energy: Any) -> None:
     """Begin an activity; idling draws on top of its energy."""
     go(w, robot, t, phase, t + duration)
     w.real[robot, k.ENERGY] = energy
 
 
-@nb.njit(cache=True)
+@inner
 def choose_pit(w: Any, robot: Any) -> Any:
     """Column of the candidate pit that a hauler flies to: the shortest queue, or the nearest with a load to fetch."""
     yard, c = w.whole[robot, k.YARD], w.constants
@@ -178,7 +175,7 @@ def choose_pit(w: Any, robot: Any) -> Any:
     return best
 
 
-@nb.njit(cache=True)
+@inner
 def send(w: Any, robot: Any, t: Any, j: Any, key: Any) -> None:
     """Send a hauler to the j-th candidate of its yard."""
     pit = w.near[w.whole[robot, k.YARD], j]
@@ -188,7 +185,7 @@ def send(w: Any, robot: Any, t: Any, j: Any, key: Any) -> None:
     depart(w, robot, t, LEG_OUT, key)
 
 
-@nb.njit(cache=True)
+@inner
 def depart(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
     """A leg, with its failed tries; each takes as long again."""
     c = w.constants
@@ -205,7 +202,7 @@ def depart(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
     w.whole[robot, k.OUTCOME] = outcome
 
 
-@nb.njit(cache=True)
+@inner
 def end_leg(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
     """A hauler is there: it waits for its load at the pit, or for a port of the yard; or it has escaped."""
     pit, outcome = w.whole[robot, k.PIT], w.whole[robot, k.OUTCOME]
@@ -233,13 +230,13 @@ def end_leg(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
         line_up(w, robot, t, key)
 
 
-@nb.njit(cache=True)
+@inner
 def has_failed(w: Any, robot: Any) -> Any:
     """Whether a robot's working time to the next failure is over, or a fault has struck it."""
     return w.real[robot, k.CLOCK] <= 0.0 or w.whole[robot, k.DOOMED] == 1
 
 
-@nb.njit(cache=True)
+@inner
 def take(w: Any, robot: Any, t: Any, key: Any) -> None:
     """Take a load off the pile; docking at the pit and loading then take their time."""
     pit, c = w.whole[robot, k.PIT], w.constants
@@ -254,7 +251,7 @@ def take(w: Any, robot: Any, t: Any, key: Any) -> None:
     w.whole[robot, k.MASS], w.whole[robot, k.LOAD], w.whole[robot, k.WATER] = mass, mass, water
 
 
-@nb.njit(cache=True)
+@inner
 def line_up(w: Any, robot: Any, t: Any, key: Any) -> None:
     """Choose the unit of the yard that can begin first, and wait there for a port and for room in its hopper."""
     c, load = w.constants, w.whole[robot, k.LOAD]
@@ -281,7 +278,7 @@ def line_up(w: Any, robot: Any, t: Any, key: Any) -> None:
     w.whole[robot, k.RESUME] = 0
 
 
-@nb.njit(cache=True)
+@inner
 def end_work(w: Any, robot: Any, t: Any, phase: Any, key: Any, window: Any) -> None:
     """An activity of a robot at work is over."""
     outcome = w.whole[robot, k.OUTCOME]
@@ -309,7 +306,7 @@ def end_work(w: Any, robot: Any, t: Any, phase: Any, key: Any, window: Any) -> N
         decide(w, robot, t, key)
 
 
-@nb.njit(cache=True)
+@inner
 def dig(w: Any, robot: Any, t: Any, key: Any) -> None:
     """Fill the drums some times at one anchoring, empty them into the hopper each time, move on."""
     c = w.constants
@@ -324,7 +321,7 @@ def dig(w: Any, robot: Any, t: Any, key: Any) -> None:
     w.whole[robot, k.MASS] = np.int64(mass * sharp * c[k.DIG_FACTOR])
 
 
-@nb.njit(cache=True)
+@inner
 def deposit(w: Any, robot: Any, t: Any, key: Any, window: Any) -> None:
     """Put the hopper's ore on the pile where it has room, and give loads to haulers that wait for them."""
     pit, load = w.whole[robot, k.PIT], w.whole[robot, k.LOAD]
@@ -339,7 +336,7 @@ def deposit(w: Any, robot: Any, t: Any, key: Any, window: Any) -> None:
     hand_out(w, pit, t, key, window)
 
 
-@nb.njit(cache=True)
+@inner
 def pour(w: Any, robot: Any, pit: Any) -> None:
     """From the hopper to the pile."""
     w.pits[pit, k.PILE] += w.whole[robot, k.LOAD]
@@ -348,7 +345,7 @@ def pour(w: Any, robot: Any, pit: Any) -> None:
     w.counts[DEPOSITS] += 1
 
 
-@nb.njit(cache=True)
+@inner
 def hand_out(w: Any, pit: Any, t: Any, key: Any, window: Any) -> None:
     """Loads to the haulers that wait at a pit, in order of arrival; then room for excavators that wait."""
     while w.pits[pit, k.QUEUE_HEAD] >= 0 and w.pits[pit, k.PILE] >= w.constants[k.HAUL_LOAD]:
@@ -359,7 +356,7 @@ def hand_out(w: Any, pit: Any, t: Any, key: Any, window: Any) -> None:
     make_room(w, pit, t, window)
 
 
-@nb.njit(cache=True)
+@inner
 def end_wait(w: Any, robot: Any, t: Any) -> None:
     """A hauler leaves the queue of a pit, with a load or without."""
     pit, waited = w.whole[robot, k.PIT], t - w.real[robot, k.SINCE]
@@ -371,7 +368,7 @@ def end_wait(w: Any, robot: Any, t: Any) -> None:
     settle(w, robot, t, w.constants[k.IDLE] * waited)
 
 
-@nb.njit(cache=True)
+@inner
 def make_room(w: Any, pit: Any, t: Any, window: Any) -> None:
     """Excavators that wait pour their ore where there is room now."""
     while w.pits[pit, k.BLOCKED_HEAD] >= 0:
@@ -383,7 +380,7 @@ def make_room(w: Any, pit: Any, t: Any, window: Any) -> None:
         wake(w, other, t, DECIDE, t, window)
 
 
-@nb.njit(cache=True)
+@inner
 def unload(w: Any, robot: Any) -> None:
     """Into the unit's hopper; when it will be processed was settled on arrival."""
     w.counts[LOADS] += 1
@@ -392,7 +389,7 @@ def unload(w: Any, robot: Any) -> None:
     w.whole[robot, k.LOAD], w.whole[robot, k.WATER] = 0, 0
 
 
-@nb.njit(cache=True)
+@inner
 def sample(w: Any, robot: Any, key: Any) -> None:
     """A prospector measures the grade of one cell of its pit, with noise; next time it goes to another pit."""
     pit, cells = w.whole[robot, k.PIT], w.samples.shape[1]
@@ -405,7 +402,7 @@ def sample(w: Any, robot: Any, key: Any) -> None:
     w.whole[robot, k.PIT] = w.near[w.whole[robot, k.YARD], w.counts[SAMPLES] % w.near.shape[1]]
 
 
-@nb.njit(cache=True)
+@inner
 def give_up(w: Any, robot: Any, t: Any, key: Any, window: Any) -> None:
     """A hauler that has waited too long takes what there is, or flies home empty."""
     end_wait(w, robot, t)

@@ -15,7 +15,8 @@ import numba as nb
 import numpy as np
 
 from stope.base.kernel_cache import use_kernel_cache
-from stope.fleet.mission import columns as k
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.inner import inner
 
 use_kernel_cache()
 
@@ -70,7 +71,7 @@ def settle(w: Any, robot: Any, t: Any, energy: Any) -> None:
     row[k.CURTAILED] += left - kept
 
 
-@nb.njit(cache=True)
+@inner
 def cool_time(w: Any, pit: Any, t: Any) -> Any:
     """How long it stays too hot to work at a pit [s]."""
     spin, bins = w.constants[k.SPIN], w.cool_bins.shape[1]
@@ -92,7 +93,7 @@ def answer_time(contact: Any, t: Any, light: Any, decision: Any) -> Any:
     return arrives
 
 
-@nb.njit(cache=True)
+@inner
 def next_contact(contact: Any, t: Any) -> Any:
     """First time of contact not before t [s]."""
     low, high = 0, contact.shape[0]

@@ -13,21 +13,22 @@ import numba as nb
 import numpy as np
 
 from stope.base.kernel_cache import use_kernel_cache
-from stope.fleet.mission import columns as k
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.inner import inner
 
 use_kernel_cache()
 
 __all__ = ["enter", "first_free", "gather", "join", "leave_first", "pop", "schedule", "serve"]
 
 
-@nb.njit(cache=True)
+@inner
 def before(w: Any, a: Any, b: Any) -> Any:
     """Whether robot a's event comes before robot b's."""
     ta, tb = w.real[a, k.T_NEXT], w.real[b, k.T_NEXT]
     return ta < tb or (ta == tb and a < b)
 
 
-@nb.njit(cache=True)
+@inner
 def enter(w: Any, robot: Any) -> None:
     """Put a robot into the heap of the window at hand."""
     i = w.clock[1]
@@ -42,7 +43,7 @@ def enter(w: Any, robot: Any) -> None:
     w.heap[i] = robot
 
 
-@nb.njit(cache=True)
+@inner
 def pop(w: Any) -> Any:
     """Take the first robot of the heap."""
     first = w.heap[0]
@@ -64,7 +65,7 @@ def pop(w: Any) -> Any:
     return first
 
 
-@nb.njit(cache=True)
+@inner
 def schedule(w: Any, robot: Any, window: Any) -> None:
     """Enter a robot's next event; one at infinity waits to be woken, and one beyond the end never comes."""
     t = w.real[robot, k.T_NEXT]
@@ -79,7 +80,7 @@ def schedule(w: Any, robot: Any, window: Any) -> None:
     w.calendar[ring] = robot
 
 
-@nb.njit(cache=True)
+@inner
 def gather(w: Any, window: Any) -> None:
     """Bring everybody whose event falls into the window at hand into the heap; later rounds of the ring stay."""
     ring = w.clock[0] % w.calendar.shape[0]
@@ -95,7 +96,7 @@ def gather(w: Any, window: Any) -> None:
         robot = following
 
 
-@nb.njit(cache=True)
+@inner
 def join(w: Any, pit: Any, head: Any, robot: Any) -> None:
     """Go to the end of a list at a pit; its tail's column follows its head's."""
     w.whole[robot, k.NEXT] = -1
@@ -106,7 +107,7 @@ def join(w: Any, pit: Any, head: Any, robot: Any) -> None:
     w.pits[pit, head + 1] = robot
 
 
-@nb.njit(cache=True)
+@inner
 def leave_first(w: Any, pit: Any, head: Any) -> Any:
     """Take the first of a list at a pit."""
     robot = w.pits[pit, head]
@@ -114,7 +115,7 @@ def leave_first(w: Any, pit: Any, head: Any) -> Any:
     return robot
 
 
-@nb.njit(cache=True)
+@inner
 def first_free(free: Any, begin: Any, end: Any) -> Any:
     """Column, from `begin` to `end`, of the server that is free first."""
     best = begin

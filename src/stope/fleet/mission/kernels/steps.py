@@ -10,17 +10,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba as nb
 import numpy as np
 
 from stope.base.counter_rng import uniform
-from stope.base.kernel_cache import use_kernel_cache
-from stope.fleet.mission import columns as k
-from stope.fleet.mission.columns import Count, Kind, Phase, Skill
-from stope.fleet.mission.power import answer_time, cool_time, gathered, light_time, settle
-from stope.fleet.mission.queues import join, schedule, serve
-
-use_kernel_cache()
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import Count, Kind, Phase, Skill
+from stope.fleet.mission.kernels.inner import inner
+from stope.fleet.mission.kernels.power import answer_time, cool_time, gathered, light_time, settle
+from stope.fleet.mission.kernels.queues import join, schedule, serve
 
 __all__ = ["TRIES", "chance", "draw", "fail", "go", "ready", "wait_for_earth", "wake"]
 
@@ -42,7 +39,7 @@ TRIES_COUNT = int(Count.TRIES)
 CAPTURE = np.int64(Skill.CAPTURE)
 
 
-@nb.njit(cache=True)
+@inner
 def chance(w: Any, robot: Any, key: Any) -> Any:
     """Next uniform number of a robot's own stream."""
     count = w.whole[robot, k.DRAWS]
@@ -50,7 +47,7 @@ def chance(w: Any, robot: Any, key: Any) -> Any:
     return uniform(key, (np.uint64(robot) << np.uint64(32)) | np.uint64(count))
 
 
-@nb.njit(cache=True)
+@inner
 def draw(w: Any, robot: Any, skill: Any, key: Any) -> Any:
     """Row of one whole measured outcome of a skill."""
     n = w.tables[skill, 1]
@@ -58,7 +55,7 @@ def draw(w: Any, robot: Any, skill: Any, key: Any) -> Any:
     return w.tables[skill, 0] + min(int(chance(w, robot, key) * n), n - 1)
 
 
-@nb.njit(cache=True)
+@inner
 def draw_until(w: Any, robot: Any, skill: Any, key: Any) -> Any:
     """Time and energy of tries at a skill until one succeeds [s, J], and how the last one ended."""
     time, energy, outcome = 0.0, 0.0, 0.0
@@ -74,7 +71,7 @@ def draw_until(w: Any, robot: Any, skill: Any, key: Any) -> Any:
     return time, energy, outcome
 
 
-@nb.njit(cache=True)
+@inner
 def go(w: Any, robot: Any, t: Any, phase: Any, until: Any) -> None:
     """Enter a phase that ends at a time [s]; the phase that was is booked and logged."""
     old, since = w.whole[robot, k.PHASE], w.real[robot, k.SINCE]
@@ -89,7 +86,7 @@ def go(w: Any, robot: Any, t: Any, phase: Any, until: Any) -> None:
     w.whole[robot, k.OUTCOME], w.whole[robot, k.MASS], w.real[robot, k.ENERGY] = 1, 0, 0.0
 
 
-@nb.njit(cache=True)
+@inner
 def wake(w: Any, robot: Any, t: Any, phase: Any, until: Any, window: Any) -> None:
     """Let a robot that waited go on."""
     settle(w, robot, t, w.constants[k.IDLE] * (t - w.real[robot, k.SINCE]))
@@ -97,7 +94,7 @@ def wake(w: Any, robot: Any, t: Any, phase: Any, until: Any, window: Any) -> Non
     schedule(w, robot, window)
 
 
-@nb.njit(cache=True)
+@inner
 def ready(w: Any, robot: Any, t: Any, worst: Any) -> Any:
     """Whether a robot may begin work that draws at most `worst` [J]; if not, it waits for light or for cool ground."""
     c, row = w.constants, w.real[robot]
@@ -119,7 +116,7 @@ def ready(w: Any, robot: Any, t: Any, worst: Any) -> Any:
     return True
 
 
-@nb.njit(cache=True)
+@inner
 def wait_for_earth(w: Any, robot: Any, t: Any) -> None:
     """Ask Earth, and wait for the answer before deciding again."""
     w.counts[ASKED] += 1
@@ -128,7 +125,7 @@ def wait_for_earth(w: Any, robot: Any, t: Any) -> None:
     go(w, robot, t, WAIT_EARTH, until)
 
 
-@nb.njit(cache=True)
+@inner
 def lose(w: Any, robot: Any, t: Any) -> None:
     """A robot is gone, and what it carries."""
     w.counts[ROBOTS_LOST] += 1
@@ -138,7 +135,7 @@ def lose(w: Any, robot: Any, t: Any) -> None:
     go(w, robot, t, LOST, np.inf)
 
 
-@nb.njit(cache=True)
+@inner
 def fail(w: Any, robot: Any, t: Any, key: Any) -> None:
     """A robot or a unit fails: lost, without a spare, or brought to the maintainers of its yard in order of failure."""
     c, yard = w.constants, w.whole[robot, k.YARD]
@@ -181,7 +178,7 @@ def fail(w: Any, robot: Any, t: Any, key: Any) -> None:
             row[j] = max(row[j], down)
 
 
-@nb.njit(cache=True)
+@inner
 def wait_in_line(w: Any, robot: Any, t: Any, pit: Any, head: Any, phase: Any) -> None:
     """Wait at a pit, for ore or for room on its pile."""
     join(w, pit, head, robot)
