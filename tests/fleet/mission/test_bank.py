@@ -86,6 +86,7 @@ def test_more_success_turns_failures_into_successes_and_leaves_the_rest() -> Non
     assert np.allclose(quick.of(Skill.DIG)[:, 1], 0.95 * before.of(Skill.DIG)[:, 1])
 
 
+@pytest.mark.slow
 def test_worth_of_skills_and_weights(tmp_path: Path) -> None:
     scenario = month(days=1.0, robots=20)
     values = skill_values(scenario, bank(), seed=1, months=2)
@@ -135,6 +136,7 @@ def test_a_fault_without_effect_is_refused(kind: str, hours: float, share: float
         replace(month(), faults=(fault,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "hours", "share"), [("dust", 24.0, 1.0), ("dig-down", 24.0, 0.5),
                                                       ("units-down", 40.0, 1.0),
                                                       ("robots-lost", 0.0, 0.5)])  # fmt: skip

@@ -46,6 +46,7 @@ def test_result_does_not_depend_on_the_window() -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_simpy_processes_mine_the_same_but_for_rounding_of_their_clock() -> None:
     player = played()
     peer = play_simpy(HeapMonth(player.scenario, tables(), seed=1))
@@ -83,6 +84,7 @@ def test_no_light_is_gathered_at_night_and_the_time_of_an_amount_is_its_inverse(
         assert gathered(table, spin, light_time(table, spin, amount)) == pytest.approx(amount, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_littles_law_holds_at_the_ports() -> None:
     player = played("plant.power_kw=20", robots=60, days=3.0)
     w, end = player.world, player.end
@@ -93,6 +95,7 @@ def test_littles_law_holds_at_the_ports() -> None:
     assert area + ahead == pytest.approx(w.waits[k.QUEUE_AT_PORT, 0], rel=1e-9)  # from the book of waits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("servers", "is_random"), [(1, False), (3, True)])
 def test_waits_are_those_of_queueing_theory(servers: int, is_random: bool) -> None:  # noqa: FBT001 -- a parameter
     rng, n, rate, load = np.random.default_rng(3), 60_000, 1.0, 0.7
@@ -108,6 +111,7 @@ def test_waits_are_those_of_queueing_theory(servers: int, is_random: bool) -> No
     assert waits.mean() == pytest.approx(wanted, rel=0.08)  # three standard errors of 60,000 correlated waits
 
 
+@pytest.mark.slow
 def test_machines_under_repair_are_as_available_as_the_closed_form_says() -> None:
     up, repair, machines, repairers = 100.0, 40.0, 6, 2
     scenario = month("fleet.units=6", "fleet.maintainers=2", f"failing.unit_mtbf_h={up}", f"failing.mttr_h={repair}",
@@ -157,6 +161,7 @@ def test_one_excavator_and_one_hauler_do_what_can_be_reckoned_by_hand() -> None:
     assert num - 1 <= player.world.counts[Count.LOADS] <= num
 
 
+@pytest.mark.slow
 def test_month_is_never_above_the_bound_and_near_it_where_haulers_abound() -> None:
     many = ("fleet.excavators=10", "fleet.haulers=200", "fleet.units=10", "fleet.maintainers=1", "fleet.prospectors=0",
             "ground.pits_per_yard=1")  # fmt: skip
@@ -190,12 +195,14 @@ def test_months_of_the_same_seed_are_the_same_and_of_another_are_not() -> None:
     assert one == again != other
 
 
+@pytest.mark.slow
 def test_delay_costs_ore_when_every_cycle_waits_for_earth() -> None:
     alone, asked = (close_books(played(f"link.autonomy='{a}'", days=4.0)).figures for a in ("E4", "E1"))
     assert asked["mined_t"] < 0.5 * alone["mined_t"]
     assert alone["asked_earth"] == 0.0 < asked["asked_earth"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [(i,) for i in range(0, 12, 3)] + [(0, 7), (3, 9), (8, 11)])
 def test_without_any_one_or_two_robots_the_month_ends_and_the_books_close(lost: tuple[int, ...]) -> None:
     player = Player(month(robots=14, days=1.0), tables(), seed=1)

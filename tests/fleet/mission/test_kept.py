@@ -18,8 +18,10 @@ from stope.fleet.mission.month import Player, close_books
 from tests.fleet.mission.builders import month, tables
 
 
-def test_killed_at_fifty_points_a_month_ends_with_the_same_hash() -> None:
-    scenario, records = month(days=1.0, robots=20), tables()
+@pytest.mark.slow
+@pytest.mark.parametrize("dispatch", ["shortest-queue", "assignment"])
+def test_killed_at_fifty_points_a_month_ends_with_the_same_hash(dispatch: str) -> None:
+    scenario, records = month(f"dispatch='{dispatch}'", days=1.0, robots=20), tables()
     whole = Player(scenario, records, seed=1)
     whole.advance(whole.end)
     wanted = close_books(whole).digest
@@ -32,6 +34,7 @@ def test_killed_at_fifty_points_a_month_ends_with_the_same_hash() -> None:
         assert close_books(second).digest == wanted
 
 
+@pytest.mark.slow
 def test_kept_month_killed_between_any_two_files_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scenario, records = month(days=3.0, robots=20), tables()
     wanted = kept.keep_month(scenario, records, tmp_path / "whole", seed=1, policy="p")
