@@ -281,7 +281,41 @@ def flights() -> str:
     return table(["condition", "flown by", "docked", "1 cm for 10 s", "time [s]", "error [mm]", "gas [g]"], rows)
 
 
+def lelar() -> str:
+    """Figures of benchmarks/lelar.py at each horizon."""
+    data = json.loads((Path(__file__).parent / "results" / "lelar.json").read_text(encoding="utf-8"))
+    head = ("horizon", "windows", "held at 50 % (band)", "held at 90 % (band)", "raw 50, 90 %", "score ratio",
+            "gain [nats]", "plain rival: ratio", "gain [nats]")  # fmt: skip
+    rows: list[list[str]] = []
+    for horizon, s in sorted(data["horizons"].items(), key=lambda item: float(item[0])):
+        plain = data["against_plain_regression"][horizon]
+        held = [
+            f"{100 * s[f'coverage_{k}']:.1f} ({100 * s[f'band_{k}'][0]:.1f} to {100 * s[f'band_{k}'][1]:.1f})"
+            for k in (50, 90)
+        ]
+        ratio, gain = (
+            [f"{x[k]:.2f} ({x['interval'][k][0]:.2f} to {x['interval'][k][1]:.2f})" for x in (s, plain)]
+            for k in ("winkler_ratio", "log_score_gain")
+        )
+        raw = f"{100 * s['raw_coverage_50']:.1f}, {100 * s['raw_coverage_90']:.1f}"
+        rows.append([f"{horizon} s", str(s["windows"]), *held, raw, ratio[0], gain[0], ratio[1], gain[1]])
+    return table(head, rows)
+
+
+def lelar_logs() -> str:
+    """The same for each manoeuvre left out, at 10 s."""
+    data = json.loads((Path(__file__).parent / "results" / "lelar.json").read_text(encoding="utf-8"))
+    head = ("manoeuvre", "windows", "held at 50 %", "held at 90 %", "raw 50, 90 %", "score ratio", "gain [nats]")
+    return table(head, [
+        (name, s["windows"], f"{100 * s['coverage_50']:.1f}", f"{100 * s['coverage_90']:.1f}",
+         f"{100 * s['raw_coverage_50']:.1f}, {100 * s['raw_coverage_90']:.1f}", f"{s['winkler_ratio']:.2f}",
+         f"{s['log_score_gain']:.2f}") for name, s in data["logs"].items()
+    ])  # fmt: skip
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "lelar": lelar,
+    "lelar-logs": lelar_logs,
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
     "rivals": rivals, "rivals-asked": rivals_asked, "gap": gap,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`stope flight`: read a flight log, and turn it into a belief about the physics."""
+"""`stope flight`: read flight logs of any format, and turn one into a belief about the physics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stope.cli import flight_logs
 from stope.cli.console import interval, line, number, percent, progress_bars, show_facts, show_json, show_table
 from stope.cli.options import AsJson, Episodes, Runs, Seed, Threads, config_of_card, example, policy_for
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=example("stope flight fit flights/0007 --out belief.json"),
 )
-Log = Annotated[Path, typer.Argument(metavar="LOG", help="Folder with flight.toml and telemetry.csv.")]
+Log = Annotated[Path, typer.Argument(metavar="LOG", help="Flight folder, or a log of `stope flight formats`.")]
 RATIO = "Mass and thrust gain enter the motion only as gain over total mass: a flight knows them as that ratio."
 
 
@@ -92,9 +93,12 @@ def fit(
         line(f"belief: {out}")
 
 
-@app.command("check", epilog=example("stope flight check flights/0007"))
+@app.command("check", epilog=example("stope flight check flights/0007", "stope flight check orbit.mcap"))
 def check(log: Log, *, as_json: AsJson = False) -> None:
-    """Check a flight log completely, and say what it holds."""
+    """Check a flight log completely: what it holds, drop-outs, clock jumps, units and frames."""
+    if not _is_flight(log):
+        flight_logs.check_any(log, as_json=as_json)
+        return
     from stope.flight import load_flight  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
@@ -119,11 +123,32 @@ def show(
     from stope.flight import load_flight  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.view.flight_plot import draw_flight  # noqa: PLC0415 -- as above
 
-    draw_flight(load_flight(log), png)
+    if _is_flight(log):
+        draw_flight(load_flight(log), png)
+    else:
+        flight_logs.show_any(log, png)
     if as_json:
         show_json({"png": str(png)})
     else:
         line(f"picture: {png}")
+
+
+app.command("import", epilog=example("stope flight import orbit.bag --licence CC-BY-4.0"))(flight_logs.import_log)
+app.command("list", epilog=example("stope flight list --store flights"))(flight_logs.list_logs)
+app.command("export", epilog=example("stope flight export flights/0007 --to mcap --out 0007.mcap"))(flight_logs.export)
+app.command("formats", epilog=example("stope flight formats"))(flight_logs.formats)
+app.command(
+    "predict",
+    cls=flight_logs.ManyValues,
+    epilog=example("stope flight predict --fit lelar/a lelar/b --test lelar/c --json"),
+)(flight_logs.predict)
+
+
+def _is_flight(log: Path) -> bool:
+    """A flight folder, or nothing at all, which is then refused as one: a folder without any known log in it."""
+    from stope.flight.formats import FORMATS  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    return not any(FORMATS.get(name).recognise(log) for name in FORMATS if name != "stope-flight")
 
 
 def _stand_in(flight: Flight, truth: Path) -> Path:

@@ -112,6 +112,14 @@ class Flight:
     """What made a stand-in flight; empty for a real one."""
     seed: int | None = None
     """Seed of a stand-in flight; None for a real one."""
+    residual_acceleration: float | None = None
+    """Bound on what is left of gravity besides `gravity_l` [m/s2]; None: not known."""
+    outcome: str = ""
+    """How the flight ended, in words; empty: not known."""
+    robot_minutes: float | None = None
+    """Robot time it cost [min]; None: not known."""
+    num_bytes: int | None = None
+    """Size of what was brought down [bytes]; None: not known."""
 
     @property
     def num_rows(self) -> int:
@@ -258,7 +266,22 @@ def _read_head(head: dict[str, Any], where: str) -> dict[str, Any]:
             longitude_deg=_get(site, "longitude_deg", float, site_where),
             height=_get(site, "height", float, site_where),
         ),
+        # Flights written before these fields were known have none of them.
+        "residual_acceleration": _get_or_none(head, "residual_acceleration", float, where),
+        "outcome": _get(head, "outcome", str, where) if "outcome" in head else "",
+        "robot_minutes": _get_or_none(head, "robot_minutes", float, where),
+        "num_bytes": _get_or_none(head, "num_bytes", int, where),
     }
+
+
+def _get_or_none(table: dict[str, Any], name: str, kind: type, where: str) -> Any:
+    """An entry that may be left out; a number in it is not negative."""
+    if name not in table:
+        return None
+    value = _get(table, name, kind, where)
+    if value < 0:
+        raise FlightError(f"{where}, {name} = {value!r}: expected 0 or more.")
+    return value
 
 
 def _get(table: dict[str, Any], name: str, kind: type, where: str) -> Any:
