@@ -126,16 +126,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     parser.add_argument("--quick", action="store_true", help="small sizes: checks that all runs, says nothing of speed")
+    parser.add_argument(
+        "--robots", type=int, default=10_000, help="robots of the race; growth goes to ten times as many"
+    )
+    parser.add_argument("--days", type=float, default=30.0, help="days of the race and of the replicates")
+    parser.add_argument("--replicates", type=int, default=100, help="months one after the other, of a tenth the robots")
     parser.add_argument("--only", choices=("race", "growth", "assignment", "replicates"), help="one part alone")
     given = parser.parse_args()
     tables = assumed_tables()
-    robots, days = (100, 1.0) if given.quick else (10_000, 30.0)
-    sizes = [10, 100] if given.quick else [10, 100, 1_000, 10_000, 100_000]
+    robots, days = (100, 1.0) if given.quick else (given.robots, given.days)
+    sizes = [n for n in (10, 100, 1_000, 10_000, 100_000) if n <= 10 * robots]
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "race": lambda: race(robots, days, tables),
         "growth": lambda: growth(sizes, 1.0 if given.quick else 3.0, tables),
-        "assignment": lambda: assignment(200 if given.quick else 10_000, 10 if given.quick else 100),
-        "replicates": lambda: replicates(2 if given.quick else 100, robots // 10, days, tables),
+        "assignment": lambda: assignment(200 if given.quick else min(robots, 10_000), 10 if given.quick else 100),
+        "replicates": lambda: replicates(2 if given.quick else given.replicates, robots // 10, days, tables),
     }
     out = {name: make() for name, make in parts.items() if given.only in (None, name)}
     race_part, growth_part = out.get("race", {}), out.get("growth", {})

@@ -50,13 +50,13 @@ def test_belief_draws_whole_rows_and_is_as_wide_as_the_rate_is_unsure() -> None:
     one = bank()
     rows = {tuple(r) for r in one.tables().of(Skill.ANCHOR).tolist()}
     rates = []
-    for number in range(300):
+    for number in range(150):
         drawn = one.believed(number, seed=1).of(Skill.ANCHOR)
         assert {tuple(r) for r in drawn.tolist()} <= rows
         rates.append(float((drawn[:, 0] > 0.0).mean()))
     # Weights of 36 good rows of 40 are Beta(36, 4): mean 0.9, deviation 0.0469.
-    assert np.mean(rates) == pytest.approx(0.9, abs=0.01)
-    assert np.std(rates) == pytest.approx(0.0469, rel=0.15)
+    assert np.mean(rates) == pytest.approx(0.9, abs=0.013)
+    assert np.std(rates) == pytest.approx(0.0469, rel=0.2)
 
 
 def test_spread_is_split_into_belief_and_chance() -> None:

@@ -174,7 +174,7 @@ def test_month_is_never_above_the_bound_and_near_it_where_haulers_abound() -> No
         assert 0.95 * bound["all"] < ore <= bound["all"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     spans=st.lists(st.tuples(st.floats(0.0, 1e6), st.floats(1.0, 1e5)), min_size=1, max_size=20),
     t=st.floats(0.0, 1e6), light=st.floats(0.0, 2000.0), decision=st.floats(0.0, 1e5),

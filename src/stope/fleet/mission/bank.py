@@ -199,7 +199,8 @@ class Bank:
             raise FileError(f"{path}: no such bank. Measure one: `stope fleet measure --out {path}`.")
         try:
             table = pq.read_table(io.BytesIO(path.read_bytes()))
-            head = json.loads((table.schema.metadata or {}).get(b"stope", b"{}"))
+            metadata: Any = table.schema.metadata or {}
+            head = json.loads(metadata.get(b"stope", b"{}"))
             if head.get("format") != FORMAT:
                 raise FileError(f"{path}: format {head.get('format')!r}: expected {FORMAT!r}.")
             columns: dict[str, Any] = {}

@@ -40,7 +40,9 @@ def grade_map(scenario: MonthScenario, samples: NDArray[np.int64], sums: Floats)
     # Cells without a sample have one of a noise so large that it says nothing.
     variance = np.where(samples > 0, noise**2 / np.maximum(samples, 1), 1e12)
     mean = np.where(samples > 0, sums / np.maximum(samples, 1), ground.grade)
-    gain: NDArray[np.float64] = prior @ np.linalg.inv(prior[None] + variance[:, :, None] * np.eye(samples.shape[1]))
+    noisy: Floats = prior[None] + variance[:, :, None] * np.eye(samples.shape[1])
+    inverse: Any = np.linalg.inv(noisy)
+    gain: Floats = np.matmul(prior, inverse)
     expected = ground.grade + np.einsum("pij,pj->pi", gain, mean - ground.grade)
     left = np.diagonal(prior[None] - gain @ prior, axis1=1, axis2=2)
     return expected, np.sqrt(np.maximum(left, 0.0))
@@ -50,4 +52,5 @@ def choose_cells(scenario: MonthScenario, world: World | Any) -> None:
     """Send every pit's excavators to its most promising cell."""
     expected, _ = grade_map(scenario, world.samples, world.sample_sum)
     best = expected.argmax(axis=1)
-    world.pits[:, k.GRADE] = np.round(1e6 * world.true_grade[np.arange(len(best)), best]).astype(np.int64)
+    true: Floats = world.true_grade[np.arange(len(best)), best]
+    world.pits[:, k.GRADE] = np.round(1e6 * true).astype(np.int64)

@@ -229,9 +229,10 @@ def _grades(scenario: MonthScenario, place: Place, *, seed: int, replicate: int)
     ground = scenario.ground
     cells = cell_places(ground.cells, ground.grade_length)
     apart = np.linalg.norm(cells[:, None] - cells[None], axis=2)
-    root: Floats = np.linalg.cholesky(np.exp(-0.5 * (apart / ground.grade_length) ** 2) + 1e-9 * np.eye(len(cells)))
+    covariance: Floats = np.exp(-0.5 * (apart / ground.grade_length) ** 2) + 1e-9 * np.eye(len(cells))
+    root = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
     rng = generator(seed, "month", replicate, "grade")
-    field = rng.standard_normal((len(place.yard_of), len(cells))) @ root.T
+    field: Floats = rng.standard_normal((len(place.yard_of), len(cells))) @ root.T
     spread = ground.grade_spread
     return np.minimum(ground.grade * np.exp(spread * field - 0.5 * spread * spread), 0.5)
 

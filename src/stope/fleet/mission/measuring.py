@@ -45,6 +45,7 @@ Rows = dict[str, Any]
 TOLD = ("prior", "sharp")
 """What robots are told, as in `stope.world.told`."""
 COHESION = [q.name for q in GROUND_PARAMETERS].index("cohesion")
+ANCHOR_LOAD = g.LOAD
 ARMS, DRUMS = [7, 9], [7, 9]
 """Places of the arms in qpos, and of the drums in qvel (the digger's file)."""
 
@@ -216,7 +217,7 @@ class _Contact:
         effort = state[:, p.IMPULSE] + state[:, p.IMPULSE + 1] / robot.torque_arm
         force = np.linalg.norm(state[:, p.THRUST : p.THRUST + 3], axis=1)
         if self.has_anchors:
-            force = np.maximum(force, batch.ground.anchor_state[:, :, g.LOAD].max(axis=1))
+            force = np.maximum(force, batch.ground.anchor_state[:, :, ANCHOR_LOAD].max(axis=1))
         self.peak = np.where(on, np.maximum(self.peak, force), self.peak)
         used = np.maximum(robot.propellant_capacity - state[:, p.PROPELLANT], 0.0)
         self.propellant = np.where(on, used, self.propellant)

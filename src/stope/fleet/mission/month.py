@@ -87,7 +87,7 @@ class Player:
         self.world, self.key = lay_out(scenario, tables, seed=seed, replicate=replicate, log_rows=log_rows)
         self.end, self.now, self.tick = scenario.days * DAY, 0.0, 0
         self.battery_start = float(self.world.real[self.world.whole[:, k.KIND] != Kind.UNIT, k.BATTERY].sum())
-        self.dispatcher = Dispatcher(scenario, np.zeros(self.world.near.shape))
+        self.dispatcher = Dispatcher(scenario, np.zeros((scenario.num_yards, int(self.world.near.shape[1]))))
         self.strikes: list[Strike] = strikes(scenario, seed=seed, replicate=replicate)
         self.struck = 0
         engine.start(self.world, window)
