@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A month's mission: run again it is the same, its moments and activities can be asked, and its report says what it is."""
+"""The mission of a month: run again it is the same; its moments and activities can be asked."""
 
 from __future__ import annotations
 
