@@ -46,11 +46,11 @@ def test_a_rival_that_is_the_policy_itself_does_the_same(tmp_path: Path) -> None
     assert found["flown"]["told the prior"] == found["flown"]["uniform"]
 
 
-@pytest.mark.parametrize("changed", [{"num": 1}, {"rivals": ("nobody",)}])
-def test_what_cannot_be_compared_is_refused(tmp_path: Path, changed: dict) -> None:
+@pytest.mark.parametrize(("num", "rivals"), [(1, ("oracle",)), (4, ("nobody",))])
+def test_what_cannot_be_compared_is_refused(tmp_path: Path, num: int, rivals: tuple[str, ...]) -> None:
     policy = SkillTraining(TINY).policy()
     with pytest.raises(ConfigError, match=r"against: num = \d+, rivals"):
-        against(policy, TINY, tmp_path, **({"num": 4} | changed))
+        against(policy, TINY, tmp_path, num=num, rivals=rivals)
 
 
 def test_a_flight_is_told_what_its_training_says() -> None:

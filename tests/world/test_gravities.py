@@ -51,7 +51,8 @@ def test_a_robot_falls_with_what_it_feels_over_soil_that_feels_the_whole(body: s
 
 def test_worlds_of_a_seed_are_the_same_at_every_gravity() -> None:
     one, other = (AnchorTask(body=body).batch(num_worlds=4, seed=3) for body in ("gravity-9.81", "gravity-1e-05"))
-    one.reset(), other.reset()
+    one.reset()
+    other.reset()
     np.testing.assert_array_equal(one.z, other.z)
     np.testing.assert_array_equal(one.world.state[:, :13], other.world.state[:, :13])
     np.testing.assert_array_equal(one.belief, other.belief)
