@@ -97,7 +97,7 @@ def value(
     settings: Settings = None,
     months: Annotated[int, typer.Option(min=2, metavar="N", help="Paired months of each change.")] = 8,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write weights that `stope flight next` reads.")
+        Path | None, typer.Option(metavar="FILE", help="Write the worth of sharp beliefs as weights, JSON.")
     ] = None,
     seed: Seed = 1,
     as_json: AsJson = False,

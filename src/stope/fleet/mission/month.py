@@ -27,7 +27,7 @@ from stope.fleet.mission.scenario import MonthScenario
 __all__ = ["WINDOW", "Month", "Player", "close_books", "play"]
 
 WINDOW = 60.0
-"""Of the calendar [s] (chosen: the fastest of 15 to 600 s at 10,000 robots; results do not depend on it)."""
+"""Of the calendar [s] (chosen; results do not depend on it)."""
 OnLog = Callable[[World, float], None]
 
 
