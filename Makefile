@@ -51,6 +51,7 @@ bench: setup  ## every claim of speed, JSON into runs/bench
 	$(BIN)/python benchmarks/world.py --json > runs/bench/world.json
 	$(BIN)/python benchmarks/train.py --json > runs/bench/train.json
 	$(BIN)/python benchmarks/flight.py --json > runs/bench/flight.json
+	$(BIN)/python benchmarks/fleet.py --json > runs/bench/fleet.json
 
 results: setup  ## figures and pictures of README and docs, made anew
 	$(BIN)/python benchmarks/results.py

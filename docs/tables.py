@@ -313,7 +313,25 @@ def lelar_logs() -> str:
     ])  # fmt: skip
 
 
+def fleet() -> str:
+    """A month of a fleet by the engine, a plain heap loop and SimPy."""
+    race = result("fleet")["race"]
+    rows = [(name, f"{seconds:.3g}", f"{1e6 * seconds / race['events']:.3g}", f"{race['mined_t'][key]:.6g}")
+            for name, key, seconds in (("engine", "engine", race["cpu_seconds"]),
+                                       ("heap loop", "heap", race["heap_cpu_seconds"]),
+                                       ("SimPy", "simpy", race["simpy_cpu_seconds"]))]  # fmt: skip
+    return table(("played by", "CPU [s]", "CPU of an event [us]", "ore dug [t]"), rows)
+
+
+def fleet_growth() -> str:
+    """The engine's time by size of the fleet."""
+    found = result("fleet")["growth"]
+    return table(("robots", "events", "CPU [s]"),
+                 ((r["robots"], r["events"], f"{r['cpu_seconds']:.3g}") for r in found["rows"]))  # fmt: skip
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "fleet": fleet, "fleet-growth": fleet_growth,
     "lelar": lelar,
     "lelar-logs": lelar_logs,
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,

@@ -13,7 +13,8 @@ SHIPPED = Path(stope.fleet.__file__).parent / "scenarios" / "ryugu-ferry.toml"
 
 
 def test_scenarios_are_listed(stope: Stope) -> None:
-    assert [row["name"] for row in json.loads(stope("fleet", "scenarios", "--json").out)] == ["ryugu-ferry"]
+    rows = json.loads(stope("fleet", "scenarios", "--json").out)
+    assert [row["name"] for row in rows] == ["ryugu-ferry", "ryugu-month"]
     assert "ryugu-ferry" in stope("fleet", "scenarios").out
 
 

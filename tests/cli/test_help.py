@@ -18,7 +18,8 @@ COMMANDS = (
     "flight formats", "flight predict",
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
     "world tasks", "world site", "world physics", "world practise", "world validate",
-    "fleet", "fleet scenarios", "fleet check", "fleet serve",
+    "fleet", "fleet scenarios", "fleet check", "fleet measure", "fleet value", "fleet query", "fleet replay",
+    "fleet serve",
 )  # fmt: skip
 
 

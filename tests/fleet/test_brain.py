@@ -113,9 +113,7 @@ def test_what_robots_really_see_is_in_range() -> None:
 
     fly_skill(Watched(work), work.batch(num_worlds=2, seed=1, num_threads=1))
     rows = np.concatenate(seen)
-    answer = Brain(shelf()).answer(
-        Request.of(number_of("anchor"), rows, np.zeros((len(rows), 64), dtype=np.float32))
-    )
+    answer = Brain(shelf()).answer(Request.of(number_of("anchor"), rows, np.zeros((len(rows), 64), dtype=np.float32)))
     assert len(rows) > 500
     assert (answer.verdict != Verdict.ACTED).mean() < 0.01
 

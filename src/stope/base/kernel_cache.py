@@ -15,8 +15,8 @@ from pathlib import Path
 
 __all__ = ["KERNEL_PACKAGES", "use_kernel_cache"]
 
-KERNEL_PACKAGES = ("base", "world", "flight")
-"""Packages whose sources are compiled into kernels; a test checks that numba is imported nowhere else."""
+KERNEL_PACKAGES = ("base", "world", "flight", "fleet/mission/kernels")
+"""Folders whose sources are compiled into kernels; a test checks that numba is imported nowhere else."""
 
 
 def use_kernel_cache() -> None:

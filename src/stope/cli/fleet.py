@@ -9,14 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from stope.cli import serve
-from stope.cli.console import show_json, show_table
-from stope.cli.options import AsJson, example
+from stope.cli.console import line, number, percent, progress_bars, show_json, show_table
+from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, example
 from stope.cli.settings import show_settings
 
 __all__ = ["app"]
 
+Scenario = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A month of `stope fleet scenarios`, or a TOML file of one.")
+]
+BankFile = Annotated[Path | None, typer.Option("--bank", metavar="FILE", help="Skill bank; left out, the package's.")]
+Kept = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run of `stope mine`.")]
+
 app = typer.Typer(
-    help="List and check the scenarios of whole fleets.",
+    help="Whole fleets: scenarios, the skill bank, the worth of skills, and a closer look at a month.",
     no_args_is_help=True,
     epilog=example("stope fleet scenarios"),
 )
@@ -26,9 +32,11 @@ app = typer.Typer(
 def scenarios(*, as_json: AsJson = False) -> None:
     """List the scenarios that come with the package."""
     from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.fleet.mission.scenario import load_month, month_names  # noqa: PLC0415 -- as above
     from stope.fleet.scenario import load_scenario, scenario_names  # noqa: PLC0415 -- as above
 
     rows: list[dict[str, Any]] = [as_dict(load_scenario(name)) for name in scenario_names()]
+    rows += [as_dict(load_month(name)) for name in month_names()]
     if as_json:
         show_json(rows)
     else:
@@ -42,10 +50,12 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a scenario of your own, and show its settings."""
-    from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.config import as_dict, read_toml  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.fleet.mission.scenario import FORMAT, load_month  # noqa: PLC0415 -- as above
     from stope.fleet.scenario import load_scenario  # noqa: PLC0415 -- as above
 
-    scenario = load_scenario(str(file))
+    is_month = read_toml(file).get("format") == FORMAT
+    scenario = load_month(file) if is_month else load_scenario(str(file))
     if as_json:
         show_json(as_dict(scenario))
     else:
@@ -53,3 +63,104 @@ def check(
 
 
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
+
+
+@app.command("measure", epilog=example("stope fleet measure --n 128 --out bank.parquet"))
+def measure(
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file that the bank is written to.")],
+    n: Episodes = 64,
+    skill: Annotated[
+        list[str] | None, typer.Option(metavar="SKILL", help="Measure this skill alone; may be repeated.")
+    ] = None,
+    seed: Seed = 1,
+    threads: Threads,
+    as_json: AsJson = False,
+) -> None:
+    """Fly the shipped policies, or scripts where there is none, and keep whole outcomes."""
+    from stope.fleet.mission.kernels.columns import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.fleet.mission.measuring import measure_bank  # noqa: PLC0415 -- as above
+
+    with progress_bars() as progress:
+        bank = measure_bank(num=n, seed=seed, skills=skill or SKILLS, num_threads=threads, progress=progress)
+    bank.save(out)
+    rows = bank.summary()
+    if as_json:
+        show_json({"bank": str(out), "digest": bank.digest, "skills": rows})
+        return
+    cells = [(r["skill"], r["told"], percent(r), str(r["n"]), number(r["duration_median"]), number(r["energy_median"]),
+              number(r["mass_median"]), r["pilot"]) for r in rows]  # fmt: skip
+    show_table(f"{out}", ("skill", "told", "success", "n", "time [s]", "energy [J]", "ore [kg]", "flown by"), cells)
+
+
+@app.command("value", epilog=example("stope fleet value ryugu-month --weights weights.json"))
+def value(
+    scenario: Scenario = "ryugu-month",
+    *,
+    bank: BankFile = None,
+    settings: Settings = None,
+    months: Annotated[int, typer.Option(min=2, metavar="N", help="Paired months of each change.")] = 8,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the worth of sharp beliefs as weights, JSON.")
+    ] = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Ore that a point of each skill, and a sharp belief of it, would bring in a month."""
+    from stope.fleet.mission.bank import Bank, shipped_bank  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.fleet.mission.scenario import load_month, with_changes  # noqa: PLC0415 -- as above
+    from stope.fleet.mission.value import skill_values, write_weights  # noqa: PLC0415 -- as above
+
+    what = with_changes(load_month(scenario), settings or [])
+    found = Bank.load(bank or shipped_bank())
+    with progress_bars() as progress:
+        values = skill_values(what, found, seed=seed, months=months, progress=progress)
+    if weights is not None:
+        write_weights(values, weights)
+    if as_json:
+        show_json(values)
+        return
+    rows = [(skill, name.replace("_", " "), number(row["t"], 3), number(row["low"], 3), number(row["high"], 3))
+            for skill, parts in values["skills"].items() for name, row in parts.items()]  # fmt: skip
+    show_table(f"Ore a month [t] for one point, of {values['ore_t']:.4g} t; {months} paired months, 95 % intervals",
+               ("skill", "better", "t", "low", "high"), rows)  # fmt: skip
+
+
+@app.command(
+    "query", epilog=example('stope fleet query runs/ryugu-month "SELECT activity, count(*) FROM activities GROUP BY 1"')
+)
+def query(
+    folder: Kept,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="Question to the table `activities`.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the activities of the kept month in SQL (DuckDB)."""
+    from stope.fleet.mission.kept import as_json as plain  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.fleet.mission.kept import query as ask  # noqa: PLC0415 -- as above
+
+    names, rows = ask(folder / "month", sql)
+    if as_json:
+        show_json({"columns": names, "rows": plain(rows)})
+    elif rows:
+        show_table(f"{len(rows)} rows", names, [[number(v) for v in row] for row in rows])
+    else:
+        line("no rows")
+
+
+@app.command("replay", epilog=example("stope fleet replay runs/ryugu-month --day 12.5"))
+def replay(
+    folder: Kept,
+    *,
+    day: Annotated[float, typer.Option(metavar="D", help="Moment of the month [d].")],
+    as_json: AsJson = False,
+) -> None:
+    """Play the kept month again to a moment, from the checkpoint before it."""
+    from stope.missions.month_replay import replay_run  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    state = replay_run(folder, day)
+    if as_json:
+        show_json(state)
+        return
+    rows = [(kind, phase, str(n)) for kind, phases in state["robots"].items() for phase, n in phases.items()]
+    show_table(f"Day {day:g}: what the robots do", ("robot", "does", "how many"), rows)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from stope.base.errors import ConfigError
 from stope.cli.console import line, progress_bars, show_json
 from stope.cli.options import AsJson, Runs, Seed, Settings, Threads, example
 
@@ -17,6 +18,7 @@ EXAMPLE = example(
     "stope mine",
     "stope mine --set robots=50 --seed 3 --out runs/fifty",
     "stope mine --flight flights/0007 --json",
+    "stope mine ryugu-month --set robots=100",
 )
 
 
@@ -28,6 +30,10 @@ def mine(
     flight: Annotated[
         Path | None,
         typer.Option(metavar="LOG", help="Flight log to learn from; left out, a stand-in that is shipped."),
+    ] = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Skill bank of a month; left out, the package's or a measured one."),
     ] = None,
     settings: Settings = None,
     out: Annotated[
@@ -42,13 +48,32 @@ def mine(
 
     Ctrl-C or a kill at any point: the same command goes on from there and ends with the same report.
     """
-    from stope.missions.ferry import FerryConfig  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.missions.choose import is_month  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.missions.ferry import FerryConfig  # noqa: PLC0415 -- as above
     from stope.missions.ferry import mine as fly_mission  # noqa: PLC0415 -- as above
+    from stope.missions.month import MonthConfig, mine_month  # noqa: PLC0415 -- as above
+
+    if is_month(scenario):
+        if flight is not None:
+            raise ConfigError("--flight: is for the ferry; the months of a fleet draw from a bank. Use --bank.")
+        month = MonthConfig(scenario=scenario, settings=tuple(settings or ()), seed=seed, bank=str(bank or ""))
+        with progress_bars() as progress:
+            html, report = mine_month(
+                month, out=out or runs / Path(scenario).stem, num_threads=threads, progress=progress
+            )
+        _show(html, report, as_json=as_json)
+        return
+    if bank is not None:
+        raise ConfigError("--bank: is for the months of a fleet; the ferry measures its own skills.")
 
     config = FerryConfig(scenario=scenario, settings=tuple(settings or ()), seed=seed, flight=str(flight or ""))
     with progress_bars() as progress:
         done = fly_mission(config, out=out, runs=runs, num_threads=threads, progress=progress)
+    _show(done.html, done.report, as_json=as_json)
+
+
+def _show(html: Path, report: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        show_json(done.report)
+        show_json(report)
     else:
-        line(f"report: {done.html}")
+        line(f"report: {html}")

@@ -25,6 +25,7 @@ from stope.base.config import (
     read_toml,
 )
 from stope.base.errors import ConfigError, RangeError, UnknownName
+from stope.fleet.quantities import plain
 from stope.world.body import load_body
 from stope.world.robots import load_robot
 from stope.world.site import Site, make_site
@@ -324,9 +325,9 @@ def _read(path: Path) -> FerryScenario:
     if "sources" in data:
         raise ConfigError(f"{where}: field 'sources' is unknown. The source stands beside each number.")
     sources: dict[str, str] = {}
-    plain = _plain(FerryScenario, data, where, "", sources)
+    values = plain(FerryScenario, data, where, sources=sources)
     try:
-        scenario = build(FerryScenario, plain | {"sources": sources}, where=where)
+        scenario = build(FerryScenario, values | {"sources": sources}, where=where)
         _check_named(scenario)
     except (ConfigError, RangeError, UnknownName) as error:
         text = str(error)
@@ -343,50 +344,6 @@ def _check_named(scenario: FerryScenario) -> None:
     if scenario.processor.charging_by_day_only and not math.isfinite(scenario.site.spin_period):
         raise ConfigError(f"Processor.charging_by_day_only = true: {site.body.name!r} does not turn, so it has no day. "
                           "Set it to false.")  # fmt: skip
-
-
-def _plain(cls: Any, data: Any, where: str, prefix: str, sources: dict[str, str]) -> Any:
-    """The table of a dataclass with each `{value, unit, source}` replaced by its value; the sources are kept."""
-    if not isinstance(data, dict):
-        return data  # `build` refuses it, by name
-    hints = typing.get_type_hints(cls, include_extras=True)
-    out: dict[str, Any] = {}
-    for key, value in typing.cast("dict[str, Any]", data).items():
-        kind, path = hints.get(key), prefix + key
-        if kind is not None and typing.get_origin(kind) is Annotated:
-            out[key] = _quantity(value, kind.__metadata__[0], f"{where}: field {path!r}")
-            sources[path] = value["source"]
-        elif is_dataclass(kind):
-            out[key] = _plain(kind, value, f"{where}", f"{path}.", sources)
-        elif typing.get_origin(kind) is tuple and isinstance(value, list):
-            (inner, _) = typing.get_args(kind)
-            rows = typing.cast("list[Any]", value)
-            out[key] = [_plain(inner, row, where, f"{path}.{_label(row, k)}.", sources) for k, row in enumerate(rows)]
-        else:
-            out[key] = value
-    return out
-
-
-def _label(row: Any, k: int) -> str:
-    """What a depot is called in paths: its name, or its place in the list where that is missing."""
-    name = typing.cast("dict[str, Any]", row).get("name") if isinstance(row, dict) else None
-    return name if isinstance(name, str) else str(k)
-
-
-def _quantity(row: Any, unit: str, at: str) -> Any:
-    """Value of a `{value, unit, source}` table."""
-    if not isinstance(row, dict) or "value" not in row:
-        raise ConfigError(f"{at} = {row!r}: expected {{ value = ..., unit = {unit!r}, source = ... }}.")
-    table = typing.cast("dict[str, Any]", row)
-    for key in table:
-        if key not in ("value", "unit", "source"):
-            raise ConfigError(f"{at}: key {key!r} is unknown. Known: value, unit, source.")
-    if table.get("unit") != unit:
-        raise ConfigError(f"{at}: unit {table.get('unit')!r}: expected {unit!r}.")
-    source = table.get("source")
-    if not isinstance(source, str) or not source.strip():
-        raise ConfigError(f"{at}: no source: expected where the number comes from.")
-    return table["value"]
 
 
 def numeric_paths(cls: Any = FerryScenario) -> dict[str, str]:

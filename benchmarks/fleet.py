@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast a fleet's month is, beside a plain heap loop and SimPy, and how dispatch compares: `--json` prints all.
+
+All three play the same month of the same scenario with shortest-queue dispatch and records of assumed shape, in one
+process on one thread; the engine is compiled before it is timed. CPU seconds are given, because they say the same on a
+busy machine; `seconds` is the engine's wall-clock. Assignments are timed apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from fleet_heap import HeapMonth, play_heap
+from fleet_simpy import play_simpy
+
+from stope.base.seeding import generator
+from stope.fleet.mission.bank import Tables
+from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
+from stope.fleet.mission.kernels.columns import Count
+from stope.fleet.mission.month import Player
+from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
+
+T = TypeVar("T")
+ASSUMED = {
+    "anchor": (0.90, 120.0, 2400.0, 0.0), "dig": (0.95, 150.0, 15000.0, 5.8), "dock": (0.97, 60.0, 1500.0, 0.0),
+    "haul": (0.95, 90.0, 3000.0, 0.0), "hop": (0.98, 6800.0, 1000.0, 0.0), "capture": (0.99, 45.0, 1500.0, 0.0),
+}  # fmt: skip
+"""Success, duration [s], energy [J], mass [kg]: the shape of a skill's records, which does not matter for speed."""
+
+
+def assumed_tables(n: int = 200) -> Tables:
+    """Records of assumed shape: lognormal durations, energy in proportion."""
+    parts = []
+    for name, (success, duration, energy, mass) in ASSUMED.items():
+        rng = generator(1, "assumed", name)
+        factor = np.exp(0.2 * rng.standard_normal(n) - 0.02)
+        parts.append(np.stack([(rng.random(n) < success).astype(float), duration * factor, energy * factor,
+                               1000.0 * mass * np.exp(0.1 * rng.standard_normal(n)), np.zeros(n)], axis=1))  # fmt: skip
+    return Tables.join(parts)
+
+
+def timed(make: Callable[[], T]) -> tuple[T, float, float]:
+    """What is made, CPU seconds and wall-clock seconds."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    made = make()
+    return made, time.process_time() - cpu, time.perf_counter() - wall
+
+
+def played(scenario: MonthScenario, tables: Tables) -> Player:
+    """A month by the engine, to its end."""
+    player = Player(scenario, tables, seed=1)
+    player.advance(player.end)
+    return player
+
+
+def race(robots: int, days: float, tables: Tables) -> dict[str, Any]:
+    """The same month by the engine, the heap loop and SimPy."""
+    scenario = with_changes(load_month("ryugu-month"), [f"robots={robots}", f"days={days}"])
+    played(with_changes(scenario, ["days=0.1"]), tables)  # compile, and lay out
+    tracemalloc.start()
+    player = Player(scenario, tables, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    player, cpu, wall = timed(lambda: played(scenario, tables))
+    heap, heap_cpu, _ = timed(lambda: play_heap(HeapMonth(scenario, tables, seed=1)))
+    peer, peer_cpu, _ = timed(lambda: play_simpy(HeapMonth(scenario, tables, seed=1)))
+    counts = player.world.counts
+    return {
+        "robots": robots, "days": days, "events": int(counts[Count.EVENTS]), "seconds": wall, "cpu_seconds": cpu,
+        "heap_cpu_seconds": heap_cpu, "simpy_cpu_seconds": peer_cpu, "speedup_vs_heap": heap_cpu / cpu,
+        "speedup_vs_simpy": peer_cpu / cpu, "peak_mb": peak / 1e6,
+        "mined_t": {"engine": counts[Count.MINED] / 1e6, "heap": heap.counts["mined"] / 1e6,
+                    "simpy": peer.counts["mined"] / 1e6},
+        "is_equal_to_heap": all(int(counts[c]) == heap.counts[c.name.lower()] for c in Count),
+    }  # fmt: skip
+
+
+def growth(sizes: list[int], days: float, tables: Tables) -> dict[str, Any]:
+    """CPU seconds by fleet size; the exponent of seconds over n log n is that of seconds over n, less the logarithm."""
+    rows = []
+    for robots in sizes:
+        scenario = with_changes(load_month("ryugu-month"), [f"robots={robots}", f"days={days}"])
+        Player(scenario, tables, seed=1)
+        player = Player(scenario, tables, seed=1)
+        _, cpu, _ = timed(lambda p=player: p.advance(p.end))
+        rows.append({"robots": robots, "cpu_seconds": cpu, "events": int(player.world.counts[Count.EVENTS])})
+    x = np.log([r["robots"] for r in rows])
+    y = np.log([r["cpu_seconds"] for r in rows])
+    n_log_n = np.log([r["robots"] * math.log2(r["robots"]) for r in rows])
+    return {"days": days, "rows": rows, "exponent": float(np.polyfit(x, y, 1)[0]),
+            "exponent_over_n_log_n": float(np.polyfit(n_log_n, y, 1)[0])}  # fmt: skip
+
+
+def assignment(num: int, sites: int = 100) -> dict[str, Any]:
+    """Robots and tasks in clusters on a sphere: layered against exact and nearest first."""
+    rng = generator(1, "assignment")
+
+    def cluster(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        site = np.sort(rng.integers(0, len(centres), num))
+        place = centres[site] + 0.05 * rng.standard_normal((num, 3))
+        return 448.0 * place / np.linalg.norm(place, axis=1, keepdims=True), site
+
+    centres = rng.standard_normal((sites, 3))
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    (robots, robot_site), (tasks, task_site) = cluster(centres), cluster(centres)
+    layered, layered_cpu, _ = timed(lambda: layered_assignment(robots, tasks, robot_site, task_site))
+    exact, exact_cpu, _ = timed(lambda: exact_assignment(robots, tasks))
+    near, near_cpu, _ = timed(lambda: nearest_assignment(robots, tasks))
+    return {
+        "robots": num, "layered_cpu_seconds": layered_cpu, "exact_cpu_seconds": exact_cpu,
+        "nearest_cpu_seconds": near_cpu, "layered_gap": layered[1] / exact[1] - 1.0,
+        "nearest_gap": near[1] / exact[1] - 1.0, "speedup_vs_exact": exact_cpu / layered_cpu,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Run all, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON alone")
+    parser.add_argument("--quick", action="store_true", help="small sizes: checks that all runs, says nothing of speed")
+    parser.add_argument(
+        "--robots", type=int, default=10_000, help="robots of the race; growth goes to ten times as many"
+    )
+    parser.add_argument("--days", type=float, default=30.0, help="days of the race and of the replicates")
+    parser.add_argument("--replicates", type=int, default=100, help="months one after the other, of a tenth the robots")
+    parser.add_argument("--only", choices=("race", "growth", "assignment", "replicates"), help="one part alone")
+    given = parser.parse_args()
+    tables = assumed_tables()
+    robots, days = (100, 1.0) if given.quick else (given.robots, given.days)
+    sizes = [n for n in (10, 100, 1_000, 10_000, 100_000) if n <= 10 * robots]
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "race": lambda: race(robots, days, tables),
+        "growth": lambda: growth(sizes, 1.0 if given.quick else 3.0, tables),
+        "assignment": lambda: assignment(200 if given.quick else min(robots, 10_000), 10 if given.quick else 100),
+        "replicates": lambda: replicates(2 if given.quick else given.replicates, robots // 10, days, tables),
+    }
+    out = {name: make() for name, make in parts.items() if given.only in (None, name)}
+    race_part, growth_part = out.get("race", {}), out.get("growth", {})
+    out |= {n: race_part[n] for n in ("speedup_vs_heap", "speedup_vs_simpy", "seconds", "peak_mb") if n in race_part}
+    out |= {"exponent": growth_part["exponent"]} if growth_part else {}
+    sys.stdout.write(json.dumps(out, indent=None if given.json else 1) + "\n")
+
+
+def replicates(num: int, robots: int, days: float, tables: Tables) -> dict[str, Any]:
+    """Months of one scenario one after the other."""
+    scenario = with_changes(load_month("ryugu-month"), [f"robots={robots}", f"days={days}"])
+
+    def all_months() -> None:
+        for replicate in range(num):
+            player = Player(scenario, tables, seed=1, replicate=replicate)
+            player.advance(player.end)
+
+    _, cpu, wall = timed(all_months)
+    return {"replicates": num, "robots": robots, "days": days, "cpu_seconds": cpu, "seconds": wall}
+
+
+if __name__ == "__main__":
+    main()

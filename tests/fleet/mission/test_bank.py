@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bank keeps whole outcomes, the belief weighs them, the worth of skills and the spread follow from them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stope.base.errors import ConfigError, FileError, RangeError
+from stope.fleet.mission.bank import Bank
+from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
+from stope.fleet.mission.grade import grade_map
+from stope.fleet.mission.kernels.columns import SKILLS, Skill
+from stope.fleet.mission.month import play
+from stope.fleet.mission.result import bands, months, summarise
+from stope.fleet.mission.scenario import Fault
+from stope.fleet.mission.value import changed, skill_values, write_weights
+from tests.fleet.mission.builders import bank, month, tables
+
+
+def test_a_bank_survives_its_file(tmp_path: Path) -> None:
+    one = bank()
+    one.save(tmp_path / "bank.parquet")
+    again = Bank.load(tmp_path / "bank.parquet")
+    assert again.digest == one.digest
+    assert again.summary() == one.summary()
+
+
+@pytest.mark.parametrize("cut", [10, 400])
+def test_a_cut_bank_is_refused_in_one_line(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "bank.parquet"
+    bank().save(path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(FileError, match=r"bank\.parquet: not a whole bank"):
+        Bank.load(path)
+
+
+def test_an_impossible_row_is_refused() -> None:
+    columns = dict(bank().columns)
+    columns["duration"] = np.where(np.arange(len(columns["duration"])) == 3, np.nan, columns["duration"])
+    with pytest.raises(RangeError, match=r"Bank\.duration"):
+        Bank(columns, {})
+
+
+def test_belief_draws_whole_rows_and_is_as_wide_as_the_rate_is_unsure() -> None:
+    one = bank()
+    rows = {tuple(r) for r in one.tables().of(Skill.ANCHOR).tolist()}
+    rates = []
+    for number in range(150):
+        drawn = one.believed(number, seed=1).of(Skill.ANCHOR)
+        assert {tuple(r) for r in drawn.tolist()} <= rows
+        rates.append(float((drawn[:, 0] > 0.0).mean()))
+    # Weights of 36 good rows of 40 are Beta(36, 4): mean 0.9, deviation 0.0469.
+    assert np.mean(rates) == pytest.approx(0.9, abs=0.013)
+    assert np.std(rates) == pytest.approx(0.0469, rel=0.2)
+
+
+def test_spread_is_split_into_belief_and_chance() -> None:
+    rng = np.random.default_rng(1)
+    values = 3.0 * rng.standard_normal((400, 1)) + 2.0 * rng.standard_normal((400, 20))
+    split = bands(values)
+    assert split["belief_half_width"] == pytest.approx(1.645 * 3.0, rel=0.15)  # 400 beliefs: 3.5 % of a deviation
+    assert split["chance_half_width"] == pytest.approx(1.645 * 2.0, rel=0.05)
+
+
+def test_summary_names_what_is_outside_what_limited_and_what_is_assumed() -> None:
+    scenario = month("beliefs=2", "chances=2", days=1.0)
+    found = summarise(scenario, bank(), months(scenario, bank(), seed=1))
+    assert found["extrapolated"]["skills"]["haul"]["share"] == 1.0  # 100 kg, and nothing was measured with a load
+    assert 0.0 < found["extrapolated"]["share"] < 1.0
+    assert found["limited_by"] in ("the plant", "diggers", "haulers")
+    assert "digging.dump_time" in found["assumed"]
+    assert found["figures"]["ore_t"]["n"] == 4
+
+
+def test_more_success_turns_failures_into_successes_and_leaves_the_rest() -> None:
+    before = tables(n=100)
+    after = changed(before, Skill.ANCHOR, "success", 5.0)
+    assert (after.of(Skill.ANCHOR)[:, 0] > 0).mean() == pytest.approx((before.of(Skill.ANCHOR)[:, 0] > 0).mean() + 0.05)
+    assert all(np.array_equal(after.of(s), before.of(s)) for s in Skill if s != Skill.ANCHOR)
+    quick = changed(before, Skill.DIG, "duration", 5.0)
+    assert np.allclose(quick.of(Skill.DIG)[:, 1], 0.95 * before.of(Skill.DIG)[:, 1])
+
+
+@pytest.mark.slow
+def test_worth_of_skills_and_weights(tmp_path: Path) -> None:
+    scenario = month(days=1.0, robots=20)
+    values = skill_values(scenario, bank(), seed=1, months=2)
+    assert set(values["skills"]) == set(SKILLS)
+    assert "sharp_belief" in values["skills"]["dock"]
+    assert "sharp_belief" not in values["skills"]["dig"]
+    write_weights(values, tmp_path / "w.json")
+    kept = json.loads((tmp_path / "w.json").read_text())
+    assert kept["format"] == "stope-weights-1"
+    assert min(kept["weights"].values()) >= 0.0
+
+
+def test_grade_map_learns_what_was_sampled_and_keeps_the_prior_elsewhere() -> None:
+    scenario = month()
+    samples, sums = np.zeros((1, 9), dtype=np.int64), np.zeros((1, 9))
+    mean, spread = grade_map(scenario, samples, sums)
+    assert np.allclose(mean, 0.07)
+    assert np.allclose(spread, 0.07 * 0.3, rtol=1e-6)
+    samples[0, 4], sums[0, 4] = 10_000, 10_000 * 0.12
+    mean, spread = grade_map(scenario, samples, sums)
+    assert mean[0, 4] == pytest.approx(0.12, abs=1e-4)
+    assert spread[0, 4] < 2e-4 < spread[0, 0]
+    assert 0.07 < mean[0, 1] < 0.12  # a neighbour, one length away
+
+
+def test_layered_assignment_is_near_the_exact_one_and_better_than_nearest_first() -> None:
+    rng = np.random.default_rng(1)
+    centres = 400.0 * rng.standard_normal((10, 3))
+    here, there = (np.sort(rng.integers(0, 10, 400)) for _ in range(2))
+    robots, tasks = (centres[s] + 20.0 * rng.standard_normal((400, 3)) for s in (here, there))
+    columns, total = layered_assignment(robots, tasks, here, there)
+    _, exact = exact_assignment(robots, tasks)
+    assert sorted(columns.tolist()) == list(range(400))
+    assert exact <= total <= 1.15 * exact
+    assert nearest_assignment(robots, tasks)[1] >= exact
+
+
+@pytest.mark.parametrize(("kind", "hours", "share", "at", "why"), [
+    ("dust", 0.0, 0.5, 1.0, "hours = 0"), ("dust", 1.0, 0.0, 1.0, "share = 0"),
+    ("dust", 1.0, 0.5, 9.0, "after the end"),
+    ("blackout", 9.0, 0.0, 1.0, "nothing waits for Earth"), ("robots-lost", 0.0, 1e-4, 1.0, "less than one"),
+    ("units-down", 5.0, 0.1, 1.0, "less than one"),
+])  # fmt: skip
+def test_a_fault_without_effect_is_refused(kind: str, hours: float, share: float, at: float, why: str) -> None:
+    fault = Fault(kind=kind, at_d=at, hours=hours, share=share)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=why):
+        replace(month(), faults=(fault,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "hours", "share"), [("dust", 24.0, 1.0), ("dig-down", 24.0, 0.5),
+                                                      ("units-down", 40.0, 1.0),
+                                                      ("robots-lost", 0.0, 0.5)])  # fmt: skip
+def test_a_fault_costs_ore(kind: str, hours: float, share: float) -> None:
+    whole = month(days=2.0)
+    struck = replace(whole, faults=(Fault(kind=kind, at_d=0.2, hours=hours, share=share),))  # type: ignore[arg-type]
+    name = "ore_t" if kind == "units-down" else "mined_t"
+    assert play(struck, tables(), seed=1).figures[name] < play(whole, tables(), seed=1).figures[name]

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine: equal to a plain event loop, books that close, queues that obey their laws, work that can be reckoned."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from fleet_heap import HeapMonth, play_heap
+from fleet_simpy import play_simpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stope.base.units import DAY, HOUR
+from stope.fleet.mission.bound import month_bound
+from stope.fleet.mission.kernels import columns as k
+from stope.fleet.mission.kernels.columns import Count, Kind, Phase
+from stope.fleet.mission.kernels.power import answer_time, gathered, light_time
+from stope.fleet.mission.kernels.queues import serve
+from stope.fleet.mission.month import Player, close_books, play
+from stope.fleet.mission.scenario import with_changes
+from tests.fleet.mission.builders import month, tables
+
+
+def played(*changes: str, robots: int = 50, days: float = 2.0, window: float = 60.0, seed: int = 1) -> Player:
+    player = Player(month(*changes, robots=robots, days=days), tables(), seed=seed, window=window)
+    player.advance(player.end)
+    return player
+
+
+@pytest.mark.parametrize(
+    "change", ["link.autonomy='E4'", "link.autonomy='E1'", "dispatch='nearest'", "failing.mtbf_h=20"]
+)
+def test_engine_gives_what_a_plain_heap_of_events_gives(change: str) -> None:
+    player = played(change)
+    heap = play_heap(HeapMonth(player.scenario, tables(), seed=1))
+    assert {c.name: int(player.world.counts[c]) for c in Count} == {c.name: heap.counts[c.name.lower()] for c in Count}
+    ours = player.world.real[:, [k.USED, k.SOLAR, k.CURTAILED]]
+    theirs = np.array([(r.used, r.solar, r.curtailed) for r in heap.robots])
+    assert np.allclose(ours, theirs, rtol=1e-12, atol=1e-6)  # sums of some thousand terms, in the same order
+
+
+def test_result_does_not_depend_on_the_window() -> None:
+    digests = {close_books(played(window=w)).digest for w in (5.0, 60.0, 3600.0)}
+    assert len(digests) == 1
+
+
+@pytest.mark.slow
+def test_simpy_processes_mine_the_same_but_for_rounding_of_their_clock() -> None:
+    player = played()
+    peer = play_simpy(HeapMonth(player.scenario, tables(), seed=1))
+    # SimPy adds up delays, so its times differ in the last bit, and a tie may go the other way.
+    assert peer.counts["mined"] == pytest.approx(int(player.world.counts[Count.MINED]), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "change", ["failing.mtbf_h=20", "digging.pile=300", "plant.leg_loss=0.5", "failing.lost_share=1"]
+)
+def test_mass_is_conserved_to_the_gram(change: str) -> None:
+    for seed in (1, 2):
+        mass = close_books(played(change, seed=seed)).mass
+        assert mass["mined"] == sum(v for n, v in mass.items() if n != "mined") > 0
+        assert all(isinstance(v, int) and v >= 0 for v in mass.values())
+
+
+def test_batteries_are_never_negative_and_their_books_close() -> None:
+    player = played("robots.battery_wh=500")
+    energy = close_books(player).energy
+    gained, spent = energy["start"] + energy["solar"], energy["used"] + energy["curtailed"] + energy["end"]
+    assert gained == pytest.approx(spent, rel=1e-9)
+    assert player.world.real[:, k.BATTERY].min() >= 0.0
+
+
+def test_no_light_is_gathered_at_night_and_the_time_of_an_amount_is_its_inverse() -> None:
+    player = played(days=0.1)
+    table, spin = player.world.sunlight[0], player.world.constants[k.SPIN]
+    dark = np.flatnonzero(np.diff(table) == 0.0)
+    assert 0.3 * len(table) < len(dark) < 0.7 * len(table)
+    middle = (dark[len(dark) // 2] + 0.5) * spin / (len(table) - 1)
+    assert gathered(table, spin, middle + 1.0) == gathered(table, spin, middle)
+    for t in np.linspace(0.0, 3.0 * spin, 50):
+        amount = gathered(table, spin, t)
+        assert gathered(table, spin, light_time(table, spin, amount)) == pytest.approx(amount, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_littles_law_holds_at_the_ports() -> None:
+    player = played("plant.power_kw=20", robots=60, days=3.0)
+    w, end = player.world, player.end
+    waiting = w.whole[:, k.PHASE] == Phase.QUEUE_PORT
+    area = w.times[Kind.HAULER, Phase.QUEUE_PORT] + (end - w.real[waiting, k.SINCE]).sum()  # from the book of states
+    ahead = (w.real[waiting, k.T_NEXT] - end).sum()  # of those still there, the rest of a wait that is known
+    assert w.waits[k.QUEUE_AT_PORT, 2] > 20
+    assert area + ahead == pytest.approx(w.waits[k.QUEUE_AT_PORT, 0], rel=1e-9)  # from the book of waits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("servers", "is_random"), [(1, False), (3, True)])
+def test_waits_are_those_of_queueing_theory(servers: int, is_random: bool) -> None:  # noqa: FBT001 -- a parameter
+    rng, n, rate, load = np.random.default_rng(3), 60_000, 1.0, 0.7
+    service = load * servers / rate * (rng.exponential(size=n) if is_random else np.ones(n))
+    arrivals, free = np.cumsum(rng.exponential(1.0 / rate, n)), np.zeros(servers)
+    waits = np.array([serve(free, 0, servers, t, s) - t for t, s in zip(arrivals, service, strict=True)])
+    if is_random:  # M/M/c: Erlang's C
+        a = load * servers
+        top = a**servers / math.factorial(servers) / (1.0 - load)
+        wanted = top / (sum(a**i / math.factorial(i) for i in range(servers)) + top) * load / (1.0 - load) / rate
+    else:  # M/D/1: Pollaczek and Khinchine
+        wanted = load * load / (2.0 * rate * (1.0 - load))
+    assert waits.mean() == pytest.approx(wanted, rel=0.08)  # three standard errors of 60,000 correlated waits
+
+
+@pytest.mark.slow
+def test_machines_under_repair_are_as_available_as_the_closed_form_says() -> None:
+    up, repair, machines, repairers = 100.0, 40.0, 6, 2
+    scenario = month("fleet.units=6", "fleet.maintainers=2", f"failing.unit_mtbf_h={up}", f"failing.mttr_h={repair}",
+                     "failing.mtbf_h=1e9", "failing.spare_share=0", days=1500.0, robots=20)  # fmt: skip
+    scenario = with_changes(scenario, [f"fleet.units={machines}", f"fleet.maintainers={repairers}", "tick=86400",
+                                       "fleet.excavators=1", "fleet.haulers=1", "fleet.prospectors=0"])  # fmt: skip
+    assert scenario.num_yards == 1
+    player = Player(scenario, tables(capture=(1.0, 1e-6, 0.0, 0.0), spread=0.0), seed=1)
+    player.advance(player.end)
+    weights = [1.0]
+    for down in range(machines):
+        weights.append(weights[-1] * (machines - down) / up / (min(down + 1, repairers) / repair))
+    wanted = 1.0 - sum(i * x for i, x in enumerate(weights)) / sum(weights) / machines
+    times = player.world.times[Kind.UNIT]
+    assert times[Phase.PROCESS] / times.sum() == pytest.approx(wanted, abs=0.03)  # three standard errors of 36,000 h
+
+
+def quiet(*changes: str, days: float) -> Player:
+    """Nothing varies, nobody fails, nothing is dark to the point of stopping."""
+    still = ("failing.mtbf_h=1e9", "failing.unit_mtbf_h=1e9", "plant.leg_success=1", "digging.wear=0", "link.gaps=0",
+             "robots.hot_limit=1000", "robots.battery_wh=100000", "ground.grade_spread=0")  # fmt: skip
+    sure = {n: (1.0, d, e, m) for n, (d, e, m) in {
+        "anchor": (100.0, 0.0, 0.0), "dig": (100.0, 0.0, 5.0), "dock": (50.0, 0.0, 0.0), "haul": (50.0, 0.0, 0.0),
+        "hop": (1000.0, 0.0, 0.0), "capture": (10.0, 0.0, 0.0)}.items()}  # fmt: skip
+    scenario = month(*still, days=days)
+    player = Player(with_changes(scenario, list(changes)), tables(spread=0.0, n=60, **sure), seed=1)
+    player.advance(player.end)
+    return player
+
+
+ALONE = ("fleet.excavators=1", "fleet.haulers=1", "fleet.prospectors=0", "fleet.maintainers=1", "fleet.units=1",
+         "ground.pits_per_yard=1", "plant.patience=1e9")  # fmt: skip
+
+
+def test_one_excavator_and_one_hauler_do_what_can_be_reckoned_by_hand() -> None:
+    player = quiet(*ALONE, days=2.0)
+    d = player.scenario.digging
+    dig = 100.0 + 3 * (100.0 + d.dump_time) + d.move_time  # anchor, three fillings, move: 15 kg
+    deposit = 7 * dig + d.deposit_time  # after seven digs 105 kg are more than the hopper's 100
+    num, rest = divmod(2.0 * DAY - 60.0, deposit)  # everybody begins within the first minute
+    digs = 7 * num + min(7, rest // dig)
+    assert close_books(player).mass["mined"] == 15000 * digs
+    assert player.world.counts[Count.DEPOSITS] == num
+    # A hauler is faster than an excavator, so it takes every load of 100 kg, and brings all but the last.
+    there_and_back = 2.0 * float(player.world.leg_time[0, 0]) + 2 * 50.0 + 600.0
+    assert there_and_back < deposit
+    assert num - 1 <= player.world.counts[Count.LOADS] <= num
+
+
+@pytest.mark.slow
+def test_month_is_never_above_the_bound_and_near_it_where_haulers_abound() -> None:
+    many = ("fleet.excavators=10", "fleet.haulers=200", "fleet.units=10", "fleet.maintainers=1", "fleet.prospectors=0",
+            "ground.pits_per_yard=1")  # fmt: skip
+    for dispatch in ("shortest-queue", "assignment"):
+        player = quiet(*many, f"dispatch='{dispatch}'", days=20.0)
+        sure = tables(spread=0.0, anchor=(1.0, 100.0, 0.0, 0.0), dig=(1.0, 100.0, 0.0, 5.0),
+                      dock=(1.0, 50.0, 0.0, 0.0), haul=(1.0, 50.0, 0.0, 0.0))  # fmt: skip
+        bound = month_bound(player.scenario, sure)
+        ore = close_books(player).figures["ore_t"]
+        assert 0.95 * bound["all"] < ore <= bound["all"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    spans=st.lists(st.tuples(st.floats(0.0, 1e6), st.floats(1.0, 1e5)), min_size=1, max_size=20),
+    t=st.floats(0.0, 1e6), light=st.floats(0.0, 2000.0), decision=st.floats(0.0, 1e5),
+)  # fmt: skip
+def test_no_answer_comes_before_light_time_twice_and_the_decision(
+    spans: list[tuple[float, float]], t: float, light: float, decision: float
+) -> None:
+    edges = np.cumsum(np.array(spans).ravel())
+    contact = edges.reshape(-1, 2)
+    answer = answer_time(contact, t, light, decision)
+    assert answer >= t + 2.0 * light + decision
+    if math.isfinite(answer):
+        assert ((contact[:, 0] <= answer) & (answer < contact[:, 1])).any()
+
+
+def test_months_of_the_same_seed_are_the_same_and_of_another_are_not() -> None:
+    one, again, other = (play(month(), tables(), seed=s).digest for s in (1, 1, 2))
+    assert one == again != other
+
+
+@pytest.mark.slow
+def test_delay_costs_ore_when_every_cycle_waits_for_earth() -> None:
+    alone, asked = (close_books(played(f"link.autonomy='{a}'", days=4.0)).figures for a in ("E4", "E1"))
+    assert asked["mined_t"] < 0.5 * alone["mined_t"]
+    assert alone["asked_earth"] == 0.0 < asked["asked_earth"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [(i,) for i in range(0, 12, 3)] + [(0, 7), (3, 9), (8, 11)])
+def test_without_any_one_or_two_robots_the_month_ends_and_the_books_close(lost: tuple[int, ...]) -> None:
+    player = Player(month(robots=14, days=1.0), tables(), seed=1)
+    player.world.whole[list(lost), k.DOOMED] = 1
+    player.advance(player.end)
+    found = close_books(player)
+    assert found.counts["robots_lost"] == sum(player.world.whole[i, k.KIND] != Kind.UNIT for i in lost)
+    assert sum(sum(p.values()) for p in found.times.values()) == pytest.approx(
+        len(player.world.whole) * player.end / HOUR
+    )

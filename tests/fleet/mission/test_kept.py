@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A month that is kept: killed anywhere it ends the same; its journal only grows; its moments can be played again."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stope.base.errors import ConfigError, FileError, RangeError
+from stope.base.files import write_atomic
+from stope.base.units import DAY
+from stope.fleet.mission import kept
+from stope.fleet.mission.kernels.columns import Count
+from stope.fleet.mission.month import Player, close_books
+from tests.fleet.mission.builders import month, tables
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dispatch", ["shortest-queue", "assignment"])
+def test_killed_at_fifty_points_a_month_ends_with_the_same_hash(dispatch: str) -> None:
+    scenario, records = month(f"dispatch='{dispatch}'", days=1.0, robots=20), tables()
+    whole = Player(scenario, records, seed=1)
+    whole.advance(whole.end)
+    wanted = close_books(whole).digest
+    for t in np.random.default_rng(1).uniform(0.0, whole.end, 50):
+        first = Player(scenario, records, seed=1)
+        first.advance(float(t))
+        second = Player(scenario, records, seed=1)
+        kept.restore(second, kept.snapshot(first), where="test")
+        second.advance(second.end)
+        assert close_books(second).digest == wanted
+
+
+@pytest.mark.slow
+def test_kept_month_killed_between_any_two_files_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario, records = month(days=3.0, robots=20), tables()
+    wanted = kept.keep_month(scenario, records, tmp_path / "whole", seed=1, policy="p")
+    left = 0
+
+    def dying(path: Path, data: bytes) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        write_atomic(path, data)
+
+    monkeypatch.setattr(kept, "write_atomic", dying)
+    found, kills = None, 0
+    while found is None and kills < 20:
+        left = 1 + kills % 2  # killed after the activities, then after the checkpoint of every day
+        try:
+            found = kept.keep_month(scenario, records, tmp_path / "cut", seed=1, policy="p")
+        except KeyboardInterrupt:
+            kills += 1
+    assert kills >= 4
+    assert found == wanted
+    rows = [sqlite3.connect(tmp_path / d / "journal.sqlite").execute("SELECT * FROM journal").fetchall()
+            for d in ("whole", "cut")]  # fmt: skip
+    assert rows[0] == rows[1]
+    assert {r[3] for r in rows[0]} == {"command", "refusal"}
+
+
+def test_journal_cannot_be_changed(tmp_path: Path) -> None:
+    journal = kept.Journal(tmp_path / "j.sqlite")
+    row = (0.0, "command", "fetch", 1, 0, "free", "inputs", "policy")
+    journal.add(0, [row])
+    journal.add(0, [row])
+    assert journal.count() == 1
+    journal.close()
+    with sqlite3.connect(tmp_path / "j.sqlite") as db:
+        for sql in ("UPDATE journal SET time = 1", "DELETE FROM journal"):
+            with pytest.raises(sqlite3.IntegrityError, match="append only"):
+                db.execute(sql)
+    db.close()
+
+
+def test_a_moment_is_played_again_and_its_activities_can_be_asked(tmp_path: Path) -> None:
+    scenario, records = month(days=2.0, robots=20), tables()
+    kept.keep_month(scenario, records, tmp_path, seed=1)
+    state = kept.replay(scenario, records, tmp_path, 1.4 * DAY, seed=1)
+    straight = Player(scenario, records, seed=1)
+    straight.advance(1.4 * DAY)
+    assert state["counts"]["mined"] == int(straight.world.counts[Count.MINED])
+    with pytest.raises(RangeError, match="expected 0 to 2 d"):
+        kept.replay(scenario, records, tmp_path, 3.0 * DAY, seed=1)
+    with pytest.raises(FileError, match="holds no month of this scenario"):
+        kept.replay(scenario, records, tmp_path, DAY, seed=2)
+    with pytest.raises(ConfigError, match="another configuration"):
+        kept.keep_month(scenario, records, tmp_path, seed=2)
+    pytest.importorskip("duckdb")
+    _, rows = kept.query(tmp_path, "SELECT sum(mass_g) FROM activities WHERE activity = 'dig'")
+    result = kept.keep_month(scenario, records, tmp_path, seed=1)
+    assert int(rows[0][0]) == result["counts"]["mined"]
+    with pytest.raises(RangeError, match="query"):
+        kept.query(tmp_path, "SELECT * FROM read_csv('/etc/passwd')")
+
+
+def test_a_cut_checkpoint_is_refused_in_one_line(tmp_path: Path) -> None:
+    player = Player(month(days=1.0, robots=20), tables(), seed=1)
+    with pytest.raises(FileError, match=r"c\.npz: not a whole checkpoint"):
+        kept.restore(player, kept.snapshot(player)[:-500], where="c.npz")
