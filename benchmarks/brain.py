@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The brain: rows a second in process beside the bare matrix products, and ten thousand robots over the wire.
 
-In process, a shipped recurrent policy at 1,000, 10,000 and 100,000 rows, beside the floor: the same products and nothing
-else, in numpy and in torch, at several tile sizes, the fastest of all; on one thread, in turns, so that what else the
-machine does falls on both. Over the wire, `stope fleet serve` in a process of its own, and the fleet's client in this
+In process, a shipped recurrent policy at 1,000, 10,000 and 100,000 rows, beside the floor: the same products and
+nothing else, in numpy and in torch, at several tile sizes, the fastest of all; on one thread, in turns, so that what
+else the machine does falls on both. Over the wire, `stope fleet serve` in a process of its own, and the fleet's client in this
 one, both on the same cores; a row's time runs from when it was due.
 
     python benchmarks/brain.py --json
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def floors(shapes: list[tuple[int, int]], num: int) -> dict[str, Callable[[], No
 
 def best(contestants: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, float]]:
     """Least wall-clock and least CPU time of each [s], in turns."""
-    least = {name: (np.inf, np.inf) for name in contestants}
+    least = dict.fromkeys(contestants, (np.inf, np.inf))
     for _ in range(REPEATS):
         for name, run in contestants.items():
             wall, cpu = time.perf_counter(), time.thread_time()
@@ -88,7 +89,7 @@ def best(contestants: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, fl
 
 
 def request_of(brain: Brain, num: int) -> Request:
-    """Rows as in training."""
+    """Rows about the middle of their range."""
     tile = brain.shelf.current(SKILL).tile
     rng = np.random.Generator(np.random.Philox(2))
     drawn = rng.uniform(-0.05, 0.05, (num, tile.num_inputs)).astype(np.float32)
@@ -103,11 +104,13 @@ def in_process(brain: Brain) -> list[dict[str, Any]]:
     out = []
     for num in SIZES:
         request = request_of(brain, num)
-        contestants: dict[str, Callable[[], Any]] = {"brain": lambda r=request: brain.answer(r),
-                                                     "network": lambda r=request: tile.act(r.observation, r.memory)}  # fmt: skip
-        policy, seen = tile.policy, request.observation.shape[1] - tile.num_told
-        contestants["policy's own act"] = lambda r=request: policy.act(r.observation[:, :seen],
-                                                                       r.observation[:, seen:], r.memory)  # fmt: skip
+        policy, given = tile.policy, request.observation
+        seen = given.shape[1] - tile.num_told
+        contestants: dict[str, Callable[[], Any]] = {
+            "brain": partial(brain.answer, request),
+            "network": partial(tile.act, given, request.memory),
+            "policy's own act": partial(policy.act, given[:, :seen], given[:, seen:], request.memory),
+        }
         times = best(contestants | floors(products(tile), num))
         bare = {k: v for k, v in times.items() if k not in contestants}
         floor = min(bare, key=lambda k: bare[k][1])

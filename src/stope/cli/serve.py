@@ -35,9 +35,9 @@ def serve(
     window_ms: Annotated[float, typer.Option(metavar="MS", help="How long a request waits for others.")] = 4.0,
     as_json: AsJson = False,
 ) -> None:
-    """Answer robots: observations in, actions out, many skills and versions in one batch.
+    r"""Answer robots: observations in, actions out, many skills and versions in one batch.
 
-    Needs the extra stope\\[serve]. SIGTERM drains and ends, SIGHUP looks for new policies at once; `/health` and
+    Needs the extra stope\[serve]. SIGTERM drains and ends, SIGHUP looks for new policies at once; `/health` and
     `/metrics` (Prometheus) are on the same port and want the token too.
     """
     import asyncio  # noqa: PLC0415 -- keeps `stope --help` fast

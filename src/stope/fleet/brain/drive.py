@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drive: thousands of simulated robots that ask a brain all the time, and act safely when it does not answer.
 
-Robots come in groups that share a relay, as many to a frame; groups ask at instants spread evenly over the period. Their
-observations are drawn from the range that training covered, their memories are what the brain sent back. A row's time
+Robots come in groups that share a relay, as many to a frame; groups ask at instants spread evenly over the period.
+Their observations are drawn about the middle of their range, their memories are what the brain sent back. A row's time
 runs from the instant its group was due, not from when a busy client got round to sending it.
 """
 
@@ -25,11 +25,10 @@ from stope.fleet.brain.client import BrainClient
 from stope.fleet.brain.frames import MOST_ROWS
 from stope.fleet.brain.shelf import Version, number_of
 
-__all__ = ["Driven", "DriveConfig", "drive"]
+__all__ = ["DriveConfig", "Driven", "drive"]
 
 BREADTH = 0.05
-"""Largest distance of an observation from the middle of its range, over the range's width [1]; chosen: one standard
-deviation of training for a policy with memory."""
+"""Largest distance of an observation from the middle of its range, over the range's width [1]; chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
