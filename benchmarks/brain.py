@@ -3,8 +3,8 @@
 
 In process, a shipped recurrent policy at 1,000, 10,000 and 100,000 rows, beside the floor: the same products and
 nothing else, in numpy and in torch, at several tile sizes, the fastest of all; on one thread, in turns, so that what
-else the machine does falls on both. Over the wire, `stope fleet serve` in a process of its own, and the fleet's client in this
-one, both on the same cores; a row's time runs from when it was due.
+else the machine does falls on both. Over the wire, `stope fleet serve` in a process of its own, and the fleet's client
+in this one, both on the same cores; a row's time runs from when it was due.
 
     python benchmarks/brain.py --json
     python benchmarks/brain.py --seconds 20
