@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+
 from stope.cluster.system import Software, System
 from stope.cluster.training_step import Coefficients, Fabric, Layout, step_terms
 from stope.cluster.transformer import Recompute, Transformer, activation_bytes, state_bytes
@@ -68,7 +70,7 @@ def layout_memory(model: Transformer, layout: Layout) -> float:
     else:
         state = state_bytes(model, tensor=layout.tensor, pipeline=layout.pipeline,
                             shards=layout.data if is_spread else 1)  # fmt: skip
-    in_flight = int(min(layout.pipeline, math.ceil(layout.micro_batches)))
+    in_flight = int(min(layout.pipeline, math.ceil(float(np.min(layout.micro_batches)))))
     return state + activation_bytes(
         model, micro_batch=layout.micro_batch, tensor=layout.tensor, pipeline=layout.pipeline, in_flight=in_flight,
         recompute=layout.recompute,

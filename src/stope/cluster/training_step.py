@@ -89,8 +89,8 @@ class Layout:
     """Stages."""
     micro_batch: int
     """Samples of one pass."""
-    global_batch: int
-    """Samples of one step."""
+    global_batch: Real
+    """Samples of one step; may be an array, to try many at once."""
     context: int = 1
     """Devices that share a sequence."""
     interleave: int = 1
@@ -108,9 +108,9 @@ class Layout:
         return self.tensor * self.data * self.pipeline * self.context
 
     @property
-    def micro_batches(self) -> float:
+    def micro_batches(self) -> Real:
         """Passes of one replica a step; at least 1, the last may be smaller."""
-        return max(1.0, self.global_batch / (self.data * self.micro_batch))
+        return np.maximum(1.0, self.global_batch / (self.data * self.micro_batch))
 
 
 def step_terms(model: Transformer, layout: Layout, fabric: Fabric, c: Coefficients) -> dict[str, Real]:
@@ -121,16 +121,20 @@ def step_terms(model: Transformer, layout: Layout, fabric: Fabric, c: Coefficien
     rate = fabric.peak * c.arithmetic * shared / layout.micro_batch
     reach = [c.inside, *(c.across for _ in fabric.sizes[1:])]
     bandwidths = [b * share for b, share in zip(fabric.bandwidths, reach, strict=True)]
-    exposed = 1.0 - c.hidden if layout.software == "overlapped" else 1.0
+    hidden = c.hidden if layout.software == "overlapped" else 0.0
 
     m = layout.micro_batches
-    one = {
+    one: dict[str, Real] = {
         "compute": passes * layers * layer_flops(model) / rate,
         "memory": c.traffic * passes * layers * _layer_bytes(model, layout) / fabric.memory_bandwidth,
         "overhead": c.layer_overhead * passes / 3.0 * layers,
-        "tensor": exposed * layers * _tensor_time(model, layout, fabric, bandwidths),
-        "pipeline": exposed * _pipeline_time(model, layout, fabric, bandwidths),
     }
+    behind = sum(one.values())  # arithmetic that communication can hide behind
+    messages = {
+        "tensor": layers * _tensor_time(model, layout, fabric, bandwidths),
+        "pipeline": _pipeline_time(model, layout, fabric, bandwidths),
+    }
+    one |= {name: _exposed(value, behind / len(messages), hidden) for name, value in messages.items()}
     pass_time = sum(one.values())
     bubble = (layout.pipeline - 1.0) / layout.interleave * pass_time
     terms: dict[str, Real] = {name: m * value for name, value in one.items()}
@@ -142,10 +146,15 @@ def step_terms(model: Transformer, layout: Layout, fabric: Fabric, c: Coefficien
         data: Real = np.maximum(gathered - sum(terms.values()), 0.0)
     else:
         levels = levels_of(layout.data * layout.context, layout.tensor, fabric.sizes, fabric.latencies, bandwidths)
-        data = exposed * best_all_reduce(gradients, levels)
+        data = _exposed(best_all_reduce(gradients, levels), pass_time, hidden)  # behind one backward and forward pass
     update = UPDATE_BYTES * model.parameters / (layout.tensor * layout.pipeline)
     spread = layout.data if layout.shards_weights else 1
     return terms | {"bubble": bubble, "data": data, "optimizer": update / spread / fabric.memory_bandwidth}
+
+
+def _exposed(seconds: Real, behind: Real, hidden: float) -> Real:
+    """What of a message's time is seen [s], when a share is hidden, and no more than there is arithmetic to hide it."""
+    return np.maximum((1.0 - hidden) * seconds, seconds - behind) if hidden else seconds
 
 
 def _layer_bytes(model: Transformer, layout: Layout) -> float:
