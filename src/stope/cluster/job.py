@@ -89,6 +89,8 @@ class ActorLearner:
     """Worlds of one core (host) or one device."""
     steps: int
     """Steps of one world in an iteration."""
+    worlds_least: int
+    """Fewest worlds of one core or device at which `world_rate` still holds; halves of `worlds` down to it are tried."""
     epochs: int
     """Passes over the samples of an iteration."""
     mini_batches: int
@@ -96,7 +98,7 @@ class ActorLearner:
 
     def __post_init__(self) -> None:
         """Check signs."""
-        check_positive(self, "parameters", "worlds", "steps", "epochs", "mini_batches")
+        check_positive(self, "parameters", "worlds", "worlds_least", "steps", "epochs", "mini_batches")
 
     @property
     def quantities(self) -> dict[str, Quantity]:

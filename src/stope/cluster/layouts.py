@@ -73,7 +73,7 @@ def layout_memory(model: Transformer, layout: Layout) -> float:
     in_flight = int(min(layout.pipeline, math.ceil(float(np.min(layout.micro_batches)))))
     return state + activation_bytes(
         model, micro_batch=layout.micro_batch, tensor=layout.tensor, pipeline=layout.pipeline, in_flight=in_flight,
-        recompute=layout.recompute,
+        recompute=layout.recompute, is_fused=layout.is_fused,
     ) / layout.context  # fmt: skip
 
 

@@ -18,21 +18,21 @@ from stope.base.errors import RangeError
 from stope.cluster.collectives import Real, best_all_reduce, levels_of
 from stope.cluster.critical_batch import fewest_samples, samples_to_goal
 from stope.cluster.job import ActorLearner, DenseTraining, Job
-from stope.cluster.layouts import MEMORY_LIMIT, MICRO_BATCHES, Wishes, fabric_of, layout_memory, ways
-from stope.cluster.reliability import useful_share
+from stope.cluster.layouts import MEMORY_LIMIT, MICRO_BATCHES, fabric_of, layout_memory
+from stope.cluster.reliability import job_mttf, useful_share, useful_share_without
 from stope.cluster.sampling import MODEL_ERROR, Sample, fabric_from
 from stope.cluster.system import System
 from stope.cluster.training_step import GRADIENT, HALF, Layout, shipped_coefficients, step_terms
 
 __all__ = ["NETWORK", "USEFUL", "Outcome", "actor_outcome", "candidates", "dense_outcome", "outcome_of"]
 
-USEFUL = ("compute", "memory", "rollout", "learner")
+USEFUL = ("compute", "memory", "host rollout", "rollout", "learner")
 """Parts that are the work itself."""
 NETWORK = ("tensor", "pipeline", "data")
 """Parts that a fabric could shorten."""
 BATCHES = tuple(2**k for k in range(13))
 """Micro-batches of a replica and step that are tried."""
-SHORTLIST = 12
+SHORTLIST = 8
 """Layouts of each machine that are tried at every count."""
 FLOAT32 = 4.0
 """Bytes of a gradient of a small network."""
@@ -66,9 +66,10 @@ def outcome_of(job: Job, system: System, count: int, sample: Sample, shortlist: 
     Raises:
         RangeError: it does not fit, with the reason.
     """
-    if isinstance(job, DenseTraining):
-        return dense_outcome(job, system, count, sample, shortlist or candidates(job, system))
-    return actor_outcome(job, system, count, sample)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a job that never ends takes infinite time
+        if isinstance(job, DenseTraining):
+            return dense_outcome(job, system, count, sample, shortlist or candidates(job, system))
+        return actor_outcome(job, system, count, sample)
 
 
 def candidates(job: Job, system: System) -> tuple[Layout, ...]:
@@ -92,9 +93,9 @@ def candidates(job: Job, system: System) -> tuple[Layout, ...]:
             if tensor > system.unit or job.model.layers % pipeline:
                 continue
             for micro in (job.micro_batch,) if job.micro_batch else MICRO_BATCHES:
-                wishes = Wishes(devices=tensor * pipeline * 8, global_batch=8 * micro * 4 * pipeline, tensor=tensor,
-                                pipeline=pipeline, micro_batch=micro, recompute=job.recompute, software=software)  # fmt: skip
-                for layout in ways(job.model, wishes):
+                for recompute in dict.fromkeys((job.recompute, "full")):
+                    layout = Layout(tensor=tensor, pipeline=pipeline, data=8, micro_batch=micro, software=software,
+                                    global_batch=32 * micro * pipeline, recompute=recompute)  # fmt: skip
                     share = layout_memory(job.model, layout) / room
                     least = min(least, share)
                     if share <= MEMORY_LIMIT:
@@ -129,11 +130,11 @@ def dense_outcome(
         RangeError: fewer devices than the smallest replica that fits.
     """
     middle = {key: value[:1] for key, value in sample.items()}
-    options = [layout for layout in shortlist if layout.tensor * layout.pipeline <= count]
+    options = [layout for layout in shortlist if _fits(job, system, layout, count)]
     if not options:
         least = min(layout.tensor * layout.pipeline for layout in shortlist)
-        raise RangeError(f"{job.name}: {count} devices of {system.name}: memory over {100 * MEMORY_LIMIT:.0f} %; "
-                         f"one replica needs {least}. Use {least} or more.")  # fmt: skip
+        raise RangeError(f"{job.name}: {count} devices of {system.name}: memory over {100 * MEMORY_LIMIT:.0f} %: the "
+                         f"smallest replica has {least}, and more of them share the optimiser. Use more.")  # fmt: skip
     best = (math.inf, options[0], 0)
     for layout in options:
         data = count // (layout.tensor * layout.pipeline)
@@ -151,12 +152,21 @@ def dense_outcome(
         _tokens(job, chosen))  # fmt: skip
     bits = 8.0 * steps * devices * (traffic[0] * sample["tier.0.energy"] + traffic[1] * _outer(sample, "energy"))
     how = (f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {data}, {passes} micro-batches of "
-           f"{layout.micro_batch}")  # fmt: skip
+           f"{layout.micro_batch}, recompute {layout.recompute}")  # fmt: skip
     return Outcome(
         count=devices, seconds=seconds, parts=parts, useful=useful, how=how,
         joules=_joules(sample, devices, seconds, utilisation, bits), usd=devices * seconds * sample["price"],
         memory=layout_memory(job.model, chosen) / system.memory.value,
     )  # fmt: skip
+
+
+def _fits(job: DenseTraining, system: System, layout: Layout, count: int) -> bool:
+    """Whether one replica, its share of the optimiser included, fits."""
+    data = count // (layout.tensor * layout.pipeline)
+    if not data:
+        return False
+    laid = _laid(layout, data, layout.pipeline * layout.micro_batch * data)
+    return layout_memory(job.model, laid) <= MEMORY_LIMIT * system.memory.value
 
 
 def _laid(layout: Layout, data: int, batch: Any) -> Layout:
@@ -209,51 +219,34 @@ def _to_goal(terms: Mapping[str, Real], batch: Real, sample: Sample, *, nodes: R
     useful = useful_share(nodes, failure_rate=sample["failure_rate"], checkpoint_write=sample["checkpoint_write"],
                           restart=sample["restart"])  # fmt: skip
     working = sum(parts.values())
-    with np.errstate(divide="ignore"):
-        seconds = working / np.asarray(useful)
+    mttf = job_mttf(nodes, sample["failure_rate"])
+    useful = np.maximum(useful, useful_share_without(working, mttf=mttf, restart=sample["restart"]))
+    seconds = working / np.asarray(useful)
     parts["failures"] = seconds - working
     return parts, seconds, useful
 
 
 def actor_outcome(job: ActorLearner, system: System, count: int, sample: Sample) -> Outcome:
-    """Actors and learner in turn, every device or core with its own worlds.
+    """Actors and learner in turn, every device or core with its own worlds, as many of them as is soonest.
 
     Raises:
         RangeError: the worlds do not fit in memory.
     """
-    cores = sample["cores_per_node"] / sample["node_devices"]
-    nodes = np.maximum(1.0, count / sample["node_devices"])
-    if job.simulator == "host":
-        worlds = job.worlds * cores  # of one device's share of the host
-        rollout = job.worlds * job.steps / (sample["job.world_rate"] * sample["core_speed"])
-    else:
-        worlds = job.worlds * np.ones_like(cores)
-        rollout = job.worlds * job.steps / sample["job.world_rate"]
-    memory = float((worlds * sample["job.world_memory"])[0] + 16.0 * job.parameters) / float(sample["memory"][0])
+    middle = {key: value[:1] for key, value in sample.items()}
+    options = [job.worlds]
+    while options[-1] % 2 == 0 and options[-1] // 2 >= job.worlds_least:
+        options.append(options[-1] // 2)
+    each = min(options, key=lambda worlds: float(_actors(job, count, worlds, middle)[1][0]))
+    _, seconds, parts, useful, busy, rounds, batch = _actors(job, count, each, sample)
+    cores = float((sample["cores_per_node"] / sample["node_devices"])[0]) if job.simulator == "host" else 1.0
+    worlds = each * cores
+    memory = (worlds * float(sample["job.world_memory"][0]) + 16.0 * job.parameters) / float(sample["memory"][0])
     if memory > MEMORY_LIMIT:
         raise RangeError(f"{job.name}: memory {100 * memory:.0f} % of a device of {system.name}: over "
                          f"{100 * MEMORY_LIMIT:.0f} %. Use fewer worlds.")  # fmt: skip
-    samples = worlds * job.steps
-    updates = job.epochs * job.mini_batches
-    rate = sample["peak"] * sample["job.learner_efficiency"]
-    fabric = fabric_from(sample)
-    levels = levels_of(count, 1, fabric.sizes, fabric.latencies, fabric.bandwidths)
-    reduce = best_all_reduce(FLOAT32 * job.parameters, levels) if count > 1 else 0.0 * rollout
-    terms: dict[str, Real] = {
-        "rollout": rollout,
-        "stragglers": rollout * sample["job.rollout_spread"] * np.sqrt(2.0 * np.log(np.maximum(nodes, 1.0))),
-        "learner": samples * job.epochs * sample["job.learner_flops"] / rate,
-        "overhead": updates * sample["job.update_overhead"],
-        "data": updates * reduce,
-    }
-    # The samples of one iteration are `mini_batches` batches: `_to_goal` counts by mini-batch, as critical batches do.
-    terms = {name: value / job.mini_batches for name, value in terms.items()}
-    batch = samples * count / job.mini_batches
-    parts, seconds, useful = _to_goal(terms, batch, sample, nodes=nodes)
-    busy = terms["learner"] / sum(terms.values()) if job.simulator == "host" else np.ones_like(rollout)
-    bits = 8.0 * 2.0 * FLOAT32 * job.parameters * job.epochs * count * (seconds / sum(terms.values()))
+    bits = 8.0 * 2.0 * FLOAT32 * job.parameters * job.epochs * count * rounds
     where = "core" if job.simulator == "host" else "device"
-    how = f"{job.worlds} worlds a {where}, mini-batches of {float(batch[0]):.3g} samples"
+    how = f"{each} worlds a {where}, mini-batches of {float(batch[0]):.3g} samples"
     return Outcome(
         count=count, seconds=seconds, parts=parts, useful=useful, how=how, memory=memory,
         joules=_joules(sample, count, seconds, busy, bits * _outer(sample, "energy")),
@@ -261,8 +254,36 @@ def actor_outcome(job: ActorLearner, system: System, count: int, sample: Sample)
     )  # fmt: skip
 
 
+def _actors(job: ActorLearner, count: int, each: int, sample: Sample) -> Any:
+    """Seconds of a mini-batch, to the goal, their parts, useful and busy shares, mini-batches, samples in one."""
+    is_host = job.simulator == "host"
+    cores = sample["cores_per_node"] / sample["node_devices"] if is_host else np.ones_like(sample["peak"])
+    nodes = np.maximum(1.0, count / sample["node_devices"])
+    rollout = each * job.steps / (sample["job.world_rate"] * (sample["core_speed"] if is_host else 1.0))
+    samples = each * cores * job.steps
+    updates = job.epochs * job.mini_batches
+    fabric = fabric_from(sample)
+    levels = levels_of(count, 1, fabric.sizes, fabric.latencies, fabric.bandwidths)
+    reduce = best_all_reduce(FLOAT32 * job.parameters, levels) if count > 1 else 0.0 * rollout
+    rate = sample["peak"] * sample["job.learner_efficiency"]
+    terms: dict[str, Real] = {
+        "host rollout" if is_host else "rollout": rollout,
+        "stragglers": rollout * sample["job.rollout_spread"] * np.sqrt(2.0 * np.log(nodes)),
+        "learner": samples * job.epochs * sample["job.learner_flops"] / rate,
+        "overhead": updates * sample["job.update_overhead"],
+        "data": updates * reduce,
+    }
+    # One iteration is `mini_batches` batches, and critical batches count those.
+    terms = {name: value / job.mini_batches for name, value in terms.items()}
+    step = sum(terms.values())
+    batch = samples * count / job.mini_batches
+    parts, seconds, useful = _to_goal(terms, batch, sample, nodes=nodes)
+    busy = terms["learner"] / step if is_host else np.ones_like(rollout)
+    return step, seconds, parts, useful, busy, seconds / step, batch
+
+
 def _joules(sample: Sample, count: int, seconds: Any, busy: Real, network: Real) -> Any:
     """Energy of the building [J]: devices idle and at work, nodes around them, the network, all times PUE."""
     device = sample["idle_power"] + busy * np.maximum(sample["peak_power"] - sample["idle_power"], 0.0)
     power = count * device + np.maximum(1.0, count / sample["node_devices"]) * sample["node_power"]
-    return sample["pue"] * (power * seconds + network)
+    return np.nan_to_num(sample["pue"] * (power * seconds + network), nan=np.inf, posinf=np.inf)

@@ -111,34 +111,47 @@ def evaluate_counts(
 
 
 def stop_counts(grid: Counted) -> dict[str, Any]:
-    """Where it stops scaling, three ways, each with an interval and what binds there; over a grid of doubled counts."""
+    """Where it stops scaling, three ways, each with an interval and what binds there; over a grid of doubled counts.
+
+    Between two counts of the grid each measure is interpolated in the logarithm of the count.
+    """
     seconds = np.array([one.seconds for one in grid])
-    counts = np.array([one.count for one in grid], dtype=float)[:, None]
+    counts = np.array([one.count for one in grid], dtype=float)
     cost = np.array([one.usd for one in grid])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        efficiency = seconds[0] * counts[0] / (seconds * counts)
-        gain = seconds[:-1] / seconds[1:]
-        dear = cost / np.nanmin(np.where(np.isfinite(cost), cost, np.nan), axis=0)
-    good = {
-        "efficiency": np.nan_to_num(efficiency) >= HALF_EFFICIENCY,
-        "time": np.vstack([np.ones_like(gain[:1], dtype=bool), np.nan_to_num(gain) >= WORTH]),
-        "cost": np.nan_to_num(dear, nan=math.inf, posinf=math.inf) <= TWICE_COST,
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        efficiency = np.nan_to_num(seconds[0] * counts[0] / (seconds * counts[:, None]))
+        # Twice the devices: the step of the grid, which is a replica off a factor of 2 where replicas are large.
+        doubled = np.log2(counts[1:] / counts[:-1])[:, None]
+        gain = np.nan_to_num((seconds[:-1] / seconds[1:]) ** (1.0 / doubled))
+        cheapest = np.nanmin(np.where(np.isfinite(cost), cost, np.nan), axis=0)
+        dear = np.nan_to_num(cheapest / cost)
+    dear = np.where(np.arange(len(grid))[:, None] < np.argmax(dear, axis=0), 1.0, dear)
+    measures = {
+        "efficiency": (efficiency, HALF_EFFICIENCY, counts),
+        "time": (gain, WORTH, counts[:-1]),
+        "cost": (dear, 1.0 / TWICE_COST, counts),
     }
-    return {name: _stop(grid, flags, last=name == "cost") for name, flags in good.items()}
+    return {name: _stop(grid, *given) for name, given in measures.items()}
 
 
-def _stop(grid: Counted, good: np.ndarray[Any, Any], *, last: bool) -> dict[str, Any]:
-    """The largest count up to which it is good; for cost, after the cheapest."""
-    if last:
-        index = len(grid) - 1 - np.argmax(good[::-1], axis=0)
-    else:
-        index = np.where(good.all(axis=0), len(grid), np.argmin(good, axis=0)) - 1
-    index = np.maximum(index, 0)
-    counts = np.array([one.count for one in grid])
-    low, middle, high = (int(np.quantile(counts[index], q, method="nearest")) for q in (0.1, 0.5, 0.9))
-    at = int(np.argmin(np.abs(counts - middle)))
-    return {"count": middle, "low": low, "high": high, "binding": binding(grid[min(at + 1, len(grid) - 1)]),
-            "is_beyond_grid": bool(at == len(grid) - 1)}  # fmt: skip
+def _stop(grid: Counted, measure: np.ndarray[Any, Any], least: float, counts: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Where a falling measure first comes under `least`, for each draw, with an interval."""
+    found = np.array([_crossing(measure[:, k], least, counts) for k in range(measure.shape[1])])
+    low, middle, high = (float(v) for v in np.quantile(found, (0.1, 0.5, 0.9), method="nearest"))
+    at = next((one for one in grid if one.count > middle), grid[-1])
+    return {"count": round(middle), "low": round(low), "high": round(high), "binding": binding(at),
+            "is_beyond_grid": bool(middle >= counts[-1])}  # fmt: skip
+
+
+def _crossing(measure: np.ndarray[Any, Any], least: float, counts: np.ndarray[Any, Any]) -> float:
+    under = np.flatnonzero(measure < least)
+    if not len(under):
+        return float(counts[-1])
+    k = int(under[0])
+    if k == 0:
+        return float(counts[0])
+    share = (measure[k - 1] - least) / (measure[k - 1] - measure[k])
+    return float(counts[k - 1] * (counts[k] / counts[k - 1]) ** share)
 
 
 def binding(one: Outcome) -> str:

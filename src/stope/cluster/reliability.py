@@ -7,7 +7,10 @@ import numpy as np
 
 from stope.cluster.collectives import Real
 
-__all__ = ["checkpoint_interval", "job_mttf", "useful_share"]
+__all__ = ["checkpoint_interval", "job_mttf", "useful_share", "useful_share_without"]
+
+NEVER = 14.0
+"""Working times between failures after which a job without checkpoints is said to never end: a million tries."""
 
 
 def job_mttf(num_nodes: Real, failure_rate: Real) -> Real:
@@ -37,3 +40,13 @@ def useful_share(num_nodes: Real, *, failure_rate: Real, checkpoint_write: Real,
     every = np.maximum(checkpoint_interval(checkpoint_write, mttf), 1e-9)
     lost = (restart + every / 2.0) / mttf
     return np.maximum(1.0 - lost, 0.0) / (1.0 + checkpoint_write / every)
+
+
+def useful_share_without(working: Real, *, mttf: Real, restart: Real) -> Real:
+    """The same for a job that writes no checkpoint and begins anew after each failure [1]; best for short ones.
+
+    The mean time to work `working` seconds without a failure between, failures exponential, is
+    (M + u) (exp(W / M) - 1).
+    """
+    exponent = np.minimum(working / mttf, NEVER)
+    return np.where(exponent < NEVER, working / np.maximum((mttf + restart) * np.expm1(exponent), 1e-300), 0.0)

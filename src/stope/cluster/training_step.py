@@ -108,6 +108,11 @@ class Layout:
         return self.tensor * self.data * self.pipeline * self.context
 
     @property
+    def is_fused(self) -> bool:
+        """Whether attention is one kernel, so that its scores never reach memory."""
+        return self.software == "overlapped" or self.recompute == "none"
+
+    @property
     def micro_batches(self) -> Real:
         """Passes of one replica a step; at least 1, the last may be smaller."""
         return np.maximum(1.0, self.global_batch / (self.data * self.micro_batch))
@@ -161,14 +166,9 @@ def _layer_bytes(model: Transformer, layout: Layout) -> float:
     """Activations of one layer and micro-batch on one device [B], by arXiv 2205.05198; see `transformer`."""
     b, s, t = layout.micro_batch, model.sequence_length, layout.tensor
     sbh = float(b * s * model.hidden_size)
-    scores = 5.0 * model.attention_heads * s * s * b
-    if layout.recompute == "full":
-        total = sbh * (10.0 + 24.0 / t) + scores / t
-    elif layout.software == "overlapped" or layout.recompute == "none":
-        total = sbh * 34.0 / t  # attention is fused: scores never reach memory
-    else:
-        total = (34.0 * sbh + scores) / t
-    return total / layout.context
+    scores = 0.0 if layout.is_fused else 5.0 * model.attention_heads * s * s * b
+    others = sbh * (10.0 + 24.0 / t) if layout.recompute == "full" else 34.0 * sbh / t
+    return (others + scores / t) / layout.context
 
 
 def _tensor_time(model: Transformer, layout: Layout, fabric: Fabric, bandwidths: Sequence[Real]) -> Real:

@@ -80,8 +80,9 @@ def state_bytes(model: Transformer, *, tensor: int, pipeline: int, shards: int =
 
 
 def activation_bytes(
-    model: Transformer, *, micro_batch: int, tensor: int, pipeline: int, in_flight: int, recompute: Recompute
-) -> float:
+    model: Transformer, *, micro_batch: int, tensor: int, pipeline: int, in_flight: int, recompute: Recompute,
+    is_fused: bool = False,
+) -> float:  # fmt: skip
     """Activations on one device of the first stage [B].
 
     Args:
@@ -91,6 +92,7 @@ def activation_bytes(
         pipeline: Pipeline stages.
         in_flight: Micro-batches whose backward pass is still to come; at most `pipeline` in the 1F1B schedule.
         recompute: What is computed again.
+        is_fused: Whether attention is one kernel, so that its scores never reach memory.
 
     Source:
         arXiv 2205.05198: s b h (10 + 24 / t + 5 a s / h t) a layer without recomputation, 34 s b h / t with selective
@@ -100,5 +102,6 @@ def activation_bytes(
     held = in_flight * -(-model.layers // pipeline)
     if recompute == "full":
         scores = 5.0 * model.attention_heads * model.sequence_length / (model.hidden_size * tensor)
+        scores = 0.0 if is_fused else scores
         return sbh * (2.0 * held + 10.0 + 24.0 / tensor + scores)
     return sbh * 34.0 / tensor * held
