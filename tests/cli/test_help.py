@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from stope import __version__
-from stope.cli import fleet, flight, main, world
+from stope.cli import cluster, fleet, flight, main, world
 from tests.cli.conftest import Stope
 
 COMMANDS = (
@@ -18,6 +18,7 @@ COMMANDS = (
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
     "world tasks", "world site", "world physics", "world practise", "world validate",
     "fleet", "fleet scenarios", "fleet check",
+    "cluster", "cluster systems", "cluster jobs", "cluster validate", "cluster plan", "cluster limit", "cluster wire",
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def test_every_command_has_an_example(stope: Stope, command: str) -> None:
 
 def test_every_command_is_in_this_list() -> None:
     found = {str(command.name) for command in main.app.registered_commands}
-    for name, group in (("flight", flight.app), ("world", world.app), ("fleet", fleet.app)):
+    for name, group in (("flight", flight.app), ("world", world.app), ("fleet", fleet.app), ("cluster", cluster.app)):
         found |= {name, *(f"{name} {command.name}" for command in group.registered_commands)}
     assert found == set(COMMANDS)
 

@@ -17,12 +17,12 @@ from stope.base.errors import RangeError
 from stope.base.progress import Progress, silent
 from stope.cluster.job import Job
 from stope.cluster.outcome import Outcome, candidates, outcome_of
-from stope.cluster.planner import default_counts, evaluate_counts, stop_counts
+from stope.cluster.planner import default_counts, evaluate_counts, make_plan, stop_counts
 from stope.cluster.sampling import draws_of
 from stope.cluster.system import System, ideal_fabric, load_system
 from stope.cluster.training_step import Layout
 
-__all__ = ["limit_of", "limits"]
+__all__ = ["limit_of", "limits", "plans_beside"]
 
 MOVES = 1.1
 """Factor on a stop count from which it has moved (chosen); under it, nobody would buy another number of machines."""
@@ -121,3 +121,14 @@ def _moved_by(
         if any(_has_moved(stops[k]["count"], other[k]["count"]) for k in stops):
             found.append(name)
     return found or ["both together"]
+
+
+def plans_beside(job: Job, systems: Sequence[System]) -> list[dict[str, Any]]:
+    """Plans of the systems that can take the job, for a picture."""
+    found: list[dict[str, Any]] = []
+    for system in systems:
+        try:
+            found.append(make_plan(job, system))
+        except RangeError:
+            continue
+    return found

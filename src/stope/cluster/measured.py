@@ -41,7 +41,11 @@ START = Coefficients(arithmetic=0.7, traffic=2.0, inside=0.9, across=0.65, layer
 """Where the fit begins; also what fills open layouts, so that the table does not depend on the fit."""
 MOST_ROWS = 100_000
 USUAL_TOKENS = 4e6
-"""Tokens of a step when no batch is given."""
+"""Tokens of a step when no batch is given, at the least."""
+USUAL_TOKENS_EACH = 2e3
+"""Tokens of a step and device when no batch is given; the calibration table has 1e3 to 2e3 on its largest jobs."""
+FULL_ACCOUNTING = 1.15
+"""Claimed over model arithmetic from which recomputation is in the claim: between 1 and 4/3."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,8 +189,9 @@ def _complete(line: int, words: dict[str, str], counts: dict[str, int], numbers:
     batch = counts["global_batch"]
     if not batch:
         assumed.append("global_batch")
-        batch = max(1, round(USUAL_TOKENS / model.sequence_length))
-    recompute, software = _software(words, system, mfu, numbers, notes)
+        batch = max(1, round(max(USUAL_TOKENS, USUAL_TOKENS_EACH * counts["gpus"]) / model.sequence_length))
+    claimed = _claimed(model, batch, counts["gpus"], system, numbers, mfu)
+    recompute, software = _software(words, system, claimed, notes)
     wishes = Wishes(
         devices=counts["gpus"], global_batch=batch, tensor=counts["tensor_parallel"], data=counts["data_parallel"],
         pipeline=counts["pipeline_parallel"], micro_batch=counts["micro_batch"], software=software, recompute=recompute,
@@ -220,12 +225,12 @@ def _shape(counts: dict[str, int], parameters: float, assumed: list[str]) -> Tra
 
 
 def _software(
-    words: dict[str, str], system: System, mfu: float, numbers: dict[str, float], notes: list[str]
+    words: dict[str, str], system: System, claimed: float, notes: list[str]
 ) -> tuple[Recompute, Software]:
     """What is computed again, and the generation of the software.
 
-    By the row; else by the machine; and on machines of the first generation by the accounting: utilisation of the
-    model's own arithmetic (`mfu`, without a rate of executed arithmetic beside it) came with selective recomputation.
+    By the row; else by the machine; and on machines of the first generation by the accounting: who counts the model's
+    own arithmetic only has, in publications, recomputed attention at most.
     """
     software = system.software
     for known in SOFTWARE:
@@ -236,13 +241,27 @@ def _software(
     if words["recompute"] and words["recompute"] not in ("full", "selective", "none"):
         raise ConfigError(f"recompute {words['recompute']!r}: expected full, selective or none.")
     recompute: Recompute = "full" if software == "recompute" else "selective"
-    if software == "recompute" and mfu and not numbers["tflops_per_gpu"] and not words["recompute"]:
-        notes.append("selective recomputation, as it reports mfu")
-        recompute = "selective"
+    if software == "recompute" and claimed and not words["recompute"]:
+        recompute = "full" if claimed > FULL_ACCOUNTING else "selective"
+        notes.append(f"{recompute} recomputation, by the arithmetic that its rate counts")
     for given in ("full", "selective", "none"):
         if words["recompute"] == given:
             recompute = given
     return recompute, "selective" if software == "recompute" and recompute != "full" else software
+
+
+def _claimed(
+    model: Transformer, batch: int, devices: int, system: System, numbers: dict[str, float], mfu: float
+) -> float:
+    """Arithmetic that the row's rate counts over the model's own, 1 to 4/3; 0 where the row does not tell.
+
+    With a time beside a rate it follows; `mfu` alone counts the model's own by its definition.
+    """
+    rate = numbers["tflops_per_gpu"] * 1e12 or mfu * system.peak.value
+    if numbers["iteration_ms"] and rate:
+        done = rate * devices * numbers["iteration_ms"] / 1e3
+        return done / (3.0 * forward_flops(model) * batch)
+    return 1.0 if mfu and not numbers["tflops_per_gpu"] else 0.0
 
 
 def _layout(
