@@ -63,8 +63,8 @@ def validate(
         show_json(found)
         return
     rows = [(str(r["line"]), r["system"], number(r["parameters_billion"]), str(r["gpus"]), number(r["measured_ms"]),
-             f"{number(r['predicted_ms'])} ({number(r['low_ms'])} to {number(r['high_ms'])})", f"{100 * r['ape']:.1f} %",
-             r["largest_loss"]) for r in found["rows"]]  # fmt: skip
+             f"{number(r['predicted_ms'])} ({number(r['low_ms'])} to {number(r['high_ms'])})",
+             f"{100 * r['ape']:.1f} %", r["largest_loss"]) for r in found["rows"]]  # fmt: skip
     columns = ("line", "system", "params [B]", "devices", "measured [ms]", "predicted [ms]", "error", "largest loss")
     show_table("Steps", columns, rows)
     names = ("median_ape", "mape", "p90_ape", "interval_coverage")
@@ -89,11 +89,17 @@ def validate(
 def plan(
     job: Annotated[str | None, typer.Argument(metavar="JOB", help="A name of `stope cluster jobs`, or a TOML.")] = None,
     *,
-    on: Annotated[str | None, typer.Option(metavar="SYSTEM", help="A name of `stope cluster systems`, or a TOML.")] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="SYSTEM", help="A name of `stope cluster systems`, or a TOML.")
+    ] = None,
     count: Annotated[list[int] | None, typer.Option(metavar="N", help="Devices; may be repeated. Default: 20.")] = None,
     wish: Annotated[int, typer.Option(metavar="N", min=0, help="Say what would have to be true for N devices.")] = 0,
-    by: Annotated[str | None, typer.Option(metavar="DATE", help="Schedule instead: day by which jobs should end.")] = None,
-    available: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Deliveries and jobs to schedule.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Schedule instead: day by which jobs should end.")
+    ] = None,
+    available: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Deliveries and jobs to schedule.")
+    ] = None,
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
@@ -104,7 +110,9 @@ def plan(
         raise ConfigError("plan: --by and --available belong together. Give both, or neither.")
     if by is not None and available is not None:
         if job is not None or on is not None or count or wish or plot is not None:
-            raise ConfigError("plan: --by and --available schedule the jobs of the file: no JOB, --on, --count, --wish.")
+            raise ConfigError(
+                "plan: --by and --available schedule the jobs of the file: no JOB, --on, --count, --wish."
+            )
         _schedule(by, available, as_json=as_json)
         return
     if job is None or on is None:
@@ -157,7 +165,9 @@ def limit(
 @app.command("wire", epilog=example("stope cluster wire", "stope cluster wire --thickness 1.5 --thickness 5 --json"))
 def wire(
     *,
-    thickness: Annotated[list[float] | None, typer.Option(metavar="NM", help="Of the film [nm]; may be repeated.")] = None,
+    thickness: Annotated[
+        list[float] | None, typer.Option(metavar="NM", help="Of the film [nm]; may be repeated.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Resistivity of thin copper and niobium phosphide, and what of a cluster's links that can change."""
@@ -202,7 +212,9 @@ def _show_plan(found: Mapping[str, Any]) -> None:
         verdict = "worth it as things are" if wished["is_worth_it"] else "not worth it as things are"
         line(f"{wished['count']} devices: the last doubling is {wished['gain']:.3g} times faster: {verdict}.")
         for name, factor in wished["levers"].items():
-            line(f"  {name}: " + ("no factor up to a million does it alone" if factor is None else f"times {factor:.3g}"))
+            line(
+                f"  {name}: " + ("no factor up to a million does it alone" if factor is None else f"times {factor:.3g}")
+            )
     for text in found["warnings"]:
         line(f"note: {text}")
 
@@ -216,11 +228,13 @@ def _show_limits(job: str, found: list[dict[str, Any]]) -> None:
         if "why_not" in row:
             line(f"{row['system']}: {row['why_not']}")
         if row.get("is_host_bound"):
-            line(f"{row['system']}: worlds step on the host's cores, and that is most of the work: devices mostly wait.")
+            line(
+                f"{row['system']}: worlds step on the host's cores, and that is most of the work: devices mostly wait."
+            )
         if "against" in row:
             moved = row["against"]["moved"]
-            line(f"{row['system']} against {row['against']['system']}: "
-                 + (f"moves {', '.join(moved)}" if moved else "no stop count moves: irrelevant for this job"))  # fmt: skip
+            verdict = f"moves {', '.join(moved)}" if moved else "no stop count moves: irrelevant for this job"
+            line(f"{row['system']} against {row['against']['system']}: {verdict}")
 
 
 def _fabric(row: Mapping[str, Any]) -> str:
@@ -238,10 +252,10 @@ def _schedule(by: str, available: Path, *, as_json: bool) -> None:
     if as_json:
         show_json(found)
         return
-    show_table(f"Jobs by {found['by']}", ("job", "priority", "ends", "on time", "done by then", "on"),
-               [(r["job"], number(r["priority"]), r["ends"] or "not within the horizon", "yes" if r["is_on_time"] else "slips",
-                 f"{100 * r['done_by_date']:.0f} %", ", ".join(r["batches"])) for r in found["jobs"]])  # fmt: skip
-    show_table("What one more of a batch would buy", ("batch", "more on time", "days sooner, weighted by priority"),
-               [(r["batch"], ", ".join(r["more_on_time"]) or "-", number(r["days_sooner"])) for r in found["one_more"]])  # fmt: skip
+    jobs = [(r["job"], number(r["priority"]), r["ends"] or "beyond the horizon", "yes" if r["is_on_time"] else "slips",
+             f"{100 * r['done_by_date']:.0f} %", ", ".join(r["batches"])) for r in found["jobs"]]  # fmt: skip
+    show_table(f"Jobs by {found['by']}", ("job", "priority", "ends", "on time", "done by then", "on"), jobs)
+    more = [(r["batch"], ", ".join(r["more_on_time"]) or "-", number(r["days_sooner"])) for r in found["one_more"]]
+    show_table("What one more of a batch would buy", ("batch", "more on time", "days sooner, by priority"), more)
     for text in found["notes"]:
         line(f"note: {text}")

@@ -100,7 +100,10 @@ def scores(predicted: Sequence[float], measured: Sequence[float], half_widths: S
 
 
 def cross_validate(
-    steps: Sequence[MeasuredStep], group: Callable[[MeasuredStep], Hashable], *, progress: Progress = silent,
+    steps: Sequence[MeasuredStep],
+    group: Callable[[MeasuredStep], Hashable],
+    *,
+    progress: Progress = silent,
     stage: str = "leave one out",
 ) -> dict[str, list[float]]:
     """Log errors of each step when its group is left out of the fit, of the model and both baselines.

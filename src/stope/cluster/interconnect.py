@@ -80,7 +80,7 @@ def copper_resistivity(thickness: float) -> float:
 
 
 def nbp_resistivity(thickness: float) -> float | None:
-    """Of a NbP film [ohm m], between the published ones by the logarithm of thickness; None thinner than any of them."""
+    """Of a NbP film [ohm m], between the published ones by the logarithm of thickness; None if thinner."""
     (thin, low), (thick, high) = NBP_FILMS
     if thickness < thin:
         return None
@@ -112,8 +112,8 @@ def wire_table(thicknesses_nm: Sequence[float] = ()) -> dict[str, Any]:
             "ratio": None if nbp is None else nbp / copper,
         })  # fmt: skip
     skin = [{"ghz": f, "skin_depth_um": 1e6 * skin_depth(1e9 * f)} for f in FREQUENCIES_GHZ]
-    note = ("Theory of copper leaves out roughness: measured films of 1.5 nm have about 100 uOhm cm. Between 1.5 and 80 "
-            "nm NbP is interpolated, over 80 nm taken as there. Off a chip current flows in the skin depth below or "
+    note = ("Theory of copper leaves out roughness: measured films of 1.5 nm have about 100 uOhm cm. Between 1.5 and "
+            "80 nm NbP is interpolated, over 80 nm taken as there. Off a chip current flows in the skin depth below or "
             "more.")  # fmt: skip
     return {"rows": rows, "skin": skin, "note": note}
 

@@ -11,7 +11,7 @@ import difflib
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from stope.base.config import check_positive, read_toml
 from stope.base.errors import ConfigError, UnknownName
@@ -90,7 +90,7 @@ class ActorLearner:
     steps: int
     """Steps of one world in an iteration."""
     worlds_least: int
-    """Fewest worlds of one core or device at which `world_rate` still holds; halves of `worlds` down to it are tried."""
+    """Fewest worlds of one core or device at which `world_rate` still holds; halves down to it are tried."""
     epochs: int
     """Passes over the samples of an iteration."""
     mini_batches: int
@@ -173,14 +173,15 @@ def _read(path: Path) -> Job:
 
 def _plain(value: Any, key: str, where: str) -> Any:
     if key == "model":
-        if not isinstance(value, dict) or set(value) != set(MODEL_KEYS):
+        table = cast("dict[str, Any]", value)
+        if not isinstance(value, dict) or set(table) != set(MODEL_KEYS):
             raise ConfigError(f"{where}: model: expected a table with {', '.join(MODEL_KEYS)}.")
-        return Transformer(**{k: _whole(value[k], f"model.{k}", where) for k in MODEL_KEYS})
+        return Transformer(**{k: _whole(table[k], f"model.{k}", where) for k in MODEL_KEYS})
     if key in ("name", "summary"):
         if not isinstance(value, str) or not value:
             raise ConfigError(f"{where}: {key} = {value!r}: expected text.")
         return value
-    if key == "simulator" or key == "recompute":
+    if key in {"simulator", "recompute"}:
         known = ("host", "device") if key == "simulator" else ("full", "selective", "none")
         if value not in known:
             raise ConfigError(f"{where}: {key} = {value!r}: expected one of {', '.join(known)}.")

@@ -17,7 +17,7 @@ from stope.cluster.transformer import Recompute, Transformer, activation_bytes, 
 __all__ = ["MEMORY_LIMIT", "Wishes", "best_layout", "fabric_of", "layout_memory", "ways"]
 
 MEMORY_LIMIT = 0.9
-"""Share of a device's memory beyond which allocators thrash: one measured row of the vTrain table took twice its time."""
+"""Share of a device's memory beyond which allocators thrash: one row of the vTrain table took twice its time."""
 MOST_TENSOR = 8
 """Largest tensor-parallel group tried: heads and layers are divided no further in published dense runs."""
 MICRO_BATCHES = (1, 2, 4, 8, 16)
@@ -63,7 +63,7 @@ def fabric_of(system: System) -> Fabric:
 
 
 def layout_memory(model: Transformer, layout: Layout) -> float:
-    """Memory of the fullest device [B]: state and activations; the optimiser is spread over replicas in new software."""
+    """Memory of the fullest device [B]: state and activations; new software spreads the optimiser over replicas."""
     is_spread = layout.shards_weights or layout.software == "overlapped"
     if layout.shards_weights:
         state = state_bytes(model, tensor=layout.tensor * layout.data, pipeline=layout.pipeline)
@@ -94,7 +94,7 @@ def ways(model: Transformer, wishes: Wishes, *, most_tensor: int = MOST_TENSOR) 
 
 
 def best_layout(model: Transformer, wishes: Wishes, system: System, c: Coefficients) -> Layout | None:
-    """The fastest layout by the model among those that fit in memory, the leanest if none does; None if none divides."""
+    """The fastest layout that fits in memory by the model, the leanest if none fits; None if none divides."""
     fabric, room = fabric_of(system), MEMORY_LIMIT * system.memory.value
     found = list(ways(model, wishes, most_tensor=min(MOST_TENSOR, system.unit)))
     if not found:

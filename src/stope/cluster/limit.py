@@ -69,8 +69,8 @@ def limit_of(job: Job, system: System) -> dict[str, Any]:
     }  # fmt: skip
     if system.based_on:
         base = limit_of(job, load_system(system.based_on))
-        found["against"] = {"system": system.based_on, "stops": base["stops"],
-                            "moved": [n for n in stops if _has_moved(stops[n]["count"], base["stops"][n]["count"])]}  # fmt: skip
+        differ = [n for n in stops if _has_moved(stops[n]["count"], base["stops"][n]["count"])]
+        found["against"] = {"system": system.based_on, "stops": base["stops"], "moved": differ}
     return found
 
 
@@ -97,10 +97,12 @@ def _ideal(
     for count in counts:
         perfect = ideal_fabric(system, count)
         if keep:
-            light, first = perfect.tiers[0], system.tiers
-            tiers = (replace(tier, bandwidth=light.bandwidth) if keep == "latency" else replace(tier, latency=light.latency)
-                     for tier in first)  # fmt: skip
-            perfect = replace(system, tiers=tuple(tiers))
+            light = perfect.tiers[0]
+            if keep == "latency":
+                tiers = tuple(replace(tier, bandwidth=light.bandwidth) for tier in system.tiers)
+            else:
+                tiers = tuple(replace(tier, latency=light.latency) for tier in system.tiers)
+            perfect = replace(system, tiers=tiers)
         try:
             one = outcome_of(job, perfect, count, draws_of(job, perfect), shortlist)
         except RangeError:

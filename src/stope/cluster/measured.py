@@ -84,7 +84,7 @@ class Refused:
 
 def executed_flops(model: Transformer, layout: Layout) -> float:
     """Arithmetic of one step, what is computed again included [FLOP]."""
-    return (4.0 if layout.recompute == "full" else 3.0) * forward_flops(model) * layout.global_batch
+    return (4.0 if layout.recompute == "full" else 3.0) * forward_flops(model) * float(layout.global_batch)
 
 
 def read_table(path: Path | str) -> tuple[list[MeasuredStep | Refused], tuple[str, ...]]:
@@ -167,9 +167,13 @@ def _number(path: Path, line: int, name: str, text: str, *, whole: bool = False)
     return value
 
 
-def _complete(line: int, words: dict[str, str], counts: dict[str, int], numbers: dict[str, float]) -> MeasuredStep | Refused:
+def _complete(
+    line: int, words: dict[str, str], counts: dict[str, int], numbers: dict[str, float]
+) -> MeasuredStep | Refused:
     """A row with everything that it left open filled in, or why not."""
-    kind, notes, assumed = words["kind"].lower(), [], []
+    kind = words["kind"].lower()
+    notes: list[str] = []
+    assumed: list[str] = []
     for word, what in NOT_COVERED.items():
         if word in kind.replace("_", "-").split("-"):
             return Refused(line=line, why=f"kind {words['kind']!r}: {what} is not covered by this model.")
@@ -224,9 +228,7 @@ def _shape(counts: dict[str, int], parameters: float, assumed: list[str]) -> Tra
     )  # fmt: skip
 
 
-def _software(
-    words: dict[str, str], system: System, claimed: float, notes: list[str]
-) -> tuple[Recompute, Software]:
+def _software(words: dict[str, str], system: System, claimed: float, notes: list[str]) -> tuple[Recompute, Software]:
     """What is computed again, and the generation of the software.
 
     By the row; else by the machine; and on machines of the first generation by the accounting: who counts the model's
@@ -264,9 +266,7 @@ def _claimed(
     return 1.0 if mfu and not numbers["tflops_per_gpu"] else 0.0
 
 
-def _layout(
-    model: Transformer, wishes: Wishes, system: System, assumed: list[str], notes: list[str]
-) -> Layout | None:
+def _layout(model: Transformer, wishes: Wishes, system: System, assumed: list[str], notes: list[str]) -> Layout | None:
     given = (wishes.tensor, wishes.data, wishes.pipeline)
     if all(given) and wishes.context == 1 and math.prod(given) != wishes.devices:
         context, rest = divmod(wishes.devices, math.prod(given))
@@ -289,6 +289,4 @@ def _seconds(
         return numbers["iteration_ms"] / 1e3, "iteration_ms"
     if numbers["tflops_per_gpu"]:
         return executed_flops(model, layout) / (numbers["tflops_per_gpu"] * 1e12 * layout.devices), "tflops_per_gpu"
-    return 3.0 * forward_flops(model) * layout.global_batch / (mfu * system.peak.value * layout.devices), "mfu"
-
-
+    return 3.0 * forward_flops(model) * float(layout.global_batch) / (mfu * system.peak.value * layout.devices), "mfu"

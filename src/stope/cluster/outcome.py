@@ -118,7 +118,7 @@ def _varied(ordered: list[Layout]) -> list[Layout]:
 def _device_seconds(job: DenseTraining, system: System, layout: Layout) -> float:
     """Device time of a sample at middle values."""
     terms = step_terms(job.model, layout, fabric_of(system), shipped_coefficients())
-    return float(np.sum([np.asarray(v) for v in terms.values()])) * layout.devices / layout.global_batch
+    return float(np.sum([np.asarray(v) for v in terms.values()])) * layout.devices / float(layout.global_batch)
 
 
 def dense_outcome(
@@ -148,8 +148,9 @@ def dense_outcome(
     seconds, parts, useful, utilisation = _dense(job, system, chosen, sample)
     devices = layout.tensor * layout.pipeline * data
     traffic = _dense_traffic(job, chosen)
-    steps = samples_to_goal(_tokens(job, chosen), fewest=_fewest(sample), critical_batch=sample["job.critical_batch"]) / (
-        _tokens(job, chosen))  # fmt: skip
+    tokens = _tokens(job, chosen)
+    critical = sample["job.critical_batch"]
+    steps = samples_to_goal(tokens, fewest=_fewest(sample), critical_batch=critical) / tokens
     bits = 8.0 * steps * devices * (traffic[0] * sample["tier.0.energy"] + traffic[1] * _outer(sample, "energy"))
     how = (f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {data}, {passes} micro-batches of "
            f"{layout.micro_batch}, recompute {layout.recompute}")  # fmt: skip
@@ -199,7 +200,7 @@ def _dense_traffic(job: DenseTraining, layout: Layout) -> tuple[float, float]:
     """Bytes that one device sends a step inside the first tier and across."""
     passes = 6.0 if layout.recompute == "full" else 4.0
     message = HALF * layout.micro_batch * job.model.sequence_length * job.model.hidden_size
-    inside = 2.0 * passes * message * job.model.layers / layout.pipeline * layout.micro_batches
+    inside = 2.0 * passes * message * job.model.layers / layout.pipeline * float(layout.micro_batches)
     return inside if layout.tensor > 1 else 0.0, 2.0 * GRADIENT * job.model.parameters / (
         layout.tensor * layout.pipeline)  # fmt: skip
 

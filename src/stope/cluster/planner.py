@@ -89,7 +89,12 @@ def default_counts(job: Job, shortlist: Sequence[Layout]) -> list[int]:
 
 
 def evaluate_counts(
-    job: Job, system: System, counts: Sequence[int], sample: Sample, shortlist: tuple[Layout, ...], *,
+    job: Job,
+    system: System,
+    counts: Sequence[int],
+    sample: Sample,
+    shortlist: tuple[Layout, ...],
+    *,
     strict: bool = False,
 ) -> Counted:
     """Outcomes of counts, without those that do not fit or never end.
@@ -174,7 +179,9 @@ def _shares(one: Outcome) -> dict[str, float]:
 def interval_of(values: np.ndarray[Any, Any], scale: float = 1.0) -> dict[str, float | None]:
     """Middle and 80 % interval; None where it never ends."""
     low, middle, high = np.quantile(np.asarray(values) / scale, (0.1, 0.5, 0.9), method="nearest")
-    return {name: float(v) if math.isfinite(v) else None for name, v in (("mean", middle), ("low", low), ("high", high))}
+    return {
+        name: float(v) if math.isfinite(v) else None for name, v in (("mean", middle), ("low", low), ("high", high))
+    }
 
 
 def _row(one: Outcome, first: Outcome, system: System) -> dict[str, Any]:
@@ -201,7 +208,9 @@ def _warnings(shown: Counted, system: System) -> list[str]:
     if system.status in ("announced", "hypothesis"):
         found.append(f"{system.name}: {system.status}; its numbers are claims, not measurements.")
     if largest > system.devices_max.value:
-        found.append(f"counts over {system.devices_max.value:.0f} are more than one job gets: {system.devices_max.source}.")
+        found.append(
+            f"counts over {system.devices_max.value:.0f} are more than one job gets: {system.devices_max.source}."
+        )
     if largest > CALIBRATED:
         found.append(f"counts over {CALIBRATED} extrapolate more than 16 times beyond the largest measured row.")
     return found

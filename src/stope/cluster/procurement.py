@@ -9,8 +9,9 @@ more of a batch would buy is the same program with that batch doubled.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -173,16 +174,31 @@ def schedule(path: Path, *, by: str, progress: Progress = silent) -> dict[str, A
         sooner = sum(p * 7.0 * (now["ends"][j] - other["ends"][j]) for j, p in enumerate(priorities)) / sum(priorities)
         more.append({"batch": batch.name, "more_on_time": gained, "days_sooner": float(sooner)})
         progress("schedule", 0.5 + 0.5 * (b + 1) / len(batches))
-    use = [{"job": available.job[j].name, "batch": batches[b].name, "week": t, "devices": float(n)}
-           for (j, b, t), n in np.ndenumerate(now["use"]) if n > 1e-6]  # fmt: skip
+    used = cast("np.ndarray[Any, Any]", now["use"])
+    use = [
+        {
+            "job": available.job[int(j)].name,
+            "batch": batches[int(b)].name,
+            "week": int(t),
+            "devices": float(used[j, b, t]),
+        }
+        for j, b, t in np.argwhere(used > 1e-6)
+    ]
     if not now["is_proven"]:
         notes.append(f"the solver stopped at {SOLVER_SECONDS:.0f} s: a better schedule may exist.")
     return {"by": by, "jobs": jobs, "one_more": more, "use": use, "notes": [*notes, *why]}
 
 
 def solve(
-    *, rates: np.ndarray[Any, Any], most: np.ndarray[Any, Any], devices: Sequence[float],
-    windows: Sequence[tuple[int, int]], repeats: Sequence[int], priorities: Sequence[float], weeks: int, horizon: int,
+    *,
+    rates: np.ndarray[Any, Any],
+    most: np.ndarray[Any, Any],
+    devices: Sequence[float],
+    windows: Sequence[tuple[int, int]],
+    repeats: Sequence[int],
+    priorities: Sequence[float],
+    weeks: int,
+    horizon: int,
 ) -> dict[str, Any]:
     """The mixed-integer program.
 
@@ -201,57 +217,77 @@ def solve(
         `is_proven`.
     """  # fmt: skip
     from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 -- heavy, and few ask
-    from scipy.sparse import lil_matrix  # noqa: PLC0415 -- as above
 
-    num_jobs, num_batches = rates.shape
-    shape = (num_jobs, num_batches, horizon)
-    num_use, num_end = math.prod(shape), num_jobs * horizon
-
-    def use(j: int, b: int, t: int) -> int:
-        return (j * num_batches + b) * horizon + t
-
-    def ended(j: int, t: int) -> int:
-        return num_use + j * horizon + t
-
-    top = np.zeros(num_use + num_end)
-    for (j, b, t), _ in np.ndenumerate(np.empty(shape)):
+    frame = _Frame(num_jobs=int(rates.shape[0]), num_batches=int(rates.shape[1]), horizon=horizon)
+    top = np.ones(frame.size)
+    for j, b, t in frame.uses():
         is_there = windows[b][0] <= t < windows[b][1] and rates[j, b] > 0.0
-        top[use(j, b, t)] = min(devices[b], most[j, b] * repeats[j]) if is_there else 0.0
-    top[num_use:] = 1.0
-    gain = np.zeros_like(top)
+        top[frame.use(j, b, t)] = min(devices[b], most[j, b] * repeats[j]) if is_there else 0.0
+    gain = np.zeros(frame.size)
     for j, priority in enumerate(priorities):
-        gain[ended(j, 0) : ended(j, horizon - 1) + 1] = priority
-        gain[ended(j, weeks - 1)] += priority * horizon * num_jobs
-    rows = lil_matrix((num_batches * horizon + num_jobs * horizon, len(top)))
-    high = np.zeros(rows.shape[0])
-    row = 0
-    for b in range(num_batches):
-        for t in range(horizon):
-            for j in range(num_jobs):
-                rows[row, use(j, b, t)] = 1.0
-            high[row] = devices[b]
-            row += 1
-    for j in range(num_jobs):
-        for t in range(horizon):  # an end by week t needs the work of the weeks up to it
-            for b in range(num_batches):
-                if rates[j, b] > 0.0:
-                    for s in range(t + 1):
-                        rows[row, use(j, b, s)] = -rates[j, b] / repeats[j]
-            rows[row, ended(j, t)] = 1.0
-            row += 1
-    whole = np.zeros(len(top))
-    whole[num_use:] = 1.0
-    found = milp(-gain, constraints=LinearConstraint(rows.tocsr(), -np.inf, high), bounds=Bounds(0.0, top),
-                 integrality=whole, options={"time_limit": SOLVER_SECONDS, "mip_rel_gap": 1e-6})  # fmt: skip
+        gain[frame.ended(j, 0) : frame.ended(j, horizon - 1) + 1] = priority
+        gain[frame.ended(j, weeks - 1)] += priority * horizon * frame.num_jobs
+    whole = np.zeros(frame.size)
+    whole[frame.ended(0, 0) :] = 1.0
+    rows, high = _constraints(frame, rates, devices, repeats)
+    found: Any = milp(-gain, constraints=LinearConstraint(rows, -np.inf, high), bounds=Bounds(0.0, top),
+                      integrality=whole, options={"time_limit": SOLVER_SECONDS, "mip_rel_gap": 1e-6})  # fmt: skip
     if found.x is None:
         raise RangeError(f"schedule: no answer from the solver ({found.message}).")
-    flags = np.round(found.x[num_use:].reshape(num_jobs, horizon)) > 0.5
-    used = found.x[:num_use].reshape(shape)
+    answer: np.ndarray[Any, Any] = np.asarray(found.x)
+    flags = answer[frame.ended(0, 0) :].reshape(frame.num_jobs, horizon) > 0.5
+    used = answer[: frame.ended(0, 0)].reshape(frame.num_jobs, frame.num_batches, horizon)
     done = np.einsum("jbt,jb->j", used[:, :, :weeks], rates) / np.asarray(repeats)
-    ends = [int(np.argmax(f)) + 1 if f.any() else horizon for f in flags]
-    return {"use": used, "ends": ends, "on_time": [bool(f[weeks - 1]) for f in flags],
-            "done": np.minimum(done, 1.0), "has_end": [bool(f.any()) for f in flags],
-            "is_proven": found.status == 0}  # fmt: skip
+    has_end = [bool(value) for value in np.max(flags, axis=1)]
+    first = [int(value) for value in np.argmax(flags, axis=1)]
+    return {"use": used, "ends": [k + 1 if has else horizon for k, has in zip(first, has_end, strict=True)],
+            "on_time": [bool(value) for value in flags[:, weeks - 1]], "done": np.minimum(done, 1.0),
+            "has_end": has_end, "is_proven": found.status == 0}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Frame:
+    """Where each unknown stands in the vector of all: devices in use, then whether a job has ended."""
+
+    num_jobs: int
+    num_batches: int
+    horizon: int
+
+    @property
+    def size(self) -> int:
+        """Unknowns in all."""
+        return self.ended(self.num_jobs, 0)
+
+    def use(self, j: int, b: int, t: int) -> int:
+        """Devices of batch b that job j has in week t."""
+        return (j * self.num_batches + b) * self.horizon + t
+
+    def ended(self, j: int, t: int) -> int:
+        """Whether job j has ended by the end of week t."""
+        return (self.num_jobs * self.num_batches + j) * self.horizon + t
+
+    def uses(self) -> Iterator[tuple[int, int, int]]:
+        """Every job, batch and week."""
+        return itertools.product(range(self.num_jobs), range(self.num_batches), range(self.horizon))
+
+
+def _constraints(frame: _Frame, rates: np.ndarray[Any, Any], devices: Sequence[float], repeats: Sequence[int]) -> Any:
+    """Rows and their upper ends: no batch is used twice, and an end by week t needs the work of the weeks up to it."""
+    from scipy.sparse import lil_matrix  # noqa: PLC0415 -- heavy, and few ask
+
+    num_capacity = frame.num_batches * frame.horizon
+    rows: Any = lil_matrix((num_capacity + frame.num_jobs * frame.horizon, frame.size))
+    high = np.zeros(num_capacity + frame.num_jobs * frame.horizon)
+    for j, b, t in frame.uses():
+        rows[b * frame.horizon + t, frame.use(j, b, t)] = 1.0
+        high[b * frame.horizon + t] = devices[b]
+        if rates[j, b] > 0.0:
+            for later in range(t, frame.horizon):
+                rows[num_capacity + j * frame.horizon + later, frame.use(j, b, t)] = -rates[j, b] / repeats[j]
+    for j in range(frame.num_jobs):
+        for t in range(frame.horizon):
+            rows[num_capacity + j * frame.horizon + t, frame.ended(j, t)] = 1.0
+    return rows.tocsr(), high
 
 
 def _day(text: str, where: str) -> dt.date:

@@ -106,7 +106,9 @@ def read_quantity(table: object, *, unit: str, at: str, may_be_zero: bool = Fals
         if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
             raise ConfigError(f"{at}: {key} = {number!r} {unit}: expected a finite number.")
         if number < 0 or (number == 0 and not may_be_zero):
-            raise ConfigError(f"{at}: {key} = {number} {unit}: expected {'0 or more' if may_be_zero else 'more than 0'}.")
+            raise ConfigError(
+                f"{at}: {key} = {number} {unit}: expected {'0 or more' if may_be_zero else 'more than 0'}."
+            )
     if not numbers["low"] <= numbers["value"] <= numbers["high"]:
         raise ConfigError(
             f"{at}: low {numbers['low']}, value {numbers['value']}, high {numbers['high']} {unit}: "

@@ -221,8 +221,9 @@ def _read(path: Path) -> System:
     based_on = data.get("based_on", "")
     if based_on:
         return _hypothesis(data, where)
-    given = {key: read_quantity(data[key], unit=unit, at=f"{where}: {key}", may_be_zero=key in ZERO_ALLOWED)
-             for key, unit in NUMBERS.items()}  # fmt: skip
+    given: dict[str, Any] = {}
+    for key, unit in NUMBERS.items():
+        given[key] = read_quantity(data[key], unit=unit, at=f"{where}: {key}", may_be_zero=key in ZERO_ALLOWED)
     return System(
         name=data["name"], summary=data["summary"], status=data["status"], aliases=tuple(data.get("aliases", ())),
         software=data.get("software", "selective"), tiers=_tiers(data["tier"], where), **given,
@@ -245,10 +246,10 @@ def _tiers(tables: object, where: str) -> tuple[Tier, ...]:
 def _hypothesis(data: dict[str, Any], where: str) -> System:
     """A system with the knobs of a hypothesis applied."""
     base = load_system(data["based_on"])
-    given = data["knobs"]
-    if not isinstance(given, dict):
+    given = cast("dict[str, Any]", data["knobs"])
+    if not isinstance(data["knobs"], dict):
         raise ConfigError(f"{where}: knobs = {given!r}: expected a table.")
-    _check_keys(cast("dict[str, Any]", given), set(KNOBS), set(), f"{where}: knobs")
+    _check_keys(given, set(KNOBS), set(), f"{where}: knobs")
     knobs = Knobs(**{key: read_quantity(given[key], unit=unit, at=f"{where}: knobs.{key}") for key, unit in
                      KNOBS.items()})  # fmt: skip
     tiers = tuple(

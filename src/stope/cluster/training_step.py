@@ -153,8 +153,10 @@ def step_terms(model: Transformer, layout: Layout, fabric: Fabric, c: Coefficien
         levels = levels_of(layout.data * layout.context, layout.tensor, fabric.sizes, fabric.latencies, bandwidths)
         data = _exposed(best_all_reduce(gradients, levels), pass_time, hidden)  # behind one backward and forward pass
     update = UPDATE_BYTES * model.parameters / (layout.tensor * layout.pipeline)
+    terms |= {"bubble": bubble, "data": data}
     spread = layout.data if layout.shards_weights else 1
-    return terms | {"bubble": bubble, "data": data, "optimizer": update / spread / fabric.memory_bandwidth}
+    terms["optimizer"] = update / spread / fabric.memory_bandwidth
+    return terms
 
 
 def _exposed(seconds: Real, behind: Real, hidden: float) -> Real:

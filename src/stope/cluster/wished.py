@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from stope.base.errors import RangeError
@@ -17,6 +17,7 @@ from stope.cluster.training_step import Layout
 
 __all__ = ["what_would_have_to_be_true"]
 
+Gain = Callable[[Sample], float]
 MOST = 1e6
 """Largest factor tried."""
 STEPS = 24
@@ -30,8 +31,8 @@ def what_would_have_to_be_true(job: Job, system: System, count: int) -> dict[str
     """For the last doubling up to `count` to shorten the job 1.25 times, at the middle of every range.
 
     Returns:
-        `is_worth_it` as things are, `gain` of the last doubling, and under `levers` the factor on each number that would
-        do alone, or None if none up to a million does.
+        `is_worth_it` as things are, `gain` of the last doubling, and under `levers` the factor on each number
+        that would do alone, or None if none up to a million does.
     """
     middle, shortlist = middle_of(job, system), candidates(job, system)
 
@@ -42,14 +43,13 @@ def what_would_have_to_be_true(job: Job, system: System, count: int) -> dict[str
     levers = LEVERS if isinstance(job, DenseTraining) else LEVERS | ACTOR_LEVERS
     found: dict[str, float | None] = {}
     if now < WORTH:
-        found = {name: _least_factor(lambda f, k=key, s=sign: gain(scaled(middle, {k: f**s})))
-                 for name, (key, sign) in levers.items()}  # fmt: skip
+        found = {name: _least_factor(gain, middle, key, sign) for name, (key, sign) in levers.items()}
     return {"count": count, "gain": now, "is_worth_it": now >= WORTH,
             "levers": {name: _told(levers[name][1], factor) for name, factor in found.items()},
             "all_but_critical_batch": now >= WORTH or _with(gain, middle, levers) >= WORTH}  # fmt: skip
 
 
-def _with(gain: Any, middle: Sample, levers: Mapping[str, tuple[str, int]]) -> float:
+def _with(gain: Gain, middle: Sample, levers: Mapping[str, tuple[str, int]]) -> float:
     """The gain with everything but the critical batch as good as it gets."""
     return gain(scaled(middle, {key: MOST**sign for name, (key, sign) in levers.items() if name != "critical batch"}))
 
@@ -64,14 +64,14 @@ def _gain(job: Job, system: System, count: int, sample: Sample, shortlist: tuple
     return a / b if math.isfinite(b) and math.isfinite(a) else (MOST if math.isfinite(b) else 0.0)
 
 
-def _least_factor(gain: Any) -> float | None:
+def _least_factor(gain: Gain, middle: Sample, key: str, sign: int) -> float | None:
     """The least factor, 1 to a million, that makes the doubling worth it."""
-    if gain(MOST) < WORTH:
+    if gain(scaled(middle, {key: MOST**sign})) < WORTH:
         return None
     low, high = 0.0, math.log(MOST)
     for _ in range(STEPS):
         mid = 0.5 * (low + high)
-        low, high = (low, mid) if gain(math.exp(mid)) >= WORTH else (mid, high)
+        low, high = (low, mid) if gain(scaled(middle, {key: math.exp(mid) ** sign})) >= WORTH else (mid, high)
     return math.exp(high)
 
 

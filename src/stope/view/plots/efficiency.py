@@ -64,7 +64,8 @@ def _draw(panel: FigureBase, plans: Sequence[Mapping[str, Any]], look: Look) -> 
         axes.plot([nearest["count"]], [100.0 * nearest["efficiency"]["mean"]], "o", color=colour, markersize=6.0)
     axes.axhline(50.0, color=look.grey, linewidth=1.0)
     axes.set_xscale("log")
-    axes.set_ylim(0.0, 105.0)
+    most = max(row["efficiency"]["mean"] for plan in plans for row in plan["rows"])
+    axes.set_ylim(0.0, 105.0 * max(1.0, most))
     axes.set_xlabel("devices")
     axes.set_ylabel("parallel efficiency [%]")
     axes.set_title(f"{plans[0]['job']}: dot: twice the devices are no longer 1.25 times faster", loc="left",
