@@ -70,7 +70,7 @@ def validate(steps: list[MeasuredStep]) -> tuple[dict[str, Any], dict[str, list[
     for name, group in GROUPS.items():
         errors = cross_validate(steps, group)
         for who, logs in errors.items():
-            old = kept[who] if who in kept else logs
+            old = kept.get(who) or logs
             away = name == "leave one publication out"
             kept[who] = [
                 e if away and family(s) != FAMILIES[0] else o for e, o, s in zip(logs, old, steps, strict=True)

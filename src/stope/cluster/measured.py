@@ -136,6 +136,8 @@ def _check_head(head: list[str], path: Path) -> None:
 
 def _row(path: Path, line: int, cells: Mapping[str, str]) -> MeasuredStep | Refused:
     words = {name: _word(cells.get(name, "")) for name in WORDS}
+    if cells.get("recompute", "").strip().lower() == "none":
+        words["recompute"] = "none"  # a value of this column, not an empty cell
     counts = {name: int(_number(path, line, name, cells.get(name, ""), whole=True)) for name in COUNTS}
     numbers = {name: _number(path, line, name, cells.get(name, "")) for name in NUMBERS}
     for name in ("parameters_billion", "gpus"):
