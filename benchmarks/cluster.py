@@ -2,7 +2,8 @@
 """The step model of `stope.cluster`: its fit to measured steps, and what leaving rows out says of it.
 
 python benchmarks/cluster.py --json          # cross-validation on benchmarks/cluster_calibration.csv, a few minutes
-python benchmarks/cluster.py --fit           # and write src/stope/cluster/fitted.json anew
+python benchmarks/cluster.py --fit           # and write fitted.json of the package and docs/results/cluster-fit.json
+python benchmarks/cluster.py --limits        # docs/results/cluster-limits.json and the pictures, half a minute
 python benchmarks/cluster.py --machine       # arithmetic of one core, for systems/laptop.toml
 """
 
@@ -32,10 +33,23 @@ from stope.cluster.fitting import (
     scores,
     summary,
 )
+from stope.cluster.job import load_job
+from stope.cluster.limit import limits, plans_beside
+from stope.cluster.listing import trainable_systems
 from stope.cluster.measured import MeasuredStep, read_table
+from stope.cluster.system import load_system
+from stope.view.plots.efficiency import draw_efficiency
 
 TABLE = Path(__file__).parent / "cluster_calibration.csv"
 FITTED = Path(__file__).parents[1] / "src" / "stope" / "cluster" / "fitted.json"
+DOCS = Path(__file__).parents[1] / "docs"
+JOBS = {
+    "stope-dock": (),
+    "stope-contact": ("laptop", "dgx-h100", "dgx-gh200", "cloudmatrix384", "ascend-910b"),
+    "ppo-on-device": (),
+    "dense-405b": ("dgx-h100", "gb200-nvl72", "cloudmatrix384", "atlas-950", "ceiba", "dgx-a100"),
+}
+"""Jobs of the page on limits, and the systems of each picture."""
 FIGURES = ("mape", "median_ape", "p90_ape", "interval_coverage")
 FAMILIES = ("fitted cluster", "other machine")
 GROUPS: dict[str, Callable[[MeasuredStep], Hashable]] = {
@@ -111,23 +125,40 @@ def machine() -> dict[str, float]:
     return {"tflops_per_core": median(rates), "low": min(rates), "high": max(rates)}
 
 
+def write_limits() -> None:
+    """What the page "The limit of the limitless cluster" shows: its tables and its pictures."""
+    found: dict[str, Any] = {}
+    for name, drawn in JOBS.items():
+        job = load_job(name)
+        found[name] = limits(job, list(trainable_systems()))
+        if drawn:
+            plans = plans_beside(job, [load_system(system) for system in drawn])
+            draw_efficiency(plans, DOCS / f"cluster-{name}.png")
+    write_json(DOCS / "results" / "cluster-limits.json", found)
+
+
 def main() -> None:
     """Cross-validate, and fit if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--fit", action="store_true", help="write fitted.json")
+    parser.add_argument("--limits", action="store_true", help="write what the documentation shows of limits")
     parser.add_argument("--machine", action="store_true", help="measure a core instead")
     args = parser.parse_args()
     if args.machine:
         sys.stdout.write(json.dumps(machine()) + "\n")
         return
+    if args.limits:
+        write_limits()
+        return
     rows, _ = read_table(TABLE)
     steps = [row for row in rows if isinstance(row, MeasuredStep)]
     found, errors = validate(steps)
     shipped = whole(steps, errors)
+    found |= {"shipped": shipped, "rows": len(steps)}
     if args.fit:
         write_json(FITTED, shipped)
-    found |= {"shipped": shipped, "rows": len(steps)}
+        write_json(DOCS / "results" / "cluster-fit.json", found)
     if args.json:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return

@@ -32,7 +32,7 @@ def test_validate_prints_what_was_promised(stope: Stope) -> None:
 
 def test_plan_and_its_picture(stope: Stope, tmp_path: Path) -> None:
     picture = tmp_path / "plan.png"
-    answer = stope("cluster", "plan", "stope-dock", "--on", "laptop", "--wish", "64", "--plot", picture)
+    answer = stope("cluster", "plan", "stope-dock", "--on", "laptop", "--count", "8", "--wish", "64", "--plot", picture)
     assert (answer.code, answer.err) == (0, "")
     assert "Stops helping" in answer.out and "critical batch" in answer.out
     assert picture.read_bytes().startswith(b"\x89PNG")

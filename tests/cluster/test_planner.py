@@ -99,7 +99,7 @@ def test_a_hypothesis_that_changes_no_fabric_is_irrelevant() -> None:
     assert found["is_host_bound"]
 
 
-@pytest.mark.parametrize("name", ["job.critical_batch", "tier.bandwidth", "peak", "core_speed"])
+@pytest.mark.parametrize("name", ["memory_bandwidth", "tier.bandwidth", "peak", "core_speed"])
 @pytest.mark.parametrize("count", [64, 2048])
 def test_better_is_never_slower(name: str, count: int) -> None:
     for job in (actors("stope-contact"), dense()):

@@ -17,7 +17,7 @@ from stope.base.errors import RangeError
 from stope.base.progress import Progress, silent
 from stope.cluster.job import Job
 from stope.cluster.outcome import Outcome, candidates, outcome_of
-from stope.cluster.planner import default_counts, evaluate_counts, make_plan, stop_counts
+from stope.cluster.planner import default_counts, make_plan, stop_counts, whole_grid
 from stope.cluster.sampling import draws_of
 from stope.cluster.system import System, ideal_fabric, load_system
 from stope.cluster.training_step import Layout
@@ -53,9 +53,7 @@ def limit_of(job: Job, system: System) -> dict[str, Any]:
     """
     shortlist = candidates(job, system)
     counts = default_counts(job, shortlist)
-    grid = evaluate_counts(job, system, counts, draws_of(job, system), shortlist)
-    if not grid:
-        raise RangeError(f"{job.name} on {system.name}: no count finishes: failures come faster than restarts.")
+    grid = whole_grid(job, system, draws_of(job, system), shortlist)
     ideal = _ideal(job, system, counts, shortlist)
     stops, best = stop_counts(grid), stop_counts(ideal)
     moved = [name for name in stops if _has_moved(stops[name]["count"], best[name]["count"])]

@@ -20,7 +20,7 @@ from stope.cluster.sampling import Sample, draws_of
 from stope.cluster.system import System
 from stope.cluster.training_step import Layout
 
-__all__ = ["LARGEST", "WORTH", "default_counts", "evaluate_counts", "interval_of", "make_plan", "stop_counts"]
+__all__ = ["LARGEST", "WORTH", "default_counts", "evaluate_counts", "interval_of", "make_plan", "stop_counts", "whole_grid"]
 
 LARGEST = 2**20
 """Largest count planned for: about a million devices."""
@@ -64,10 +64,7 @@ def make_plan(
             raise ConfigError(f"count {count}: expected 1 to {16 * LARGEST}.")
     sample = sample or draws_of(job, system)
     shortlist = candidates(job, system)
-    grid = evaluate_counts(job, system, default_counts(job, shortlist), sample, shortlist)
-    if not grid:
-        raise RangeError(f"{job.name} on {system.name}: no count up to {LARGEST} finishes: failures come faster than "
-                         "restarts.")  # fmt: skip
+    grid = whole_grid(job, system, sample, shortlist)
     shown = evaluate_counts(job, system, counts, sample, shortlist, strict=True) if counts else grid
     plan: dict[str, Any] = {
         "job": job.name, "system": system.name, "status": system.status, "summary": system.summary,
@@ -78,6 +75,20 @@ def make_plan(
     if wished:
         plan["wished"] = what_would_have_to_be_true(job, system, wished)
     return plan
+
+
+def whole_grid(job: Job, system: System, sample: Sample, shortlist: tuple[Layout, ...]) -> Counted:
+    """Outcomes of `default_counts`.
+
+    Raises:
+        RangeError: none fits, with the reason of the largest, or none ends.
+    """
+    counts = default_counts(job, shortlist)
+    grid = evaluate_counts(job, system, counts, sample, shortlist)
+    if not grid:
+        evaluate_counts(job, system, counts[-1:], sample, shortlist, strict=True)
+        raise RangeError(f"{job.name} on {system.name}: no count ends: failures come faster than restarts.")
+    return grid
 
 
 def default_counts(job: Job, shortlist: Sequence[Layout]) -> list[int]:

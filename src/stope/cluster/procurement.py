@@ -155,8 +155,8 @@ def schedule(path: Path, *, by: str, progress: Progress = silent) -> dict[str, A
     if not 1 <= weeks <= MOST_WEEKS:
         raise ConfigError(f"--by {by}: {weeks} weeks after start {available.start}: expected 1 to {MOST_WEEKS}.")
     batches, notes = _deliverable(available, path.name)
-    rates, most, why = _rates(available, batches, progress)
     windows = [_window(b, available, start, path.name) for b in batches]
+    rates, most, why = _rates(available, batches, progress)
     devices = [b.devices for b in batches]
     repeats, priorities = [w.repeats for w in available.job], [w.priority for w in available.job]
 
