@@ -240,7 +240,9 @@ def cluster_limits(job: str) -> str:
             rows.append([name, row["why_not"], "", "", "", ""])
             continue
         stops, to = row["stops"], row["ideal_stops"]
-        cells = [f"{s['count']} ({s['low']} to {s['high']})" for s in (stops[k] for k in ("efficiency", "time", "cost"))]
+        cells = [
+            f"{s['count']} ({s['low']} to {s['high']})" for s in (stops[k] for k in ("efficiency", "time", "cost"))
+        ]
         moved = ", ".join(f"{k} to {to[k]['count']}" for k in row["moved"]) or "irrelevant: moves none"
         rows.append([name, *cells, stops["time"]["binding"], f"{moved}; {row['faster']:.3f} times faster"])
     return table(["system", "efficiency under 50 %", "doubling under 1.25 times", "twice the least cost", "binds",

@@ -52,7 +52,7 @@ def amdahl(counts: np.ndarray, serial: float) -> list[Outcome]:
 @pytest.mark.parametrize("serial", [1e-2, 1e-3, 1e-4])
 def test_the_three_stops_are_amdahls(serial: float) -> None:
     stops = stop_counts(amdahl(2.0 ** np.arange(21), serial))
-    # Efficiency 1 / (1 + s (N - 1)); doubling gains (s + (1-s)/N) / (s + (1-s)/2N) = 1.25 at N = 2/3 (1-s)/s... times 0.5.
+    # Efficiency is 1 / (1 + s (N - 1)); (s + (1 - s) / N) / (s + (1 - s) / 2N) is 1.25 at N = 3/2 (1 - s) / s.
     assert stops["efficiency"]["count"] == pytest.approx(1 / serial + 1, rel=0.1)
     assert stops["time"]["count"] == pytest.approx(1.5 * (1 - serial) / serial, rel=0.1)
     assert stops["cost"]["count"] == pytest.approx(1 / serial + 1, rel=0.1)
@@ -113,7 +113,9 @@ def test_worse_is_never_faster(name: str) -> None:
     system = load_system("dgx-h200")
     for job in (actors("ppo-on-device"), dense()):
         assert seconds(job, system, 4096, **{name: 2.0}) >= seconds(job, system, 4096) * (1 - 1e-9)
-    assert seconds(actors(), system, 8, **{"job.goal": 2.0}) == pytest.approx(2 * seconds(actors(), system, 8), rel=1e-3)
+    assert seconds(actors(), system, 8, **{"job.goal": 2.0}) == pytest.approx(
+        2 * seconds(actors(), system, 8), rel=1e-3
+    )
 
 
 def test_parts_add_up_to_the_time_and_energy_to_power() -> None:

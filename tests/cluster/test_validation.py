@@ -124,7 +124,8 @@ def test_unknown_columns_are_named_and_order_does_not_matter(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [({"system": "abacus"}, "no system file"), ({"kind": "moe"}, "mixture of experts"), ({"gpus": "511"}, "not tensor"),
-     ({"kind": "rl"}, "reinforcement"), ({"iteration_ms": ""}, "nothing measured"), ({"mfu": "140"}, "more than the peak"),
+     ({"kind": "rl"}, "reinforcement"), ({"iteration_ms": ""}, "nothing measured"),
+     ({"mfu": "140"}, "more than the peak"),
      ({"recompute": "half"}, "expected full"), ({"system": "hanguang-800"}, "cannot|not applicable")],
 )  # fmt: skip
 def test_a_row_that_is_not_covered_is_refused_alone(tmp_path: Path, changes: dict[str, str], why: str) -> None:
@@ -138,7 +139,8 @@ def test_a_row_that_is_not_covered_is_refused_alone(tmp_path: Path, changes: dic
     ("changes", "text"),
     [({"gpus": "-8"}, "gpus = '-8': expected a whole number"), ({"gpus": "8.5"}, "whole number"),
      ({"iteration_ms": "fast"}, "iteration_ms = 'fast'"), ({"iteration_ms": "inf"}, "iteration_ms"),
-     ({"gpus": ""}, "gpus: found nothing"), ({"layers": "1e400"}, "layers"), ({"parameters_billion": "0"}, "parameters")],
+     ({"gpus": ""}, "gpus: found nothing"), ({"layers": "1e400"}, "layers"),
+     ({"parameters_billion": "0"}, "parameters")],
 )  # fmt: skip
 def test_a_value_that_cannot_be_refuses_the_table(tmp_path: Path, changes: dict[str, str], text: str) -> None:
     with pytest.raises(FileError, match="line 2") as caught:

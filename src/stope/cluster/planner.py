@@ -20,7 +20,16 @@ from stope.cluster.sampling import Sample, draws_of
 from stope.cluster.system import System
 from stope.cluster.training_step import Layout
 
-__all__ = ["LARGEST", "WORTH", "default_counts", "evaluate_counts", "interval_of", "make_plan", "stop_counts", "whole_grid"]
+__all__ = [
+    "LARGEST",
+    "WORTH",
+    "default_counts",
+    "evaluate_counts",
+    "interval_of",
+    "make_plan",
+    "stop_counts",
+    "whole_grid",
+]
 
 LARGEST = 2**20
 """Largest count planned for: about a million devices."""
