@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from stope.base.units import HOUR
+from stope.cluster.interconnect import wire_table
+from stope.cluster.listing import trainable_systems
 from stope.learn.envelope_limits import LIMITS
 from stope.world.body import Body, body_names, load_body
 from stope.world.gravities import GRAVITIES
@@ -330,6 +332,56 @@ def fleet_growth() -> str:
                  ((r["robots"], r["events"], f"{r['cpu_seconds']:.3g}") for r in found["rows"]))  # fmt: skip
 
 
+def systems() -> str:
+    """The machines that come with the package."""
+    shipped = list(trainable_systems())
+    rows = ([f"`{s.name}`", s.status, number(s.peak.value / 1e12), number(s.memory.value / 1e9), s.unit,
+             ", ".join(f"{t.name} {t.bandwidth.value / 1e9:g}" for t in s.tiers), number(s.cores_per_node.value),
+             number(s.node_devices.value), s.summary] for s in shipped)  # fmt: skip
+    head = ["name", "status", "peak [TFLOP/s]", "memory [GB]", "first tier", "links [GB/s]", "cores a node",
+            "devices a node", "what"]  # fmt: skip
+    ranges = ((s.name, {k: f"{q.low:.4g} to {q.high:.4g} (SI): {q.source}" for k, q in s.numbers().items()})
+              for s in shipped)  # fmt: skip
+    return table(head, rows) + sources(ranges)
+
+
+def cluster_fit() -> str:
+    """What leaving rows out says of the step model and its baselines."""
+    found = result("cluster-fit")
+    rows: list[list[object]] = []
+    for how in ("leave one out", "leave one size out", "leave one publication out"):
+        for who in ("model", "constant", "amdahl"):
+            s = found[how][who]
+            rows.append([how, who, *(f"{100 * s[k]:.1f} %" for k in ("mape", "median_ape", "p90_ape",
+                                                                     "interval_coverage"))])  # fmt: skip
+    return table(["left out", "who", "MAPE", "median", "p90", "in the 80 % interval"], rows)
+
+
+def cluster_limits(job: str) -> str:
+    """Where each system stops for a job."""
+    rows: list[list[object]] = []
+    for row in result("cluster-limits")[job]:
+        name = f"`{row['system']}`" + ("" if row["status"] == "sold" else f" ({row['status']})")
+        if "why_not" in row:
+            rows.append([name, row["why_not"], "", "", "", ""])
+            continue
+        stops, to = row["stops"], row["ideal_stops"]
+        cells = [
+            f"{s['count']} ({s['low']} to {s['high']})" for s in (stops[k] for k in ("efficiency", "time", "cost"))
+        ]
+        moved = ", ".join(f"{k} to {to[k]['count']}" for k in row["moved"]) or "irrelevant: moves none"
+        rows.append([name, *cells, stops["time"]["binding"], f"{moved}; {row['faster']:.3f} times faster"])
+    return table(["system", "efficiency under 50 %", "doubling under 1.25 times", "twice the least cost", "binds",
+                  "a perfect fabric"], rows)  # fmt: skip
+
+
+def wires() -> str:
+    """Resistivity of thin films."""
+    rows = ([number(r["thickness_nm"]), number(r["copper_surface"]), number(r["copper"]), number(r["nbp"] or 0.0),
+             number(r["ratio"] or 0.0)] for r in wire_table()["rows"])  # fmt: skip
+    return table(["thickness [nm]", "Cu, surfaces", "Cu, surfaces and grains", "NbP, published", "NbP over Cu"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "fleet": fleet, "fleet-growth": fleet_growth,
     "lelar": lelar,
@@ -339,4 +391,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rivals": rivals, "rivals-asked": rivals_asked, "gap": gap,
     "gap-quick": gap_quick, "gap-model": gap_model, "gravities": gravities,
     "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
+    "systems": systems, "cluster-fit": cluster_fit, "wires": wires,
+    "limit-dock": lambda: cluster_limits("stope-dock"), "limit-contact": lambda: cluster_limits("stope-contact"),
+    "limit-ppo": lambda: cluster_limits("ppo-on-device"), "limit-405b": lambda: cluster_limits("dense-405b"),
 }  # fmt: skip

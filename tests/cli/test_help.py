@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from stope import __version__
-from stope.cli import fleet, flight, main, world
+from stope.cli import cluster, fleet, flight, main, world
 from tests.cli.conftest import Stope
 
 COMMANDS = (
@@ -20,6 +20,7 @@ COMMANDS = (
     "world tasks", "world site", "world physics", "world practise", "world validate",
     "fleet", "fleet scenarios", "fleet check", "fleet measure", "fleet value", "fleet query", "fleet replay",
     "fleet serve",
+    "cluster", "cluster systems", "cluster jobs", "cluster validate", "cluster plan", "cluster limit", "cluster wire",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def test_every_command_has_an_example(stope: Stope, command: str) -> None:
 
 def test_every_command_is_in_this_list() -> None:
     found = {str(command.name) for command in main.app.registered_commands}
-    for name, group in (("flight", flight.app), ("world", world.app), ("fleet", fleet.app)):
+    for name, group in (("flight", flight.app), ("world", world.app), ("fleet", fleet.app), ("cluster", cluster.app)):
         found |= {name, *(f"{name} {command.name}" for command in group.registered_commands)}
     assert found == set(COMMANDS)
 

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`stope cluster`: how many machines a job should have, where more stop helping, and how well the model is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stope.cli.console import line, number, progress_bars, show_json, show_table
+from stope.cli.options import AsJson, example
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Plan training on machines you do not have: how many help, for how long, and what binds.",
+    no_args_is_help=True,
+    epilog=example("stope cluster limit stope-dock"),
+)
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="A name of `stope cluster jobs`, or a TOML file.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw efficiency against count, .png or .svg.")]
+
+
+@app.command("systems", epilog=example("stope cluster systems"))
+def systems(*, as_json: AsJson = False) -> None:
+    """List the machines that come with the package."""
+    from stope.cluster.listing import system_rows  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    rows = system_rows()
+    if as_json:
+        show_json(rows)
+        return
+    columns = ("name", "status", "peak_tflops", "memory_gb", "unit", "cores_per_node", "summary")
+    show_table("Systems", columns, [tuple(number(row.get(k)) for k in columns) for row in rows])
+
+
+@app.command("jobs", epilog=example("stope cluster jobs"))
+def jobs(*, as_json: AsJson = False) -> None:
+    """List the jobs that come with the package."""
+    from stope.cluster.listing import job_rows  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    rows = job_rows()
+    if as_json:
+        show_json(rows)
+    else:
+        show_table("Jobs", ("name", "what"), [(row["name"], row["summary"]) for row in rows])
+
+
+@app.command("validate", epilog=example("stope cluster validate --table benchmarks/cluster_calibration.csv --json"))
+def validate(
+    *,
+    table: Annotated[Path, typer.Option(metavar="FILE.csv", help="Measured steps; docs/reference/cluster-files.md.")],
+    as_json: AsJson = False,
+) -> None:
+    """Predict the steps of published runs, and say how far off. Fits nothing."""
+    from stope.cluster.validation import validate_table  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    found = validate_table(table)
+    if as_json:
+        show_json(found)
+        return
+    rows = [(str(r["line"]), r["system"], number(r["parameters_billion"]), str(r["gpus"]), number(r["measured_ms"]),
+             f"{number(r['predicted_ms'])} ({number(r['low_ms'])} to {number(r['high_ms'])})",
+             f"{100 * r['ape']:.1f} %", r["largest_loss"]) for r in found["rows"]]  # fmt: skip
+    columns = ("line", "system", "params [B]", "devices", "measured [ms]", "predicted [ms]", "error", "largest loss")
+    show_table("Steps", columns, rows)
+    names = ("median_ape", "mape", "p90_ape", "interval_coverage")
+    whole = [("model", found), *found["baselines"].items()]
+    show_table(f"All {found['n']} rows", ("", *names),
+               [(who, *(f"{100 * row[k]:.1f} %" for k in names)) for who, row in whole],
+               note=f"Fitted on {found['fitted_on']}.")  # fmt: skip
+    for one in found["refused"]:
+        line(f"line {one['line']} refused: {one['why']}")
+    if found["ignored_columns"]:
+        line(f"columns not read: {', '.join(found['ignored_columns'])}")
+
+
+@app.command(
+    "plan",
+    epilog=example(
+        "stope cluster plan stope-dock --on laptop",
+        "stope cluster plan dense-405b --on cloudmatrix384 --count 4096 --count 8192 --wish 65536",
+        "stope cluster plan --by 2027-06-30 --available deliveries.toml",
+    ),
+)
+def plan(
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="A name of `stope cluster jobs`, or a TOML.")] = None,
+    *,
+    on: Annotated[
+        str | None, typer.Option(metavar="SYSTEM", help="A name of `stope cluster systems`, or a TOML.")
+    ] = None,
+    count: Annotated[list[int] | None, typer.Option(metavar="N", help="Devices; may be repeated. Default: 20.")] = None,
+    wish: Annotated[int, typer.Option(metavar="N", min=0, help="Say what would have to be true for N devices.")] = 0,
+    by: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Schedule instead: day by which jobs should end.")
+    ] = None,
+    available: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Deliveries and jobs to schedule.")
+    ] = None,
+    plot: Plot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a job on a system: time, energy, cost with intervals, and what binds; or schedule jobs on deliveries."""
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    if (by is None) != (available is None):
+        raise ConfigError("plan: --by and --available belong together. Give both, or neither.")
+    if by is not None and available is not None:
+        if job is not None or on is not None or count or wish or plot is not None:
+            raise ConfigError(
+                "plan: --by and --available schedule the jobs of the file: no JOB, --on, --count, --wish."
+            )
+        _schedule(by, available, as_json=as_json)
+        return
+    if job is None or on is None:
+        raise ConfigError("plan: expected a JOB and --on SYSTEM, or --by DATE and --available FILE.")
+    from stope.cluster.job import load_job  # noqa: PLC0415 -- as above
+    from stope.cluster.planner import make_plan  # noqa: PLC0415 -- as above
+    from stope.cluster.system import load_system  # noqa: PLC0415 -- as above
+
+    found = make_plan(load_job(job), load_system(on), count or (), wished=wish)
+    if plot is not None:
+        from stope.view.plots.efficiency import draw_efficiency  # noqa: PLC0415 -- as above
+
+        draw_efficiency([found], plot)
+    if as_json:
+        show_json(found)
+    else:
+        _show_plan(found)
+
+
+@app.command(
+    "limit", epilog=example("stope cluster limit stope-dock", "stope cluster limit dense-405b --on dgx-h100 --json")
+)
+def limit(
+    job: Job,
+    *,
+    on: Annotated[list[str] | None, typer.Option(metavar="SYSTEM", help="May be repeated; default: all.")] = None,
+    plot: Plot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where each system stops for a job, what binds there, and what a perfect fabric would change."""
+    from stope.cluster.job import load_job  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.cluster.limit import limits  # noqa: PLC0415 -- as above
+    from stope.cluster.listing import trainable_systems  # noqa: PLC0415 -- as above
+    from stope.cluster.system import load_system  # noqa: PLC0415 -- as above
+
+    wanted, what = [load_system(name) for name in on] if on else list(trainable_systems()), load_job(job)
+    with progress_bars() as progress:
+        found = limits(what, wanted, progress=progress)
+    if plot is not None:
+        from stope.cluster.limit import plans_beside  # noqa: PLC0415 -- as above
+        from stope.view.plots.efficiency import draw_efficiency  # noqa: PLC0415 -- as above
+
+        draw_efficiency(plans_beside(what, wanted), plot)
+    if as_json:
+        show_json({"job": what.name, "systems": found})
+    else:
+        _show_limits(what.name, found)
+
+
+@app.command("wire", epilog=example("stope cluster wire", "stope cluster wire --thickness 1.5 --thickness 5 --json"))
+def wire(
+    *,
+    thickness: Annotated[
+        list[float] | None, typer.Option(metavar="NM", help="Of the film [nm]; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Resistivity of thin copper and niobium phosphide, and what of a cluster's links that can change."""
+    from stope.cluster.interconnect import wire_table  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    found = wire_table(tuple(thickness or ()))
+    if as_json:
+        show_json(found)
+        return
+    columns = ("nm", "Cu, surface", "Cu, surface and grains", "NbP, published", "NbP over Cu")
+    rows = [(number(r["thickness_nm"]), number(r["copper_surface"]), number(r["copper"]), number(r["nbp"]),
+             number(r["ratio"])) for r in found["rows"]]  # fmt: skip
+    show_table("Resistivity [uOhm cm]", columns, rows, note=found["note"])
+    show_table("Where current flows", ("GHz", "skin depth of Cu [um]"),
+               [(number(r["ghz"]), number(r["skin_depth_um"])) for r in found["skin"]])  # fmt: skip
+
+
+def _span(one: Mapping[str, Any], scale: float = 1.0) -> str:
+    """A middle with its interval, or "never"."""
+    texts = ["never" if one[k] is None else f"{scale * one[k]:.3g}" for k in ("mean", "low", "high")]
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
+def _stop(one: Mapping[str, Any]) -> str:
+    more = "at least " if one["is_beyond_grid"] else ""
+    return f"{more}{one['count']} ({one['low']} to {one['high']}): {one['binding']}"
+
+
+def _show_plan(found: Mapping[str, Any]) -> None:
+    line(f"{found['job']} on {found['system']} ({found['status']}): {found['summary']}")
+    columns = ("devices", "days", "MWh", "USD", "efficiency", "useful time", "binds", "memory")
+    rows = [(str(r["count"]) + ("*" if r["is_beyond_largest"] else ""), _span(r["days"]), _span(r["mwh"]),
+             _span(r["usd"]), _span(r["efficiency"]), _span(r["useful_time"]), r["binding"],
+             f"{100 * r['memory_share']:.0f} %") for r in found["rows"]]  # fmt: skip
+    show_table("Plan; 80 % intervals", columns, rows, note="* more than one job gets")
+    show_table("Stops helping", ("measure", "devices, and what binds"),
+               [("efficiency under 50 %", _stop(found["stops"]["efficiency"])),
+                ("twice is under 1.25 times faster", _stop(found["stops"]["time"])),
+                ("twice the least cost", _stop(found["stops"]["cost"]))])  # fmt: skip
+    if "wished" in found:
+        wished = found["wished"]
+        verdict = "worth it as things are" if wished["is_worth_it"] else "not worth it as things are"
+        line(f"{wished['count']} devices: the last doubling is {wished['gain']:.3g} times faster: {verdict}.")
+        for name, factor in wished["levers"].items():
+            line(
+                f"  {name}: " + ("no factor up to a million does it alone" if factor is None else f"times {factor:.3g}")
+            )
+    for text in found["warnings"]:
+        line(f"note: {text}")
+
+
+def _show_limits(job: str, found: list[dict[str, Any]]) -> None:
+    columns = ("system", "efficiency < 50 %", "doubling < 1.25x", "cost > 2x least", "perfect fabric")
+    rows = [(r["system"], *(_stop(r["stops"][k]) for k in ("efficiency", "time", "cost")), _fabric(r))
+            for r in found if "stops" in r]  # fmt: skip
+    show_table(f"Where {job} stops: devices, 80 % interval, what binds", columns, rows)
+    for row in found:
+        if "why_not" in row:
+            line(f"{row['system']}: {row['why_not']}")
+        if row.get("is_host_bound"):
+            line(
+                f"{row['system']}: worlds step on the host's cores, and that is most of the work: devices mostly wait."
+            )
+        if "against" in row:
+            moved = row["against"]["moved"]
+            verdict = f"moves {', '.join(moved)}" if moved else "no stop count moves: irrelevant for this job"
+            line(f"{row['system']} against {row['against']['system']}: {verdict}")
+
+
+def _fabric(row: Mapping[str, Any]) -> str:
+    if not row["moved"]:
+        return f"irrelevant: no stop moves, {row['faster']:.3f} times faster"
+    to = ", ".join(f"{name} to {row['ideal_stops'][name]['count']}" for name in row["moved"])
+    return f"moves {to}, by {' and '.join(row['moved_by'])}; {row['faster']:.2f} times faster"
+
+
+def _schedule(by: str, available: Path, *, as_json: bool) -> None:
+    from stope.cluster.procurement import schedule  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    with progress_bars() as progress:
+        found = schedule(available, by=by, progress=progress)
+    if as_json:
+        show_json(found)
+        return
+    jobs = [(r["job"], number(r["priority"]), r["ends"] or "beyond the horizon", "yes" if r["is_on_time"] else "slips",
+             f"{100 * r['done_by_date']:.0f} %", ", ".join(r["batches"])) for r in found["jobs"]]  # fmt: skip
+    show_table(f"Jobs by {found['by']}", ("job", "priority", "ends", "on time", "done by then", "on"), jobs)
+    more = [(r["batch"], ", ".join(r["more_on_time"]) or "-", number(r["days_sooner"])) for r in found["one_more"]]
+    show_table("What one more of a batch would buy", ("batch", "more on time", "days sooner, by priority"), more)
+    for text in found["notes"]:
+        line(f"note: {text}")
