@@ -124,16 +124,17 @@ def _command_faults(flight: Flight, robot: Robot, at: NDArray[np.intp]) -> list[
     return []
 
 
-def score_blocks(jacobian: Floats, errors: Floats) -> Floats:
-    """Scores (blocks, dimensions) of blocks of rows.
+def score_blocks(jacobian: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    """Scores (blocks, dimensions) and information (blocks, dimensions, dimensions) of blocks of rows.
 
     Args:
         jacobian: Of the whitened errors, (rows, 12, dimensions).
         errors: (rows, 12).
     """
-    scores = np.einsum("rcd,rc->rd", jacobian, errors)
-    edges = np.arange(0, len(scores), BLOCK_ROWS)
-    return np.add.reduceat(scores, edges, axis=0)
+    edges = range(0, len(errors), BLOCK_ROWS)
+    blocks = [(jacobian[k : k + BLOCK_ROWS].reshape(-1, jacobian.shape[2]), errors[k : k + BLOCK_ROWS].ravel())
+              for k in edges]  # fmt: skip
+    return np.array([j.T @ e for j, e in blocks]), np.array([j.T @ j for j, _ in blocks])
 
 
 def block_temperature(scores: Floats, information: Floats, covariance: Floats) -> tuple[float, float]:
@@ -141,21 +142,23 @@ def block_temperature(scores: Floats, information: Floats, covariance: Floats) -
 
     Args:
         scores: One row a block, (blocks, dimensions), at the mode.
-        information: J^T J over all blocks, (dimensions, dimensions).
+        information: J^T J of each block, (blocks, dimensions, dimensions).
         covariance: Of the posterior, prior included.
 
     Returns:
         The ratio, 1 under a right model, and the value that a right model stays under in 95 of 100 flights. Both 1
         with fewer than two blocks.
     """
-    num = len(scores)
-    decided = float(np.trace(covariance @ information))
-    if num < 2 or not decided > 0.0:
+    if len(scores) < 2:
         return 1.0, 1.0
-    centred = scores - scores.mean(axis=0)
-    found = float(np.einsum("bi,ij,bj->", centred, covariance, centred)) * num / (num - 1) / decided
-    # A mean of `decided` squares over num - 1 blocks; the directions share the blocks' noise evenly.
-    spread = float(np.sqrt(2.0 * np.trace(covariance @ information @ covariance @ information) / (num - 1))) / decided
+    # At the mode the scores add up to next to nothing: a block that decides a direction alone has none left in it.
+    left = information - information @ covariance @ information
+    shares = np.einsum("ij,bjk->bik", covariance, left)
+    expected = float(np.einsum("bii->", shares))
+    if not expected > 0.0:
+        return 1.0, 1.0
+    found = float(np.einsum("bi,ij,bj->", scores, covariance, scores)) / expected
+    spread = float(np.sqrt(2.0 * np.einsum("bij,bji->", shares, shares))) / expected
     return found, 1.0 + float(ndtri(SURE)) * spread
 
 

@@ -210,7 +210,7 @@ class _Linear:
 
     point: Floats
     information: list[Floats]
-    """J^T J of each flight."""
+    """J^T J of each flight's blocks, (blocks, dimensions, dimensions)."""
     scores: list[Floats]
     """Of each flight's blocks, (blocks, dimensions)."""
 
@@ -221,27 +221,31 @@ class _Linear:
         scores: list[Floats] = []
         for each in model.likelihoods:
             error, jacobian = linearise(lambda u, x=each: x.prediction_errors(model.theta(u)), point)
-            information.append(jacobian.T @ jacobian)
-            scores.append(score_blocks(jacobian.reshape(-1, 12, len(point)), error.reshape(-1, 12)))
+            found = score_blocks(jacobian.reshape(-1, 12, len(point)), error.reshape(-1, 12))
+            scores.append(found[0])
+            information.append(found[1])
         return cls(point, information, scores)
 
     def log_likelihood(self, u: Floats) -> Floats:
         """Quadratic in u, up to a constant, (particles,)."""
-        away, info = u - self.point, np.sum(self.information, axis=0)
+        away, info = u - self.point, np.concatenate(self.information).sum(axis=0)
         gradient = np.sum([s.sum(axis=0) for s in self.scores], axis=0)
         return -(away @ gradient) - 0.5 * np.einsum("pi,ij,pj->p", away, info, away)
 
 
 def _criticise(model: _Model, linear: _Linear, covariance: Floats, mode: Floats) -> tuple[float, dict[str, Any]]:
     """Temperature that the belief needs, and why."""
-    info = np.sum(linear.information, axis=0)
     temperature, reasons = 1.0, list[str]()
-    found, limit = block_temperature(np.concatenate(linear.scores), info, covariance)
+    found, limit = block_temperature(np.concatenate(linear.scores), np.concatenate(linear.information), covariance)
     if found > limit:
         temperature = found
         reasons.append(f"scores of 20 s blocks vary {found:.2f} times as much as their information says "
                        f"(limit {limit:.2f})")  # fmt: skip
-    between, between_limit = block_temperature(np.array([s.sum(axis=0) for s in linear.scores]), info, covariance)
+    between, between_limit = block_temperature(
+        np.array([s.sum(axis=0) for s in linear.scores]),
+        np.array([i.sum(axis=0) for i in linear.information]),
+        covariance,
+    )
     if between > max(between_limit, temperature):
         temperature = between
         reasons.append(f"flights disagree {between:.2f} times as much as they should (limit {between_limit:.2f})")

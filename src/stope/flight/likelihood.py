@@ -7,8 +7,8 @@ position and attitude with their rates; an attitude known wrongly turns the thru
 their errors correlate over many rows. The gains do not depend on theta to first order: they are computed once per
 flight along its measured attitudes, with the prior's median robot, and every particle costs one pass of the kernel.
 
-Process noise: the site's jitter and a small slack for what the model leaves out. A `Disturbance` adds what no theta has:
-an acceleration and a torque that wander (AR(1), in l and in b), an acceleration that is constant over this flight and
+Process noise: the site's jitter and a small slack for what the model leaves out. A `Disturbance` adds what no theta
+has: an acceleration and a torque that wander (AR(1), in l and in b), an acceleration that is constant over this flight and
 another in the next, and a gyro bias. They are states of the filter, which carries them and marginalises over them.
 
 Valid for:
@@ -338,7 +338,7 @@ class FlightLikelihood:
         return np.where(np.isfinite(misfit), -0.5 * misfit, -np.inf)
 
     def log_evidence(self, theta: Floats) -> Floats:
-        """log p(flight | theta, disturbance), (particles,), up to a constant in both: tells disturbances apart."""
+        """Evidence log p(flight | theta, disturbance), (particles,), up to a constant in both: tells disturbances apart."""
         return self.log_likelihood(theta) + self._gains.log_det
 
     def normalised_error(self, theta: Floats) -> Floats:
