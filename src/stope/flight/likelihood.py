@@ -8,8 +8,8 @@ their errors correlate over many rows. The gains do not depend on theta to first
 flight along its measured attitudes, with the prior's median robot, and every particle costs one pass of the kernel.
 
 Process noise: the site's jitter and a small slack for what the model leaves out. A `Disturbance` adds what no theta
-has: an acceleration and a torque that wander (AR(1), in l and in b), an acceleration that is constant over this flight and
-another in the next, and a gyro bias. They are states of the filter, which carries them and marginalises over them.
+has: an acceleration and a torque that wander (AR(1), in l and in b), an acceleration that is constant over this flight
+and another in the next, and a gyro bias. They are states of the filter, which carries them and marginalises over them.
 
 Valid for:
     One rigid body without contact; rates up to about 1 rad/s (the attitude error is linearised within a period).
