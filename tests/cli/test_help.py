@@ -14,7 +14,7 @@ from tests.cli.conftest import Stope
 
 COMMANDS = (
     "mine", "train", "evaluate", "gap", "export",
-    "flight", "flight fit", "flight check", "flight show",
+    "flight", "flight fit", "flight check", "flight show", "flight forecast", "flight next", "flight campaign",
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
     "world tasks", "world site", "world physics", "world practise", "world validate",
     "fleet", "fleet scenarios", "fleet check",

@@ -2,8 +2,8 @@
 """An experiment: where to go when, what to shake on top, and the law that flies it; as a file, and imagined.
 
 A file of format `stope-experiment-1` is JSON that carries everything a flyer needs (docs/how-to/fly-the-loop.md has
-the fields), so that the robot, a stand-in for it and stope fly the same. The excitation is a linear spline: rows of force
-and torque in b, joined by straight lines, added to what a position and attitude law commands.
+the fields), so that the robot, a stand-in for it and stope fly the same. The excitation is a linear spline: rows of
+force and torque in b, joined by straight lines, added to what a position and attitude law commands.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ class Experiment:
                    for row in np.round(self.targets, 6).tolist()]  # fmt: skip
         mass, inertia = _nominal(robot)
         law = {"mass": mass, "inertia": np.diag(inertia).tolist(), **GAINS}
+        excitation = {"period_s": KNOT_PERIOD, "knots": np.round(self.knots, 5).tolist()}
         write_json(path, {"format": FORMAT, "name": self.name, "robot": robot.name, "minutes": self.minutes,
-                          "targets": targets, "law": law, **dict(notes or {}),
-                          "excitation": {"period_s": KNOT_PERIOD, "knots": np.round(self.knots, 5).tolist()}})  # fmt: skip
+                          "targets": targets, "law": law, "excitation": excitation, **dict(notes or {})})  # fmt: skip
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -164,8 +164,10 @@ def make_experiment(kind: str, robot: Robot, limits: Limits, *, minutes: float, 
 
 
 def _nominal(robot: Robot) -> tuple[float, Floats]:
-    mass, _, inertia = mass_properties(robot.prior.theta(np.zeros(NUM_PARAMETERS)),
-                                       payload_mount_b=robot.payload_mount_b, payload_radius=robot.payload_radius)  # fmt: skip
+    median = robot.prior.theta(np.zeros(NUM_PARAMETERS))
+    mass, _, inertia = mass_properties(
+        median, payload_mount_b=robot.payload_mount_b, payload_radius=robot.payload_radius
+    )
     return float(mass), np.asarray(inertia)
 
 

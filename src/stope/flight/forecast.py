@@ -2,8 +2,9 @@
 """Forecast: how a policy will do in flight under a belief, with an interval, and afterwards how it did.
 
 One robot flies a number of episodes; what the forecast is about is their success rate and their means of time, error
-and effort. Many robots are drawn from the belief, each flies that many episodes in stope's worlds with the policy told the
-belief, and the interval is that of the robots' figures: it holds what is not known of the robot and what chance does.
+and effort. Many robots are drawn from the belief, each flies that many episodes in stope's worlds with the policy told
+the belief, and the interval is that of the robots' figures: it holds what is not known of the robot and what chance
+does.
 What earlier flights showed of a disturbance that no theta explains is drawn anew for each episode as a constant
 acceleration of that size.
 """
@@ -79,9 +80,10 @@ def forecast(
                 on_step=lambda step: progress("forecast", (step + 1) / batch.max_episode_steps))  # fmt: skip
     table = figures(flown, num_robots)
     tail = 0.5 * (1.0 - level)
-    rows = {name: {"mean": float(x.mean()),
-                   "low": float(np.quantile(x, tail, method="lower")),
-                   "high": float(np.quantile(x, 1.0 - tail, method="higher"))} for name, x in table.items()}  # fmt: skip
+    rows: dict[str, dict[str, float]] = {}
+    for name, x in table.items():
+        low, high = np.quantile(x, tail, method="lower"), np.quantile(x, 1.0 - tail, method="higher")
+        rows[name] = {"mean": float(x.mean()), "low": float(low), "high": float(high)}
     return {"robot": robot.name, "site": site.name, "episodes": episodes, "num_robots": num_robots, "level": level,
             "seed": seed, "flights": belief.provenance.get("flights", []), "figures": rows}  # fmt: skip
 

@@ -151,5 +151,5 @@ def sampled_eig(
     z = generator(seed, "eig").multivariate_normal(belief.mean, belief.covariance, num)
     flights = imagine(experiment, robot, site, z, seed=seed, disturbance=ALWAYS)
     theta = robot.prior.theta(z)
-    return eig_bounds(np.array([FlightLikelihood(f, robot, site, num_threads=num_threads,
-                                                 disturbance=ALWAYS).log_likelihood(theta) for f in flights]))  # fmt: skip
+    known = (FlightLikelihood(f, robot, site, num_threads=num_threads, disturbance=ALWAYS) for f in flights)
+    return eig_bounds(np.array([each.log_likelihood(theta) for each in known]))

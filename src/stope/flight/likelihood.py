@@ -338,7 +338,7 @@ class FlightLikelihood:
         return np.where(np.isfinite(misfit), -0.5 * misfit, -np.inf)
 
     def log_evidence(self, theta: Floats) -> Floats:
-        """Evidence log p(flight | theta, disturbance), (particles,), up to a constant in both: tells disturbances apart."""
+        """Evidence log p(flight | theta, disturbance), (particles,), up to a constant: tells disturbances apart."""
         return self.log_likelihood(theta) + self._gains.log_det
 
     def normalised_error(self, theta: Floats) -> Floats:
