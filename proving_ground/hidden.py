@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hidden worlds: a robot's truth, and what no trainer models, by tier.
 
-T1 has the truth alone, under this package's numerics. T2 adds what actuators and sensors do: a saturation curve,
-cross-coupling, sag of the supply, a dead band, jitter of the clock, 2 to 10 % lost packets, a drifting gyro. T3 adds
-dynamics: propellant that sloshes, an acceleration of each flight and one that swings, and, in sealed worlds only, a
-hose. Every size is drawn; the ranges are chosen.
+T1 has what stope publishes that it models, under this package's numerics: a truth, and for each flight a small
+acceleration and a gyro bias of its own. T2 adds what actuators and sensors do: a saturation curve, cross-coupling, sag
+of the supply, a dead band, jitter of the clock, 2 to 10 % lost packets, a drifting gyro. T3 adds dynamics: propellant
+that sloshes, an acceleration that swings, and, in sealed worlds only, a hose. Every size is drawn; the ranges are
+chosen.
 
 Twenty worlds of each tier are open. A hundred are sealed: their seeds come from the SHA-256 of the commit at which the
 learner's code was frozen, so that nobody can have looked at them before.
@@ -28,7 +29,7 @@ STANDARD_GRAVITY = 9.80665
 
 @dataclass(frozen=True, kw_only=True)
 class Effects:
-    """What no trainer models; all zero in T1."""
+    """What acts beside the truth; in T1 only what stope models too, `flight_push` and `gyro_bias`."""
 
     saturation: float
     """Share of the thrust that is missing at the limit [1]; grows with the square of the command."""
@@ -122,13 +123,13 @@ def draw_effects(rng: np.random.Generator, tier: str, *, is_sealed: bool) -> Eff
         dead_band=two * rng.uniform(0.0, 0.03),
         clock_jitter=two * 5e-3,
         packet_loss=rng.uniform(0.02, 0.10) if two else 0.02,
-        gyro_bias=two * math.radians(0.02),
+        gyro_bias=math.radians(0.02) if two else 2e-4,
         gyro_drift=two * 5e-6,
         slosh_mass=three * rng.uniform(0.2, 0.8),
         slosh_hz=rng.uniform(0.2, 0.8),
         slosh_damping=rng.uniform(0.02, 0.10),
         slosh_at_b=0.06 * (2.0 * rng.random(3) - 1.0),
-        flight_push=three * 1e-4,
+        flight_push=1e-4,
         swing=three * STANDARD_GRAVITY * 10.0 ** rng.uniform(-6.0, -4.0),
         swing_period=rng.uniform(20.0, 90.0),
         hose_torque=three * float(is_sealed) * 10.0 ** rng.uniform(-4.0, -3.0),

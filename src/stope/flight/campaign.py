@@ -114,7 +114,9 @@ def run_campaign(
     Returns:
         Arms with rates and means, gap closed, coverage of the forecasts, and what was refused or widened.
     """
-    key = content_hash({"config": config, "policy": policy.digest, "flyer": list(command)})
+    # How many flights are looked at is left out: a campaign that is asked for more goes on from what it has.
+    decides = {k: v for k, v in as_dict(config).items() if k != "flights"}
+    key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command)})
     run = _Run(config, Flyer(command, tier=config.tier, sealed=config.sealed), policy, robot, site, task,
                Path(root) / f"campaign-{key}", num_threads, progress)  # fmt: skip
     run.fly()

@@ -36,7 +36,7 @@ from stope.world.robots import Robot
 from stope.world.site import Site
 from stope.world.tasks import DockConfig
 
-__all__ = ["CRITICISM_SHARE", "Judged", "expected_regret", "load_weights", "losses", "next_flight"]
+__all__ = ["CRITICISM_SHARE", "Judged", "belief_after", "expected_regret", "load_weights", "losses", "next_flight"]
 
 Floats = NDArray[np.float64]
 
@@ -132,17 +132,39 @@ class _Docking:
 
     def told_after(self, info: Floats, free: NDArray[np.intp]) -> Floats:
         """Loss when told what the belief will be after an experiment of this information about the free z."""
-        mean, whole = self.belief.mean[free], self.belief.covariance[np.ix_(free, free)]
-        after = np.linalg.inv(np.linalg.inv(whole) + info)
-        # Given the truth z, the new mean is mean + K (z - mean) + noise of covariance K C', with K = 1 - C' C^-1.
-        weight = np.eye(len(free)) - after @ np.linalg.inv(whole)
-        spread = weight @ after
-        values, vectors = np.linalg.eigh(0.5 * (spread + spread.T))
-        noise = self.noise[:, free] * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
+        mean, after = belief_after(self.belief.mean[free], self.belief.covariance[np.ix_(free, free)], info,
+                                   self.z[:, free], self.noise[:, free])  # fmt: skip
         told = np.tile(self.belief.summary(), (NUM_WORLDS, 1))
-        told[:, free] = mean + (self.z[:, free] - mean) @ weight.T + noise
+        told[:, free] = mean
         told[:, NUM_PARAMETERS + free] = 0.5 * np.log(np.maximum(np.diag(after), CERTAIN**2))
         return self.loss(told)
+
+
+def belief_after(
+    mean: Floats, covariance: Floats, info: Floats, truths: Floats, noise: Floats
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Normal beliefs after an experiment, in worlds whose truths the belief before it drew.
+
+    Given the truth z, the new mean is mean + K (z - mean) + noise of covariance K C', with K = 1 - C' C^-1; over truths
+    and noise the truth then lies in its new belief as a draw of it.
+
+    Args:
+        mean: Before, (n,).
+        covariance: Before, (n, n).
+        info: What the experiment tells, (n, n).
+        truths: (worlds, n).
+        noise: Standard normal, (worlds, n).
+
+    Returns:
+        New means (worlds, n) and the new covariance (n, n).
+    """
+    before = np.linalg.inv(covariance)
+    after = np.linalg.inv(before + info)
+    weight = np.eye(len(mean)) - after @ before
+    spread = weight @ after
+    values, vectors = np.linalg.eigh(0.5 * (spread + spread.T))
+    shaken = noise * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
+    return mean + (truths - mean) @ weight.T + shaken, 0.5 * (after + after.T)
 
 
 def expected_regret(
