@@ -105,16 +105,18 @@ def _command_faults(flight: Flight, robot: Robot, at: NDArray[np.intp]) -> list[
     def pushed(shift: int) -> Floats:
         return np.einsum("nij,nj->ni", turn, flight.command[at + shift, :3]) * h / float(mass)
 
-    def explained(shifts: tuple[int, int]) -> tuple[float, float]:
+    def explained(*shifts: int) -> tuple[float, Floats]:
         columns = np.stack([pushed(s).ravel() for s in shifts] + [np.tile(np.eye(3)[j], len(at)) for j in range(3)])
         weights, *_ = np.linalg.lstsq(columns.T, gained.ravel(), rcond=None)
         left = gained.ravel() - columns.T @ weights
-        return 1.0 - float(left @ left) / float(np.sum((gained - gained.mean(axis=0)) ** 2)), float(weights[:2].sum())
+        return 1.0 - float(left @ left) / float(np.sum((gained - gained.mean(axis=0)) ** 2)), weights[: len(shifts)]
 
-    (past, slope), (future, _) = explained((-1, 0)), explained((1, 2))
+    (past, own), (future, _) = explained(-1, 0), explained(1, 2)
     if max(past, future) < 0.05:  # nothing was commanded that noise does not hide
         return []
-    if future > 2.0 * past:
+    _, both = explained(-1, 0, 1, 2)
+    slope = float(own.sum())
+    if future > past and abs(both[2:].sum()) > abs(both[:2].sum()):
         return [f"velocity follows later commands ({future:.0%} of its changes) better than those in force "
                 f"({past:.0%}): time runs backwards, or commands are shifted"]  # fmt: skip
     if slope < 0.0:
