@@ -159,7 +159,6 @@ class Fleet:
         """Position, quaternion, velocity in l and rate in b of the base, (vehicles, 13)."""
         place = self.place
         turn = place.rotation_il(self.time)
-        matrix = turn.as_matrix()
         back = Rotation.as_quat(turn.inv(), scalar_first=True)
         q, w = self.state[:, 6:10], self.state[:, 10:13]
         arm = rotate(q, self.com)
@@ -167,10 +166,10 @@ class Fleet:
         velocity = self.state[:, 3:6] - np.cross(rotate(q, w), arm)
         from_centre = base + place.centre_l
         spin_b = rotate(conjugate(q), np.broadcast_to(place.spin_l, arm.shape))
-        return np.concatenate([(base - place.origin_i(self.time)) @ matrix,
-                               product(np.broadcast_to(back, q.shape), q),
-                               (velocity - np.cross(place.spin_l, from_centre)) @ matrix, w - spin_b],
-                              axis=1)  # fmt: skip
+        # Turned one by one: a matrix product rounds differently for another number of vehicles.
+        backs = np.broadcast_to(back, q.shape)
+        position, moving = base - place.origin_i(self.time), velocity - np.cross(place.spin_l, from_centre)
+        return np.concatenate([rotate(backs, position), product(backs, q), rotate(backs, moving), w - spin_b], axis=1)
 
     def _reading(self) -> np.ndarray:
         pose, noise, late = self.true(), self.noise[self.row], self.late[self.row][:, None]

@@ -62,7 +62,7 @@ def test_the_fast_engine_agrees_with_the_adaptive_one() -> None:
     """Explicit midpoint of 5 ms against an adaptive scheme of eighth order, under the same commands."""
     world = hidden_world(SCENARIO, "T1", 3)
     fleet = Fleet(SCENARIO, [world], start(1), flight=[0], num_rows=50)
-    fleet.kick[:] = 0.0
+    fleet.kick[:], fleet.push = 0.0, world.truth.residual_l[None]
     first = start(1)[0]
     vehicle = world.truth.vehicle(SCENARIO)
     pose = Pose(position_l=first[:3], attitude_lb=Rotation.from_quat(first[3:7], scalar_first=True),
