@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 
@@ -31,6 +31,14 @@ FORMAT = "stope-pilot-1"
 LONGEST_LINE = 1 << 28
 DISTANCE, SPEED, RATE, TIME_LIMIT, KEEP_IN = 5.0, 0.02, 0.02, 60.0, 10.0
 HOLD, TAIL = 5.0, 5.0
+
+
+class Lines(Protocol):
+    """What a pilot's answers are read from."""
+
+    def readline(self, limit: int, /) -> str:
+        """One line, of at most `limit` characters."""
+        ...
 
 
 def starts(worlds: Sequence[HiddenWorld], episodes: Sequence[int]) -> np.ndarray:
@@ -45,7 +53,7 @@ def starts(worlds: Sequence[HiddenWorld], episodes: Sequence[int]) -> np.ndarray
     return out
 
 
-def serve(scenario: Scenario, worlds: list[HiddenWorld], num_episodes: int, given: TextIO, out: TextIO) -> None:
+def serve(scenario: Scenario, worlds: list[HiddenWorld], num_episodes: int, given: Lines, out: TextIO) -> None:
     """Fly `num_episodes` dockings in each world for the pilot at the other end.
 
     Raises:
@@ -72,7 +80,7 @@ def _say(out: TextIO, message: dict[str, Any]) -> None:
     out.flush()
 
 
-def _command(given: TextIO, n: int) -> np.ndarray:
+def _command(given: Lines, n: int) -> np.ndarray:
     line = given.readline(LONGEST_LINE)
     try:
         command = np.array(json.loads(line)["command"], dtype=float)

@@ -36,9 +36,11 @@ def test_what_no_theta_explains_is_drawn_for_each_episode() -> None:
     z, rng = np.zeros((4000, NUM_PARAMETERS)), np.random.default_rng(1)
     assert np.array_equal(disturbed(z, told, ROBOT, rng), z)
     seen = Belief(robot=told.robot, mean=told.mean, covariance=told.covariance,
-                  provenance={"disturbances": [{"offset": 3e-4, "acceleration": 4e-4}]})  # fmt: skip
+                  provenance={"disturbances": [{"offset": 3e-4, "acceleration": 8e-4, "length": 5.0 / 3.0}]})  # fmt: skip
     drawn = disturbed(z, seen, ROBOT, rng)
-    assert drawn[:, index_of("residual_y")].std() == pytest.approx(0.5, rel=0.05)  # of a prior of 1e-3 m/s2
+    assert drawn[:, index_of("residual_y")].std() == pytest.approx(
+        0.5, rel=0.05
+    )  # of a prior of 1e-3 m/s2; 8e-4 counts half
     assert not drawn[:, index_of("mass")].any()
 
 

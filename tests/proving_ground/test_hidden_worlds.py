@@ -147,14 +147,14 @@ def test_a_flight_ends_where_it_leaves_the_keep_in_sphere(tmp_path: Path) -> Non
     assert np.linalg.norm(flown.true[-1].position_l) <= 0.5
 
 
-class Pilot(io.TextIOBase):
+class Pilot:
     """The other end of the pipe: answers each reading with what `answer` says."""
 
     def __init__(self, answer: str) -> None:
         """Take the answer."""
         self.answer = answer
 
-    def readline(self, limit: int | None = -1, /) -> str:  # type: ignore[override]
+    def readline(self, limit: int, /) -> str:
         """Say it."""
         return self.answer
 

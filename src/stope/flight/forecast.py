@@ -6,7 +6,7 @@ and effort. Many robots are drawn from the belief, each flies that many episodes
 the belief, and the interval is that of the robots' figures: it holds what is not known of the robot and what chance
 does.
 What earlier flights showed of a disturbance that no theta explains is drawn anew for each episode as a constant
-acceleration of that size.
+acceleration; of what wanders quickly only the part that stays counts.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ Floats = NDArray[np.float64]
 
 FIGURES = ("success", "time_s", "final_error_m", "impulse_ns", "energy_j")
 """What is forecast: means over the episodes of one robot; a failed episode takes the whole time."""
+
+
+RESPONSE = 10.0
+"""Over which a docking robot averages what pushes it [s]; chosen, twice the hold."""
 
 
 def forecast(
@@ -100,7 +104,10 @@ def disturbed(z: Floats, belief: Belief, robot: Robot, rng: np.random.Generator)
     rows = cast("list[dict[str, float]]", found if isinstance(found, list) else [])
     if not rows:
         return z
-    size = float(np.sqrt(np.mean([r["offset"] ** 2 + r["acceleration"] ** 2 for r in rows])))
+    # Of what wanders, the part that stays over a docking's response: the variance of its mean, for a short length.
+    lasting = [2.0 * r["length"] / (2.0 * r["length"] + RESPONSE) for r in rows]
+    size = float(np.sqrt(np.mean([r["offset"] ** 2 + share * r["acceleration"] ** 2
+                                  for r, share in zip(rows, lasting, strict=True)])))  # fmt: skip
     out = z.copy()
     for name in ("residual_x", "residual_y", "residual_z"):
         k = index_of(name)

@@ -290,9 +290,10 @@ class FlightLikelihood:
             median, payload_mount_b=robot.payload_mount_b, payload_radius=robot.payload_radius
         )
         noise = (sensors.position_noise, sensors.velocity_noise, sensors.attitude_noise, sensors.rate_noise)
-        self._gains = _riccati(flight, self.role, _mean_thrust(self._command, median, float(total)),
-                               np.linalg.inv(inertia), noise, math.hypot(site.jitter_rms, ACCELERATION_SLACK),
-                               self.disturbance)  # fmt: skip
+        inverse = np.asarray(np.linalg.inv(inertia), dtype=np.float64)
+        slack = math.hypot(site.jitter_rms, ACCELERATION_SLACK)
+        thrust = _mean_thrust(self._command, median, float(total))
+        self._gains = _riccati(flight, self.role, thrust, inverse, noise, slack, self.disturbance)
         self._first = p.initial_state(1, robot=robot)[0]
         self._start = int(np.argmax(self.role == SEEN))
         self.num_measured = int((self.role[self._start + 1 :] == SEEN).sum())
