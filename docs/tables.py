@@ -214,7 +214,7 @@ def campaign() -> str:
             for arm, r in data["arms"].items()]  # fmt: skip
     head = ["arm", "docked", "time [s]", "final error [mm]", "gap closed: time", "gap closed: error"]
     text = table(head, rows) + f"\n\n{worlds} open worlds of {data['config']['tier']}, flights of "
-    text += f"{data['config']['minutes']:g} min, `{data['command']}`; the whole one: `{data['full_command']}`. "
+    text += f"{data['config']['minutes']:g} min, `{data['command']}`. "
     held = [f"after {n}: " + ", ".join(f"{name} {round(r['covered'] * r['n'])} of {r['n']}" for name, r in f.items())
             for n, f in data["forecast"].items()]  # fmt: skip
     return text + "Forecasts of 90 % that held, in worlds: " + "; ".join(held) + "."

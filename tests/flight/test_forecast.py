@@ -35,8 +35,8 @@ def test_what_no_theta_explains_is_drawn_for_each_episode() -> None:
     told = Belief.prior(ROBOT.name)
     z, rng = np.zeros((4000, NUM_PARAMETERS)), np.random.default_rng(1)
     assert np.array_equal(disturbed(z, told, ROBOT, rng), z)
-    seen = Belief(robot=told.robot, mean=told.mean, covariance=told.covariance,
-                  provenance={"disturbances": [{"offset": 3e-4, "acceleration": 8e-4, "length": 5.0 / 3.0}]})  # fmt: skip
+    acts = {"offset": 3e-4, "acceleration": 8e-4, "length": 5.0 / 3.0}  # a quarter of whose variance lasts 10 s
+    seen = Belief(robot=told.robot, mean=told.mean, covariance=told.covariance, provenance={"disturbances": [acts]})
     drawn = disturbed(z, seen, ROBOT, rng)
     assert drawn[:, index_of("residual_y")].std() == pytest.approx(
         0.5, rel=0.05

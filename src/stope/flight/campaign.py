@@ -123,7 +123,21 @@ def run_campaign(
     beliefs = {n: run.beliefs(n) for n in config.flights}
     forecasts = {n: run.forecasts(n, beliefs[n]) for n in config.flights}
     arms = run.dock_all(beliefs)
-    return {"config": as_dict(config), "policy": policy.digest, **_report(config, arms, forecasts, beliefs)}
+    return {
+        "command": command_of(config),
+        "config": as_dict(config),
+        "policy": policy.digest,
+        **_report(config, arms, forecasts, beliefs),
+    }
+
+
+def command_of(config: CampaignConfig) -> str:
+    """The command line that runs a campaign."""
+    c = config
+    seal = f" --sealed {c.sealed}" if c.sealed else ""
+    return (f"stope flight campaign --tier {c.tier} --worlds {c.first}-{c.last}{seal} "
+            f"--flights {','.join(map(str, c.flights))} --design {c.design} --minutes {c.minutes:g} "
+            f"--episodes {c.episodes} --seed {c.seed}")  # fmt: skip
 
 
 class _Run:
