@@ -12,7 +12,7 @@ mine: setup  ## from a clone to a month of mining: ends in runs/ryugu-ferry/repo
 	$(BIN)/stope mine
 
 test: setup  ## the tests, without the long ones
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network" tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu and not network" tests
 
 test-all: setup  ## all tests, the long ones included
 	$(BIN)/python -m pytest -q -m "not gpu and not network" tests
