@@ -30,7 +30,7 @@ from stope.cluster.interconnect import (
     wire_table,
 )
 from stope.cluster.reliability import checkpoint_interval, job_mttf, useful_share, useful_share_without
-from stope.cluster.transformer import Transformer, activation_bytes, forward_flops, state_bytes
+from stope.cluster.transformer import Recompute, Transformer, activation_bytes, forward_flops, state_bytes
 
 DAY = 86400.0
 PER_NODE_DAY = 1.0 / 1000.0 / DAY
@@ -140,11 +140,14 @@ def test_memory_of_a_step_is_the_published_formula() -> None:
     model = Transformer(parameters=175e9, layers=96, hidden_size=12288, attention_heads=96, sequence_length=2048)
     assert state_bytes(model, tensor=8, pipeline=8) == pytest.approx(18 * 175e9 / 64)
     assert state_bytes(model, tensor=8, pipeline=8, shards=4) == pytest.approx((6 + 3) * 175e9 / 64)
-    given_ = {"micro_batch": 1, "tensor": 8, "pipeline": 8, "in_flight": 8}
+
+    def held(recompute: Recompute) -> float:
+        return activation_bytes(model, micro_batch=1, tensor=8, pipeline=8, in_flight=8, recompute=recompute)
+
     sbh = 2048 * 12288
-    assert activation_bytes(model, **given_, recompute="selective") == pytest.approx(34 * sbh / 8 * 96)
+    assert held("selective") == pytest.approx(34 * sbh / 8 * 96)
     full = sbh * (2 * 96 + 10 + 3 + 5 * 96 * 2048 / (12288 * 8))
-    assert activation_bytes(model, **given_, recompute="full") == pytest.approx(full)
+    assert held("full") == pytest.approx(full)
 
 
 def test_thick_film_is_sondheimers_limit_and_thin_film_the_logarithm() -> None:

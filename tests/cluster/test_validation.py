@@ -111,6 +111,12 @@ def test_what_a_row_leaves_open_is_filled_and_said(tmp_path: Path) -> None:
     assert row["high_ms"] / row["low_ms"] > filled["high_ms"] / filled["low_ms"]  # and widens the interval
 
 
+def test_a_machine_without_measured_rows_has_a_wider_interval(tmp_path: Path) -> None:
+    rows = validate_table(table(tmp_path, ROW | {"system": "dgx-h100"}, ROW | {"system": "TPU v4"}))["rows"]
+    known, other = (row["high_ms"] / row["low_ms"] for row in rows)
+    assert other > 1.1 * known
+
+
 def test_devices_beyond_the_layout_share_sequences(tmp_path: Path) -> None:
     found = step(tmp_path, gpus="2048")
     assert found.layout.context == 4 and "context-parallel" in found.notes[0]
