@@ -28,8 +28,8 @@ from stope.fleet.brain.shelf import Version, number_of
 __all__ = ["Driven", "DriveConfig", "drive"]
 
 BREADTH = 0.05
-"""Largest distance of an observation from the middle of its range, over the range's width [1]; chosen: one standard
-deviation of training for a policy with memory."""
+"""Largest distance of an observation from the middle of its range, over the range's width [1]; chosen: at least one
+standard deviation of training for a policy with memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +99,9 @@ class Driven:
         return differing
 
 
-async def drive(url: str, token: str, version: Version, config: DriveConfig) -> Driven:
+async def drive(
+    url: str, token: str, version: Version, config: DriveConfig, *, stop: asyncio.Event | None = None
+) -> Driven:
     """Drive robots against a brain until the time is over.
 
     Args:
@@ -107,8 +109,10 @@ async def drive(url: str, token: str, version: Version, config: DriveConfig) -> 
         token: Its token.
         version: Whose inputs the robots make up; rows ask for the current version of its skill.
         config: How many, how often, how long.
+        stop: Ends it earlier, once every robot has had its action.
     """
     out = Driven()
+    over = stop or asyncio.Event()
     size = config.rows_per_frame
     sizes = [min(size, config.num_robots - first) for first in range(0, config.num_robots, size)]
     async with contextlib.AsyncExitStack() as stack:
@@ -116,7 +120,7 @@ async def drive(url: str, token: str, version: Version, config: DriveConfig) -> 
         await asyncio.sleep(0)
         start = asyncio.get_running_loop().time() + min(2.0, 0.5 + 0.005 * len(clients))
         await asyncio.gather(*(
-            _group(clients[k % len(clients)], version, num, config, out, start + config.period * k / len(sizes), k)
+            _group(clients[k % len(clients)], version, num, config, out, start + config.period * k / len(sizes), k, over)
             for k, num in enumerate(sizes)
         ))  # fmt: skip
         out.num_connections = sum(client.num_connections for client in clients)
@@ -124,7 +128,14 @@ async def drive(url: str, token: str, version: Version, config: DriveConfig) -> 
 
 
 async def _group(
-    client: BrainClient, version: Version, num: int, config: DriveConfig, out: Driven, due: float, index: int
+    client: BrainClient,
+    version: Version,
+    num: int,
+    config: DriveConfig,
+    out: Driven,
+    due: float,
+    index: int,
+    over: asyncio.Event,
 ) -> None:
     """Robots of one frame: ask, act, wait."""
     loop, tile = asyncio.get_running_loop(), version.tile
@@ -134,6 +145,8 @@ async def _group(
     memory: NDArray[np.float32] = np.zeros((num, tile.num_memory), dtype=np.float32)
     for _ in range(round(config.seconds / config.period)):
         await asyncio.sleep(max(0.0, due - loop.time()))
+        if over.is_set():
+            return
         drawn = 2.0 * rng.random((num, tile.num_inputs), dtype=np.float32) - np.float32(1.0)
         request = Request.of(skill, middle + breadth * drawn, memory)
         answer = await client.act(request, within=max(0.0, config.deadline - (loop.time() - due)))

@@ -136,7 +136,11 @@ class MemoryTile(Tile):
         num_seen = self.num_inputs - NUM_SUMMARY
         self._mean, self._inverse = mean, np.float32(1.0) / std
         self._scale = np.float32(MAGNIFIED) / std[:num_seen]
-        both, by_input, by_memory = (w["memory.bias_ih"] + w["memory.bias_hh"], w["memory.bias_ih"], w["memory.bias_hh"])
+        both, by_input, by_memory = (
+            w["memory.bias_ih"] + w["memory.bias_hh"],
+            w["memory.bias_ih"],
+            w["memory.bias_hh"],
+        )
         n = self.num_memory
         self._biases = both[: 2 * n].numpy(), by_input[2 * n :].numpy(), by_memory[2 * n :].numpy()
         self._weights = [w[k].t() for k in ("memory.weight_ih", "memory.weight_hh")]
