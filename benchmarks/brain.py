@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The brain: rows a second in process beside the bare matrix products, and ten thousand robots over the wire.
 
-In process, a shipped recurrent policy at 1,000, 10,000 and 100,000 rows, beside the floor: the same products and nothing
-else, in numpy and in torch, at several tile sizes, the fastest of all; on one thread, in turns, so that what else the
-machine does falls on both. Over the wire, `stope fleet serve` in a process of its own, and the fleet's client in this
-one, both on the same cores; a row's time runs from when it was due.
+In process, a shipped recurrent policy at 1,000, 10,000 and 100,000 rows, beside the floor: the same products and
+nothing else, in numpy and in torch, at several tile sizes, the fastest of all; on one thread, in turns, so that what
+else the machine does falls on both. Over the wire, `stope fleet serve` in a process of its own, and the fleet's client
+in this one, both on the same cores; a row's time runs from when it was due.
 
     python benchmarks/brain.py --json
     python benchmarks/brain.py --seconds 20
@@ -37,6 +37,7 @@ from stope.fleet.brain.drive import DriveConfig, drive
 from stope.fleet.brain.shelf import Shelf, number_of
 from stope.fleet.brain.tiles import ROWS, MemoryTile
 from stope.fleet.brain.tokens import new_token
+from stope.learn.policies import GruPolicy
 
 SIZES = (1_000, 10_000, 100_000)
 FLOOR_TILES = (64, 128, 256, 512, 1024)
@@ -46,7 +47,7 @@ SKILL = "capture"
 
 def products(tile: MemoryTile) -> list[tuple[int, int]]:
     """Sizes (outputs, inputs) of the matrix products of a row."""
-    return [tuple(w.shape) for k, w in tile.policy.weights.items() if k.endswith("weight") or ".weight_" in k]
+    return [(w.shape[0], w.shape[1]) for k, w in tile.policy.weights.items() if k.endswith("weight") or ".weight_" in k]
 
 
 def floors(shapes: list[tuple[int, int]], num: int) -> dict[str, Callable[[], None]]:
@@ -77,7 +78,7 @@ def floors(shapes: list[tuple[int, int]], num: int) -> dict[str, Callable[[], No
 
 def best(contestants: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, float]]:
     """Least wall-clock and least CPU time of each [s], in turns."""
-    least = {name: (np.inf, np.inf) for name in contestants}
+    least = dict.fromkeys(contestants, (np.inf, np.inf))
     for _ in range(REPEATS):
         for name, run in contestants.items():
             wall, cpu = time.perf_counter(), time.thread_time()
@@ -93,7 +94,20 @@ def request_of(brain: Brain, num: int) -> Request:
     rng = np.random.Generator(np.random.Philox(2))
     drawn = rng.uniform(-0.05, 0.05, (num, tile.num_inputs)).astype(np.float32)
     memory = rng.uniform(-1.0, 1.0, (num, tile.num_memory)).astype(np.float32)
-    return Request.of(number_of(SKILL), 0.5 * (tile.low + tile.high) + drawn * (tile.high - tile.low), memory)
+    observation = (0.5 * (tile.low + tile.high) + drawn * (tile.high - tile.low)).astype(np.float32)
+    return Request.of(number_of(SKILL), observation, memory)
+
+
+def ours(brain: Brain, tile: MemoryTile, request: Request) -> dict[str, Callable[[], Any]]:
+    """The brain, its network alone, and the policy's own `act` in torch."""
+    policy, seen = tile.policy, tile.num_inputs - tile.num_told
+    assert isinstance(policy, GruPolicy)
+    observation, belief = request.observation[:, :seen], request.observation[:, seen:]
+    return {
+        "brain": lambda: brain.answer(request),
+        "network": lambda: tile.act(request.observation, request.memory),
+        "policy's own act": lambda: policy.act(observation, belief, request.memory),
+    }
 
 
 def in_process(brain: Brain) -> list[dict[str, Any]]:
@@ -103,11 +117,7 @@ def in_process(brain: Brain) -> list[dict[str, Any]]:
     out = []
     for num in SIZES:
         request = request_of(brain, num)
-        contestants: dict[str, Callable[[], Any]] = {"brain": lambda r=request: brain.answer(r),
-                                                     "network": lambda r=request: tile.act(r.observation, r.memory)}  # fmt: skip
-        policy, seen = tile.policy, request.observation.shape[1] - tile.num_told
-        contestants["policy's own act"] = lambda r=request: policy.act(r.observation[:, :seen],
-                                                                       r.observation[:, seen:], r.memory)  # fmt: skip
+        contestants = ours(brain, tile, request)
         times = best(contestants | floors(products(tile), num))
         bare = {k: v for k, v in times.items() if k not in contestants}
         floor = min(bare, key=lambda k: bare[k][1])

@@ -142,6 +142,7 @@ def test_a_client_that_never_reads_is_disconnected_and_others_are_served() -> No
             stranger = await connect(url, additional_headers=OURS, proxy=None, compression=None, max_queue=1)
             stranger.transport.pause_reading()  # the kernel's buffers fill, then the service's
             flood = asyncio.create_task(flooded(stranger, data))
+            text = ""
             for _ in range(200):
                 answer = await client.act(request(shelf().current("dock"), 4), within=LONG)
                 assert not answer.verdict.any()
@@ -167,14 +168,16 @@ async def flooded(stranger: Any, data: bytes) -> None:
 def test_beyond_the_bounds_clients_are_turned_away_and_rows_answered_with_the_fallback() -> None:
     async def run() -> None:
         small = BatchConfig(window=0.2, most_rows=300, queue_rows=300)
-        async with serving(shelf(), small, most_connections=2) as (url, _):
-            async with BrainClient(url, TOKEN) as one, BrainClient(url, TOKEN) as two:
-                asked = request(shelf().current("dock"), 200)
-                answers = await asyncio.gather(one.act(asked, within=LONG), two.act(asked, within=LONG))
-                verdicts = sorted(Verdict(a.verdict[0]).name for a in answers)
-                assert verdicts == ["ACTED", "OVERLOADED"]
-                with pytest.raises(InvalidStatus, match="503"):
-                    await connect(url, additional_headers=OURS, proxy=None)
+        async with (
+            serving(shelf(), small, most_connections=2) as (url, _),
+            BrainClient(url, TOKEN) as one,
+            BrainClient(url, TOKEN) as two,
+        ):
+            asked = request(shelf().current("dock"), 200)
+            answers = await asyncio.gather(one.act(asked, within=LONG), two.act(asked, within=LONG))
+            assert sorted(Verdict(a.verdict[0]).name for a in answers) == ["ACTED", "OVERLOADED"]
+            with pytest.raises(InvalidStatus, match="503"):
+                await connect(url, additional_headers=OURS, proxy=None)
 
     asyncio.run(run())
 

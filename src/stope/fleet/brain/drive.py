@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drive: thousands of simulated robots that ask a brain all the time, and act safely when it does not answer.
 
-Robots come in groups that share a relay, as many to a frame; groups ask at instants spread evenly over the period. Their
-observations are drawn from the range that training covered, their memories are what the brain sent back. A row's time
-runs from the instant its group was due, not from when a busy client got round to sending it.
+Robots come in groups that share a relay, as many to a frame; groups ask at instants spread evenly over the period.
+Their observations are drawn from the range that training covered, their memories are what the brain sent back. A row's
+time runs from the instant its group was due, not from when a busy client got round to sending it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stope.fleet.brain.client import BrainClient
 from stope.fleet.brain.frames import MOST_ROWS
 from stope.fleet.brain.shelf import Version, number_of
 
-__all__ = ["Driven", "DriveConfig", "drive"]
+__all__ = ["DriveConfig", "Driven", "drive"]
 
 BREADTH = 0.05
 """Largest distance of an observation from the middle of its range, over the range's width [1]; chosen: at least one
@@ -119,10 +119,20 @@ async def drive(
         clients = [await stack.enter_async_context(BrainClient(url, token)) for _ in range(config.num_connections)]
         await asyncio.sleep(0)
         start = asyncio.get_running_loop().time() + min(2.0, 0.5 + 0.005 * len(clients))
-        await asyncio.gather(*(
-            _group(clients[k % len(clients)], version, num, config, out, start + config.period * k / len(sizes), k, over)
+        groups = [
+            _group(
+                clients[k % len(clients)],
+                version,
+                num,
+                config,
+                out,
+                due=start + config.period * k / len(sizes),
+                index=k,
+                over=over,
+            )
             for k, num in enumerate(sizes)
-        ))  # fmt: skip
+        ]
+        await asyncio.gather(*groups)
         out.num_connections = sum(client.num_connections for client in clients)
     return out
 
@@ -133,6 +143,7 @@ async def _group(
     num: int,
     config: DriveConfig,
     out: Driven,
+    *,
     due: float,
     index: int,
     over: asyncio.Event,
@@ -148,7 +159,7 @@ async def _group(
         if over.is_set():
             return
         drawn = 2.0 * rng.random((num, tile.num_inputs), dtype=np.float32) - np.float32(1.0)
-        request = Request.of(skill, middle + breadth * drawn, memory)
+        request = Request.of(skill, (middle + breadth * drawn).astype(np.float32), memory)
         answer = await client.act(request, within=max(0.0, config.deadline - (loop.time() - due)))
         took = loop.time() - due
         memory = answer.memory

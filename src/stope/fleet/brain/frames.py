@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames: requests and answers as bytes, little-endian, arrays one after the other, the widest numbers first.
 
-docs/explanation/brain.md has the layout byte by byte. A frame says how many rows and columns it has, and its length must
-be exactly what follows from them; nothing in it is executed, and nothing is allocated before its length is checked.
+docs/explanation/brain.md has the layout byte by byte. A frame says how many rows and columns it has, and its length
+must be exactly what follows from them; nothing in it is executed, and nothing is allocated before its length is
+checked.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """Shelf: the policies a brain holds, by skill and version; swapped while it runs, and rolled back.
 
 A version is the digest of a policy's weights, so that a row can say which weights moved which robot. A policy is read
-and checked whole before it takes over; a file that is damaged changes nothing. The one before stays, for rows that still
-ask for it and for rolling back.
+and checked whole before it takes over; a file that is damaged changes nothing. The one before stays, for rows that
+still ask for it and for rolling back.
 """
 
 from __future__ import annotations
