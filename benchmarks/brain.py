@@ -38,6 +38,7 @@ from stope.fleet.brain.drive import DriveConfig, drive
 from stope.fleet.brain.shelf import Shelf, number_of
 from stope.fleet.brain.tiles import ROWS, MemoryTile
 from stope.fleet.brain.tokens import new_token
+from stope.learn.policies import GruPolicy
 
 SIZES = (1_000, 10_000, 100_000)
 FLOOR_TILES = (64, 128, 256, 512, 1024)
@@ -47,7 +48,7 @@ SKILL = "capture"
 
 def products(tile: MemoryTile) -> list[tuple[int, int]]:
     """Sizes (outputs, inputs) of the matrix products of a row."""
-    return [tuple(w.shape) for k, w in tile.policy.weights.items() if k.endswith("weight") or ".weight_" in k]
+    return [(w.shape[0], w.shape[1]) for k, w in tile.policy.weights.items() if k.endswith("weight") or ".weight_" in k]
 
 
 def floors(shapes: list[tuple[int, int]], num: int) -> dict[str, Callable[[], None]]:
@@ -94,7 +95,20 @@ def request_of(brain: Brain, num: int) -> Request:
     rng = np.random.Generator(np.random.Philox(2))
     drawn = rng.uniform(-0.05, 0.05, (num, tile.num_inputs)).astype(np.float32)
     memory = rng.uniform(-1.0, 1.0, (num, tile.num_memory)).astype(np.float32)
-    return Request.of(number_of(SKILL), 0.5 * (tile.low + tile.high) + drawn * (tile.high - tile.low), memory)
+    observation = (0.5 * (tile.low + tile.high) + drawn * (tile.high - tile.low)).astype(np.float32)
+    return Request.of(number_of(SKILL), observation, memory)
+
+
+def ours(brain: Brain, tile: MemoryTile, request: Request) -> dict[str, Callable[[], Any]]:
+    """The brain, its network alone, and the policy's own `act` in torch."""
+    policy, seen = tile.policy, tile.num_inputs - tile.num_told
+    assert isinstance(policy, GruPolicy)
+    observation, belief = request.observation[:, :seen], request.observation[:, seen:]
+    return {
+        "brain": lambda: brain.answer(request),
+        "network": lambda: tile.act(request.observation, request.memory),
+        "policy's own act": lambda: policy.act(observation, belief, request.memory),
+    }
 
 
 def in_process(brain: Brain) -> list[dict[str, Any]]:
@@ -104,13 +118,7 @@ def in_process(brain: Brain) -> list[dict[str, Any]]:
     out = []
     for num in SIZES:
         request = request_of(brain, num)
-        policy, given = tile.policy, request.observation
-        seen = given.shape[1] - tile.num_told
-        contestants: dict[str, Callable[[], Any]] = {
-            "brain": partial(brain.answer, request),
-            "network": partial(tile.act, given, request.memory),
-            "policy's own act": partial(policy.act, given[:, :seen], given[:, seen:], request.memory),
-        }
+        contestants = ours(brain, tile, request)
         times = best(contestants | floors(products(tile), num))
         bare = {k: v for k, v in times.items() if k not in contestants}
         floor = min(bare, key=lambda k: bare[k][1])

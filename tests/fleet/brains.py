@@ -34,7 +34,8 @@ def request(version: Version, num: int, *, seed: int = 0) -> Request:
     tile, rng = version.tile, np.random.Generator(np.random.Philox(seed))
     drawn = rng.uniform(-0.05, 0.05, (num, tile.num_inputs)).astype(np.float32)
     memory = rng.uniform(-1.0, 1.0, (num, tile.num_memory)).astype(np.float32)
-    return Request.of(number_of(version.skill), 0.5 * (tile.low + tile.high) + drawn * (tile.high - tile.low), memory)
+    observation = (0.5 * (tile.low + tile.high) + drawn * (tile.high - tile.low)).astype(np.float32)
+    return Request.of(number_of(version.skill), observation, memory)
 
 
 @contextlib.asynccontextmanager

@@ -101,6 +101,7 @@ def test_arrays_that_do_not_fit_together_are_refused() -> None:
         Request.of(1, np.zeros((3, 79), dtype=np.float32), np.zeros((2, 64), dtype=np.float32))
 
 
+@pytest.mark.slow  # minutes where the contact kernels are not compiled yet
 def test_what_robots_really_see_is_in_range() -> None:
     """The anchor script in two worlds: the brain refuses hardly a row of it."""
     work = CONTACT_TASKS.get("anchor")()
@@ -115,7 +116,7 @@ def test_what_robots_really_see_is_in_range() -> None:
     rows = np.concatenate(seen)
     answer = Brain(shelf()).answer(Request.of(number_of("anchor"), rows, np.zeros((len(rows), 64), dtype=np.float32)))
     assert len(rows) > 500
-    assert (answer.verdict != Verdict.ACTED).mean() < 0.01
+    assert (answer.verdict == Verdict.ACTED).all()
 
 
 def test_a_damaged_file_changes_nothing_and_a_new_one_takes_over(tmp_path: Path) -> None:

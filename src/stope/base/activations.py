@@ -9,6 +9,8 @@ takes 18 ns an element); these take about one nanosecond.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 import numpy as np
 
@@ -24,7 +26,7 @@ _SMALLEST, _LARGEST = _F(-87.0), _F(88.0)
 
 
 @nb.njit(inline="always", error_model="numpy", fastmath={"contract"})
-def _exp(x):
+def _exp(x: Any) -> Any:
     """Exponential; 2e-7 of itself at worst, where |x - n ln 2| <= 0.35 leaves the series' eighth term."""
     x = min(max(x, _SMALLEST), _LARGEST)
     n = np.floor(x * _LOG2_E + _F(0.5))
@@ -41,17 +43,17 @@ def _exp(x):
 
 
 @nb.njit(inline="always", error_model="numpy", fastmath={"contract"})
-def _sigmoid(x):
+def _sigmoid(x: Any) -> Any:
     return _F(1.0) / (_F(1.0) + _exp(-x))
 
 
 @nb.njit(inline="always", error_model="numpy", fastmath={"contract"})
-def _tanh(x):
+def _tanh(x: Any) -> Any:
     return _F(1.0) - _F(2.0) / (_F(1.0) + _exp(x + x))
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def standardised(given, mean, inverse, largest, out):
+def standardised(given: Any, mean: Any, inverse: Any, largest: Any, out: Any) -> None:
     """(given - mean) * inverse, clipped to +-largest; given (rows, n), out (rows, n or wider)."""
     for i in range(given.shape[0]):
         for j in range(given.shape[1]):
@@ -59,7 +61,7 @@ def standardised(given, mean, inverse, largest, out):
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def magnified(given, scale, out):
+def magnified(given: Any, scale: Any, out: Any) -> None:
     """tanh(given * scale), of the first columns: scale (n,), given (rows, n or wider), out (rows, n or wider)."""
     for i in range(given.shape[0]):
         for j in range(scale.shape[0]):
@@ -67,31 +69,33 @@ def magnified(given, scale, out):
 
 
 @nb.njit(error_model="numpy", fastmath={"contract"})
-def _open(products, others, bias):
+def _open(products: Any, others: Any, bias: Any) -> None:
     for j in range(products.shape[0]):
         products[j] = _sigmoid(products[j] + others[j] + bias[j])
 
 
 @nb.njit(error_model="numpy", fastmath={"contract"})
-def _scaled(others, bias, reset):
+def _scaled(others: Any, bias: Any, reset: Any) -> None:
     for j in range(others.shape[0]):
         others[j] = reset[j] * (others[j] + bias[j])
 
 
 @nb.njit(error_model="numpy", fastmath={"contract"})
-def _renewed(products, others, bias):
+def _renewed(products: Any, others: Any, bias: Any) -> None:
     for j in range(products.shape[0]):
         products[j] = _tanh(products[j] + bias[j] + others[j])
 
 
 @nb.njit(error_model="numpy", fastmath={"contract"})
-def _mixed(new, update, memory, out):
+def _mixed(new: Any, update: Any, memory: Any, out: Any) -> None:
     for j in range(out.shape[0]):
         out[j] = new[j] + update[j] * (memory[j] - new[j])
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def gates(from_input, from_memory, bias_both, bias_input, bias_memory, memory, out):
+def gates(
+    from_input: Any, from_memory: Any, bias_both: Any, bias_input: Any, bias_memory: Any, memory: Any, out: Any
+) -> None:
     """The new memory of a gated recurrent unit, in torch's order of gates (reset, update, new).
 
     One short loop a step: one long loop has too many arrays for the compiler to see that none overlaps another, and
@@ -116,7 +120,7 @@ def gates(from_input, from_memory, bias_both, bias_input, bias_memory, memory, o
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def elu(values, bias):
+def elu(values: Any, bias: Any) -> None:
     """Exponential linear unit of values + bias, in place; values (rows, n)."""
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
@@ -126,7 +130,7 @@ def elu(values, bias):
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def bounded(values, bias, limit, out):
+def bounded(values: Any, bias: Any, limit: Any, out: Any) -> None:
     """Values + bias, clipped to +-limit; values and out (rows, n)."""
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
@@ -134,7 +138,7 @@ def bounded(values, bias, limit, out):
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def inside(values, low, high, out):
+def inside(values: Any, low: Any, high: Any, out: Any) -> None:
     """Clear out[i] where a number of row i is below low or above high, or is none; values (rows, n), out (rows,)."""
     for i in range(values.shape[0]):
         num = 0

@@ -37,7 +37,7 @@ def serve(
 ) -> None:
     r"""Answer robots: observations in, actions out, many skills and versions in one batch.
 
-    Needs the extra stope\[serve]. SIGTERM drains and ends, SIGHUP looks for new policies at once; `/health` and
+    Needs the extra "serve". SIGTERM drains and ends, SIGHUP looks for new policies at once; `/health` and
     `/metrics` (Prometheus) are on the same port and want the token too.
     """
     import asyncio  # noqa: PLC0415 -- keeps `stope --help` fast

@@ -2,8 +2,8 @@
 """Drive: thousands of simulated robots that ask a brain all the time, and act safely when it does not answer.
 
 Robots come in groups that share a relay, as many to a frame; groups ask at instants spread evenly over the period.
-Their observations are drawn about the middle of their range, their memories are what the brain sent back. A row's time
-runs from the instant its group was due, not from when a busy client got round to sending it.
+Their observations are drawn from the range that training covered, their memories are what the brain sent back. A row's
+time runs from the instant its group was due, not from when a busy client got round to sending it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from stope.fleet.brain.shelf import Version, number_of
 __all__ = ["DriveConfig", "Driven", "drive"]
 
 BREADTH = 0.05
-"""Largest distance of an observation from the middle of its range, over the range's width [1]; chosen."""
+"""Largest distance of an observation from the middle of its range, over the range's width [1]; chosen: at least one
+standard deviation of training for a policy with memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +99,9 @@ class Driven:
         return differing
 
 
-async def drive(url: str, token: str, version: Version, config: DriveConfig) -> Driven:
+async def drive(
+    url: str, token: str, version: Version, config: DriveConfig, *, stop: asyncio.Event | None = None
+) -> Driven:
     """Drive robots against a brain until the time is over.
 
     Args:
@@ -106,24 +109,44 @@ async def drive(url: str, token: str, version: Version, config: DriveConfig) -> 
         token: Its token.
         version: Whose inputs the robots make up; rows ask for the current version of its skill.
         config: How many, how often, how long.
+        stop: Ends it earlier, once every robot has had its action.
     """
     out = Driven()
+    over = stop or asyncio.Event()
     size = config.rows_per_frame
     sizes = [min(size, config.num_robots - first) for first in range(0, config.num_robots, size)]
     async with contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(BrainClient(url, token)) for _ in range(config.num_connections)]
         await asyncio.sleep(0)
         start = asyncio.get_running_loop().time() + min(2.0, 0.5 + 0.005 * len(clients))
-        await asyncio.gather(*(
-            _group(clients[k % len(clients)], version, num, config, out, start + config.period * k / len(sizes), k)
+        groups = [
+            _group(
+                clients[k % len(clients)],
+                version,
+                num,
+                config,
+                out,
+                due=start + config.period * k / len(sizes),
+                index=k,
+                over=over,
+            )
             for k, num in enumerate(sizes)
-        ))  # fmt: skip
+        ]
+        await asyncio.gather(*groups)
         out.num_connections = sum(client.num_connections for client in clients)
     return out
 
 
 async def _group(
-    client: BrainClient, version: Version, num: int, config: DriveConfig, out: Driven, due: float, index: int
+    client: BrainClient,
+    version: Version,
+    num: int,
+    config: DriveConfig,
+    out: Driven,
+    *,
+    due: float,
+    index: int,
+    over: asyncio.Event,
 ) -> None:
     """Robots of one frame: ask, act, wait."""
     loop, tile = asyncio.get_running_loop(), version.tile
@@ -133,8 +156,10 @@ async def _group(
     memory: NDArray[np.float32] = np.zeros((num, tile.num_memory), dtype=np.float32)
     for _ in range(round(config.seconds / config.period)):
         await asyncio.sleep(max(0.0, due - loop.time()))
+        if over.is_set():
+            return
         drawn = 2.0 * rng.random((num, tile.num_inputs), dtype=np.float32) - np.float32(1.0)
-        request = Request.of(skill, middle + breadth * drawn, memory)
+        request = Request.of(skill, (middle + breadth * drawn).astype(np.float32), memory)
         answer = await client.act(request, within=max(0.0, config.deadline - (loop.time() - due)))
         took = loop.time() - due
         memory = answer.memory

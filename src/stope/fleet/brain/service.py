@@ -95,20 +95,24 @@ class _Service:
             answer = connection.respond(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong\n")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
-        if request.path == "/health":
-            status = HTTPStatus.SERVICE_UNAVAILABLE if self.is_draining else HTTPStatus.OK
-            return _json(connection, status, self.health())
-        if request.path == "/metrics":
-            self._gauge()
-            return connection.respond(HTTPStatus.OK, self.metrics.text())
-        if request.path == "/policies":
-            return _json(connection, HTTPStatus.OK, {"policies": self.shelf.summary()})
         if request.path != "/":
-            return connection.respond(HTTPStatus.NOT_FOUND, "expected /, /health, /metrics or /policies\n")
+            return self._page(connection, request.path)
         if self.is_draining or self.num_open >= self.config.most_connections:
             self.metrics.counts["turned_away"] += 1
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "no connection is free\n")
         return None
+
+    def _page(self, connection: ServerConnection, path: str) -> Response:
+        """Answer a plain GET."""
+        if path == "/health":
+            status = HTTPStatus.SERVICE_UNAVAILABLE if self.is_draining else HTTPStatus.OK
+            return _json(connection, status, self.health())
+        if path == "/metrics":
+            self._gauge()
+            return connection.respond(HTTPStatus.OK, self.metrics.text())
+        if path == "/policies":
+            return _json(connection, HTTPStatus.OK, {"policies": self.shelf.summary()})
+        return connection.respond(HTTPStatus.NOT_FOUND, "expected /, /health, /metrics or /policies\n")
 
     def health(self) -> dict[str, Any]:
         """What a watchdog wants to know."""

@@ -125,7 +125,7 @@ class MemoryTile(Tile):
 
     def __init__(self, policy: GruPolicy) -> None:
         """Lay out weights and buffers."""
-        self.policy = policy
+        self.policy = self._whole = policy
         self.num_inputs, self.num_memory, self.num_actions = policy.num_inputs, policy.num_memory, policy.num_actions
         w = policy.weights
         mean, std = w["input.mean"].numpy(), w["input.std"].numpy()
@@ -170,7 +170,7 @@ class MemoryTile(Tile):
 
     def _own(self, given: Floats, memory: Floats) -> Floats:
         seen = given.shape[1] - NUM_SUMMARY
-        return self.policy.act(given[:, :seen], given[:, seen:], memory)[0]
+        return self._whole.act(given[:, :seen], given[:, seen:], memory)[0]
 
 
 class FlightTile(Tile):
@@ -178,7 +178,7 @@ class FlightTile(Tile):
 
     def __init__(self, policy: MlpPolicy) -> None:
         """Lay out weights and buffers."""
-        self.policy = policy
+        self.policy = self._whole = policy
         self.num_inputs, self.num_memory, self.num_actions = dock.NUM_OBSERVATION, 0, 6
         self.num_told = dock.NUM_OBSERVATION - dock.NUM_MOTION
         self.high = np.full(self.num_inputs, WIDEST, dtype=np.float32)
@@ -191,10 +191,10 @@ class FlightTile(Tile):
         self._motion.numpy()[:] = given[:, : dock.NUM_MOTION]
         with torch.inference_mode():
             wanted = self._head(self._motion)
-        return allocate(self.policy.allocation, wanted, given), self._none
+        return allocate(self._whole.allocation, wanted, given), self._none
 
     def _own(self, given: Floats, memory: Floats) -> Floats:
-        return self.policy.act(given)
+        return self._whole.act(given)
 
 
 class _Head:
