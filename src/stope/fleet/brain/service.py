@@ -88,7 +88,7 @@ class _Service:
         self.is_draining = False
         self._reloading = asyncio.Lock()
 
-    def admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:  # noqa: PLR0911 -- one a page
+    def admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """Answer a plain GET, turn away, or let a handshake go on."""
         if not is_bearer(request.headers.get("Authorization"), self.token):
             self.metrics.counts["bad_tokens"] += 1
