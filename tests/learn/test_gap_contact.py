@@ -26,6 +26,7 @@ TINY = SkillConfig(task="anchor", settings=("time_limit=2", "push_start=1"), num
                    num_imitation=1, imitation_updates=1, num_evaluation=2, memory=4, hidden=(4,))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_matrix_over_gravities_has_every_cell_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = skill_gap(TINY, tmp_path, seeds=(1,), num=2)
     assert set(found["cells"]) == set(TRAINED) == {*GRAVITIES, "gravity-all"}
