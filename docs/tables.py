@@ -204,34 +204,8 @@ def flights() -> str:
     return table(["condition", "flown by", "docked", "1 cm for 10 s", "time [s]", "error [mm]", "gas [g]"], rows)
 
 
-def campaign() -> str:
-    """The small campaign of docs/results/campaign.json: arms, and forecasts that held."""
-    data = result("campaign")
-    worlds = data["config"]["last"] - data["config"]["first"] + 1
-    rows = [[arm, f"{100 * r['success']:.1f} % ({100 * r['low']:.1f} to {100 * r['high']:.1f}, n = {r['n']})",
-             f"{r['time_s']:.1f}", f"{1000 * r['final_error_m']:.1f}", *(closed(data, arm, name) for name in
-                                                                      ("time_s", "final_error_m"))]
-            for arm, r in data["arms"].items()]  # fmt: skip
-    head = ["arm", "docked", "time [s]", "final error [mm]", "gap closed: time", "gap closed: error"]
-    text = table(head, rows) + f"\n\n{worlds} open worlds of {data['config']['tier']}, flights of "
-    text += f"{data['config']['minutes']:g} min, `{data['command']}`. "
-    held = [f"after {n}: " + ", ".join(f"{name} {round(r['covered'] * r['n'])} of {r['n']}" for name, r in f.items())
-            for n, f in data["forecast"].items()]  # fmt: skip
-    return text + "Forecasts of 90 % that held, in worlds: " + "; ".join(held) + "."
-
-
-def closed(data: dict[str, Any], arm: str, name: str) -> str:
-    """Gap closed with its interval, or that none is shown."""
-    found = data["gap_closed"].get(arm, {}).get(name)
-    if found is None:
-        return ""
-    if not found["is_there"]:
-        return "no gap shown"
-    return f"{100 * found['closed']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
-    "campaign": campaign, "gap": gap, "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
+    "gap": gap, "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
 }  # fmt: skip
