@@ -41,7 +41,7 @@ from stope.learn.policies import GruPolicy
 
 SIZES = (1_000, 10_000, 100_000)
 FLOOR_TILES = (64, 128, 256, 512, 1024)
-REPEATS = 7
+REPEATS = 12
 SKILL = "capture"
 
 

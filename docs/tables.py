@@ -313,12 +313,33 @@ def lelar_logs() -> str:
     ])  # fmt: skip
 
 
+def brain() -> str:
+    """Rows a second in process, and ten thousand robots over the wire."""
+    found = result("brain")
+    rows = (
+        [f"{r['rows']:,}", f"{r['rows_per_s']:,.0f}", f"{r['act_rows_per_s']:,.0f}", f"{r['floor_rows_per_s']:,.0f}",
+         r["floor"], f"{r['floor_ratio']:.2f}", "yes" if r["is_equal"] else "no"]
+        for r in found["sizes"]
+    )  # fmt: skip
+    inside = table(["rows", "brain [rows/s]", "`act` [rows/s]", "floor [rows/s]", "which", "brain over floor",
+                    "equal bits when cut otherwise"], rows)  # fmt: skip
+    wire = (
+        f"\n\nOver the wire, {found['robots']:,} robots at 1 Hz for {found['seconds']:.0f} s, at most "
+        f"{found['rows_per_frame']} rows a frame, {found['connections']} connections, client and service on the same "
+        f"{found['cores']} cores: {found['rows']:,} rows, {found['lost']:,} lost, half within "
+        f"{found['p50_ms']:.1f} ms, 99 % within {found['p99_ms']:.0f} ms, {found['differing']} rows with other bits than "
+        f"in process; the service took {found['service_peak_mb']:.0f} MB at most. Load of the machine, which had other work: "
+        f"{found['load_at_start']:.1f} at the start, {found['load_at_end']:.1f} at the end."
+    )
+    return inside + wire
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "lelar": lelar,
     "lelar-logs": lelar_logs,
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
     "rivals": rivals, "rivals-asked": rivals_asked, "gap": gap,
-    "gap-quick": gap_quick, "gap-model": gap_model, "gravities": gravities,
+    "gap-quick": gap_quick, "gap-model": gap_model, "gravities": gravities, "brain": brain,
     "platforms": platforms, "skills": skills, "skills-paired": skills_paired,
 }  # fmt: skip
