@@ -327,8 +327,8 @@ def brain() -> str:
         f"\n\nOver the wire, {found['robots']:,} robots at 1 Hz for {found['seconds']:.0f} s, at most "
         f"{found['rows_per_frame']} rows a frame, {found['connections']} connections, client and service on the same "
         f"{found['cores']} cores: {found['rows']:,} rows, {found['lost']:,} lost, half within "
-        f"{found['p50_ms']:.1f} ms, 99 % within {found['p99_ms']:.0f} ms, {found['differing']} rows with other bits than "
-        f"in process; the service took {found['service_peak_mb']:.0f} MB at most. Load of the machine, which had other work: "
+        f"{found['p50_ms']:.1f} ms, 99 % within {found['p99_ms']:.0f} ms, {found['differing']} rows with other bits "
+        f"than in process; the service took {found['service_peak_mb']:.0f} MB at most. Load of the machine: "
         f"{found['load_at_start']:.1f} at the start, {found['load_at_end']:.1f} at the end."
     )
     return inside + wire
