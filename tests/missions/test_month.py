@@ -19,6 +19,8 @@ from tests.fleet.mission.builders import bank
 
 SMALL = ("robots=20", "days=2", "beliefs=2", "chances=2")
 
+pytestmark = pytest.mark.slow  # the engine takes a minute to compile
+
 
 def test_ferry_and_month_are_told_apart() -> None:
     assert is_month("ryugu-month")

@@ -17,6 +17,8 @@ from stope.fleet.mission.kernels.columns import Count
 from stope.fleet.mission.month import Player, close_books
 from tests.fleet.mission.builders import month, tables
 
+pytestmark = pytest.mark.slow  # the engine takes a minute to compile
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dispatch", ["shortest-queue", "assignment"])
