@@ -7,21 +7,66 @@ import argparse
 import sys
 from pathlib import Path
 
+from proving_ground.experiment import fly_experiment, load_experiment
 from proving_ground.flight import fly
-from proving_ground.scenario import DEFAULT, load_scenario
+from proving_ground.hidden import TIERS, HiddenWorld, hidden_world
+from proving_ground.scenario import DEFAULT, Scenario, load_scenario
+from proving_ground.serve import serve
 from proving_ground.write import write_flight
 
 EXAMPLE = """\
-example:
+examples:
   python -m proving_ground fly --seed 7 --minutes 5 --out flights/0007
+  python -m proving_ground experiment next.json --tier T3 --worlds 0-4 --flight 1 --out flights
+  python -m proving_ground dock --tier T3 --worlds 0-4 --episodes 20    # for a pilot at the other end of the pipe
 
-writes flight.toml, telemetry.csv and truth.json; the same seed gives the same bytes. truth.json holds the hidden
-numbers: it is for scoring a belief, never for making one.
+A flight is flight.toml, telemetry.csv and truth.json; the same seed gives the same bytes. truth.json holds the hidden
+numbers: it is for scoring a belief, never for making one. Worlds 0 to 19 of a tier are open; with --sealed COMMIT
+there are 100 whose seeds are the SHA-256 of that commit.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, fly, write, say one line. Returns the exit code: 0 done, 1 the flight failed, 2 misuse."""
+    given = _parser().parse_args(arguments)
+    try:
+        scenario = load_scenario(given.scenario)
+        if given.command == "fly":
+            flown = fly(scenario, seed=given.seed, minutes=given.minutes)
+            folder = write_flight(flown, given.out)
+            sys.stdout.write(f"{folder}: {len(flown.time)} rows, {int(flown.lost.sum())} without a reading\n")
+        elif given.command == "experiment":
+            _experiment(scenario, given)
+        else:
+            serve(scenario, _worlds(scenario, given), given.episodes, sys.stdin, sys.stdout)
+    except BrokenPipeError:
+        return 1
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"proving_ground: {error}\n")
+        return 2
+    except RuntimeError as error:
+        sys.stderr.write(f"proving_ground: {error}\n")
+        return 1
+    return 0
+
+
+def _experiment(scenario: Scenario, given: argparse.Namespace) -> None:
+    worlds = _worlds(scenario, given)
+    for world, flown in zip(worlds, fly_experiment(scenario, worlds, load_experiment(given.file), flight=given.flight),
+                            strict=True):  # fmt: skip
+        folder = write_flight(flown, given.out / f"{world.name}-flight-{given.flight}")
+        sys.stdout.write(f"{folder}: {len(flown.time)} rows, {int(flown.lost.sum())} without a reading\n")
+
+
+def _worlds(scenario: Scenario, given: argparse.Namespace) -> list[HiddenWorld]:
+    """The worlds of "3" or "0-4"."""
+    first, _, last = given.worlds.partition("-")
+    if not first.isdigit() or (last and not last.isdigit()):
+        raise ValueError(f"--worlds {given.worlds!r}: expected a number, or two joined by a dash, such as 0-4.")
+    return [hidden_world(scenario, given.tier, k, given.sealed) for k in range(int(first), int(last or first) + 1)]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m proving_ground",
         description="Stand-in flights from an engine that shares no code with stope.",
@@ -29,29 +74,28 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser(
-        "fly",
-        help="fly one stand-in flight",
-        description="Fly one stand-in flight and write its file.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, epilog=EXAMPLE,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+        command.add_argument("--scenario", type=Path, default=DEFAULT, help="scenario file (default: the package's)")
+        return command
+
+    command = add("fly", "Fly one stand-in flight with the built-in pilot and write its file.")
     command.add_argument("--seed", type=int, required=True, help="picks truths, targets and noise; zero or more")
     command.add_argument("--minutes", type=float, default=5.0, help="length of the flight [min] (default: 5)")
     command.add_argument("--out", type=Path, required=True, help="new folder of the flight")
-    command.add_argument("--scenario", type=Path, default=DEFAULT, help="scenario file (default: the package's)")
-    given = parser.parse_args(arguments)
-    try:
-        flown = fly(load_scenario(given.scenario), seed=given.seed, minutes=given.minutes)
-        folder = write_flight(flown, given.out)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"proving_ground: {error}\n")
-        return 2
-    except RuntimeError as error:
-        sys.stderr.write(f"proving_ground: {error}\n")
-        return 1
-    sys.stdout.write(f"{folder}: {len(flown.time)} rows, {int(flown.lost.sum())} without a reading\n")
-    return 0
+    experiment = add("experiment", "Fly an experiment file in hidden worlds and write one flight for each.")
+    experiment.add_argument("file", type=Path, help="of format stope-experiment-1")
+    experiment.add_argument("--flight", type=int, default=1, help="number of the flight in its world (default: 1)")
+    experiment.add_argument("--out", type=Path, required=True, help="folder that gets a folder for each flight")
+    dock = add("dock", "Fly dockings in hidden worlds for a pilot: JSON lines on stdout and stdin (see serve.py).")
+    dock.add_argument("--episodes", type=int, default=20, help="dockings in each world (default: 20)")
+    for each in (experiment, dock):
+        each.add_argument("--tier", choices=TIERS, required=True, help="how much no trainer models")
+        each.add_argument("--worlds", required=True, help="a number or a range, such as 0-4")
+        each.add_argument("--sealed", default="", metavar="COMMIT", help="hash whose SHA-256 seeds the sealed worlds")
+    return parser
 
 
 if __name__ == "__main__":

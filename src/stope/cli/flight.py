@@ -11,6 +11,7 @@ import typer
 
 from stope.cli import flight_logs
 from stope.cli.console import interval, line, number, percent, progress_bars, show_facts, show_json, show_table
+from stope.cli.flight_loop import register
 from stope.cli.options import AsJson, Episodes, Runs, Seed, Threads, config_of_card, example, policy_for
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ app = typer.Typer(
     epilog=example("stope flight fit flights/0007 --out belief.json"),
 )
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="Flight folder, or a log of `stope flight formats`.")]
+Logs = Annotated[list[Path], typer.Argument(metavar="LOG...", help="Flights of one robot, one folder each.")]
+register(app)
 RATIO = "Mass and thrust gain enter the motion only as gain over total mass: a flight knows them as that ratio."
 
 
@@ -33,11 +36,12 @@ RATIO = "Mass and thrust gain enter the motion only as gain over total mass: a f
     "fit",
     epilog=example(
         "stope flight fit flights/0007 --out belief.json",
+        "stope flight fit flights/*-flight-* --out belief.json   # several flights of one robot in one belief",
         "stope flight fit flights/0007 --truth flights/0007/truth.json   # score a stand-in flight",
     ),
 )
 def fit(
-    log: Log,
+    logs: Logs,
     *,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the belief here, as JSON.")] = None,
     policy: Annotated[
@@ -53,20 +57,23 @@ def fit(
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
-    """Infer the physics from one flight, then dock with the same policy before and after.
+    """Infer the physics from one flight or several, then dock with the same policy before and after.
 
     The policy is not retrained: only what it is told changes. Both times it gets the same worlds, starts and noise.
     """
     from stope.flight import load_flight  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.flight.effect import before_and_after, coverage, load_truth  # noqa: PLC0415 -- as above
-    from stope.flight.fit import fit_flight, known  # noqa: PLC0415 -- as above
+    from stope.flight.fit import fit_flights, known  # noqa: PLC0415 -- as above
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- as above
     from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
-    flight = load_flight(log)
+    flights = [load_flight(log) for log in logs]
+    flight = flights[0]
+    _same_robot(flights)
     hidden = None if truth is None else load_truth(_stand_in(flight, truth))
-    robot, site = load_robot(flight.robot), _site(flight)
+    robot, sites = load_robot(flight.robot), [_site(each) for each in flights]
+    site = sites[0]
     with progress_bars() as progress:
         if policy is None:
             config = _config(flight)
@@ -76,8 +83,8 @@ def fit(
             config = config_of_card(flyer, policy)
             policy_for(flyer, policy, flight.robot)
         progress("fit flight", 0.0)
-        belief = fit_flight(flight, robot, site, seed=seed, num_threads=threads,
-                            on_stage=lambda power: progress("fit flight", power))  # fmt: skip
+        belief = fit_flights(flights, robot, sites, seed=seed, num_threads=threads,
+                             on_stage=lambda power: progress("fit flight", power))  # fmt: skip
         docking = before_and_after(flyer, belief, robot, site, task=config.task, num=n, seed=seed, truth=hidden,
                                    num_threads=threads, progress=progress)  # fmt: skip
     if out is not None:
@@ -88,6 +95,9 @@ def fit(
         show_json(_answer(flight, belief.provenance, rows, docking, score))
         return
     _show_knowledge(flight, belief.provenance, rows, score)
+    for reason in belief.provenance["widened_because"]:
+        line(f"widened: {reason}")
+    line(f"temperature of the belief: {belief.provenance['temperature']:.2f} (1 is as sure as the likelihood)")
     _show_docking(docking, n)
     if out is not None:
         line(f"belief: {out}")
@@ -149,6 +159,15 @@ def _is_flight(log: Path) -> bool:
     from stope.flight.formats import FORMATS  # noqa: PLC0415 -- keeps `stope --help` fast
 
     return not any(FORMATS.get(name).recognise(log) for name in FORMATS if name != "stope-flight")
+
+
+def _same_robot(flights: list[Flight]) -> None:
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- as above
+
+    for each in flights[1:]:
+        if each.robot != flights[0].robot:
+            raise ConfigError(f"flight {each.name}: of robot {each.robot!r}: expected {flights[0].robot!r}, as "
+                              f"{flights[0].name}. A belief is about one robot.")  # fmt: skip
 
 
 def _stand_in(flight: Flight, truth: Path) -> Path:

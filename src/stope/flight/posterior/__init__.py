@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from stope.flight.posterior.coordinates import TotalCoordinates
-from stope.flight.posterior.laplace import laplace
-from stope.flight.posterior.smc import SmcConfig, SmcResult, tempered_smc
+from stope.flight.posterior.laplace import laplace, linearise
+from stope.flight.posterior.smc import SmcConfig, SmcResult, anneal, tempered_smc
 
-__all__ = ["SmcConfig", "SmcResult", "TotalCoordinates", "laplace", "tempered_smc"]
+__all__ = ["SmcConfig", "SmcResult", "TotalCoordinates", "anneal", "laplace", "linearise", "tempered_smc"]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["laplace"]
+__all__ = ["laplace", "linearise"]
 
 Floats = NDArray[np.float64]
 _STEP = 1e-4
@@ -42,7 +42,7 @@ def laplace(
             x, cost, damping, num = x[keep], cost[keep], damping[keep], 1
         before = cost.min()
         for k in range(num):
-            r, jacobian = _linearise(residuals, x[k])
+            r, jacobian = linearise(residuals, x[k])
             hessian, gradient = jacobian.T @ jacobian, jacobian.T @ r
             trials = damping[k] * np.array([0.1, 1.0, 10.0, 100.0])
             steps: list[Floats] = [-np.linalg.solve(hessian + t * np.diag(np.diag(hessian)), gradient) for t in trials]
@@ -56,7 +56,7 @@ def laplace(
         if iteration > 5 and before - cost.min() < 1e-3:
             break
     best = int(np.argmin(cost))
-    _, jacobian = _linearise(residuals, x[best])
+    _, jacobian = linearise(residuals, x[best])
     covariance = np.linalg.inv(jacobian.T @ jacobian)
     assert covariance.shape == (dims, dims)
     return x[best], 0.5 * (covariance + covariance.T), float(cost[best])
@@ -67,7 +67,8 @@ def _cost(r: Floats) -> Floats:
     return np.where(np.isfinite(total), total, np.inf)
 
 
-def _linearise(residuals: Callable[[Floats], Floats], x: Floats) -> tuple[Floats, Floats]:
+def linearise(residuals: Callable[[Floats], Floats], x: Floats) -> tuple[Floats, Floats]:
+    """Residuals at x (residuals,) and their Jacobian (residuals, dimensions), by central differences in one batch."""
     points = np.concatenate([x[None], x + _STEP * np.eye(len(x)), x - _STEP * np.eye(len(x))])
     r = residuals(points)
     n = len(x)

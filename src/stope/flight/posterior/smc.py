@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from stope.base.config import check_positive
 from stope.base.errors import Misfit
 
-__all__ = ["SmcConfig", "SmcResult", "tempered_smc"]
+__all__ = ["SmcConfig", "SmcResult", "anneal", "tempered_smc"]
 
 Floats = NDArray[np.float64]
 
@@ -82,10 +82,40 @@ def tempered_smc(
     Raises:
         Misfit: if no draw of the reference has a finite posterior, or the stages run out.
     """
-    n, origin = config.num_particles, reference[0]
-    start = _cholesky(reference[1])
-    x = origin + rng.standard_normal((n, len(origin))) @ start.T
-    lp, lq = log_posterior(x), _log_normal(x, origin, start)
+    origin, start = reference[0], _cholesky(reference[1])
+    x = origin + rng.standard_normal((config.num_particles, len(origin))) @ start.T
+
+    def log_reference(rows: Floats) -> Floats:
+        return _log_normal(rows, origin, start)
+
+    return anneal(x, log_reference, log_posterior, config=config, rng=rng, on_stage=on_stage)
+
+
+def anneal(
+    particles: Floats,
+    log_reference: Callable[[Floats], Floats],
+    log_posterior: Callable[[Floats], Floats],
+    *,
+    config: SmcConfig,
+    rng: np.random.Generator,
+    on_stage: Callable[[float], None] | None = None,
+) -> SmcResult:
+    """Carry draws of any reference along the path reference^(1-t) posterior^t.
+
+    Args:
+        particles: Draws of the reference, (particles, dimensions).
+        log_reference: Its log density, up to a constant.
+        log_posterior: As in `tempered_smc`.
+        config: How hard to work; the number of particles is that given.
+        rng: Random numbers.
+        on_stage: Called with the power t reached after each stage.
+
+    Raises:
+        Misfit: as `tempered_smc`.
+    """
+    n, x = len(particles), particles
+    floor = 1e-9 * np.diag(np.var(particles, axis=0))
+    lp, lq = log_posterior(x), log_reference(x)
     if not np.isfinite(lp).any():
         raise Misfit("no world near the best fit gives this flight a finite likelihood. Check the log's units.")
     power, memory, passes = 0.0, config.memory, 1
@@ -100,14 +130,14 @@ def tempered_smc(
         power = min(1.0, power + step)
         mean: Floats = weights @ x
         cov: Floats = ((x - mean) * weights[:, None]).T @ (x - mean) / (1.0 - np.sum(weights**2))
-        factor = _cholesky(cov + 1e-12 * np.diag(np.diag(reference[1])))
+        factor = _cholesky(cov + floor)
         chosen = _systematic(weights, rng)
         x, lp, lq = x[chosen], lp[chosen], lq[chosen]
         moves = config.moves * (3 if power >= 1.0 else 1)
         accepted = 0.0
         for _ in range(moves):
             proposal = mean + memory * (x - mean) + np.sqrt(1 - memory**2) * rng.standard_normal(x.shape) @ factor.T
-            new_lp, new_lq = log_posterior(proposal), _log_normal(proposal, origin, start)
+            new_lp, new_lq = log_posterior(proposal), log_reference(proposal)
             passes += 1
             ratio = power * (new_lp - lp) + (1.0 - power) * (new_lq - lq)
             ratio += _log_normal(x, mean, factor) - _log_normal(proposal, mean, factor)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`stope flight forecast`, `next` and `campaign`: what comes before and after a flight, and the whole loop."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stope.cli.console import line, number, percent, progress_bars, show_facts, show_json, show_table
+from stope.cli.options import AsJson, Seed, Threads, config_of_card, example, policy_for
+
+if TYPE_CHECKING:
+    from stope.learn.policies import MlpPolicy
+    from stope.learn.train import TrainConfig
+    from stope.world.belief import Belief
+
+__all__ = ["register"]
+
+BeliefFile = Annotated[
+    Path | None, typer.Option("--belief", metavar="FILE", help="From `stope flight fit`; left out, the prior.")
+]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE", help="Left out, the one that comes with the package.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `stope flight`."""
+    app.command(
+        "forecast",
+        epilog=example("stope flight forecast --belief belief.json --out forecast.json",
+                       "stope flight forecast --score forecast.json --outcomes outcomes.json"),
+    )(forecast)  # fmt: skip
+    app.command("next", epilog=example("stope flight next --belief belief.json --out next.json"))(next_flight)
+    app.command(
+        "campaign",
+        epilog=example("stope flight campaign --tier T3 --worlds 0-4 --flights 0,1,3",
+                       'stope flight campaign --flyer "python -m proving_ground" --tier T2 --worlds 0-19'),
+    )(campaign)  # fmt: skip
+
+
+def forecast(
+    *,
+    belief: BeliefFile = None,
+    policy: PolicyFile = None,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Dockings that will be flown.")] = 20,
+    robots: Annotated[int, typer.Option(metavar="N", min=2, max=2000, help="Robots drawn from the belief.")] = 100,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the forecast here, as JSON.")] = None,
+    score: Annotated[Path | None, typer.Option(metavar="FILE", help="A forecast to hold against --outcomes.")] = None,
+    outcomes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help='How it did: {"outcomes": [{"success": true, ...}, ...]}.')
+    ] = None,
+    seed: Seed = 1,
+    threads: Threads,
+    as_json: AsJson = False,
+) -> None:
+    """Say before a flight how docking will go, with a 90 % interval; after it, how it did."""
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.files import read_json, write_json  # noqa: PLC0415 -- as above
+    from stope.flight import forecast as own  # noqa: PLC0415 -- as above
+
+    if (score is None) != (outcomes is None):
+        raise ConfigError("--score and --outcomes belong together: expected both or neither.")
+    if score is not None and outcomes is not None:
+        answer = own.compare(
+            read_json(score, what="forecast"), read_json(outcomes, what="outcomes").get("outcomes", [])
+        )
+    else:
+        flyer, config, known = _setting(belief, policy)
+        with progress_bars() as progress:
+            answer = own.forecast(flyer, known, config.make_robot(), config.site.site(), task=config.make_task(),
+                                  episodes=episodes, num_robots=robots, seed=seed, num_threads=threads,
+                                  progress=progress)  # fmt: skip
+        if out is not None:
+            write_json(out, answer)
+    if as_json:
+        show_json(answer)
+        return
+    columns = ["figure", "expected", "90 % interval"] + (["came", "covered"] if score else [])
+    rows = [[name, number(row["mean"], 3), f"{number(row['low'], 3)} to {number(row['high'], 3)}",
+             *([number(row["came"], 3), number(row["is_covered"])] if score else [])]
+            for name, row in answer["figures"].items()]  # fmt: skip
+    show_table(f"{answer['episodes']} dockings of one robot", columns, rows,
+               note="Means over the episodes; a failed one takes the whole time.")  # fmt: skip
+
+
+def next_flight(
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Experiment file to write, for crew and flyer.")],
+    belief: BeliefFile = None,
+    policy: PolicyFile = None,
+    minutes: Annotated[float, typer.Option(metavar="MIN", min=0.5, max=60.0, help="The robot's time.")] = 20.0,
+    megabytes: Annotated[float, typer.Option(metavar="MB", min=0.01, help="Downlink.")] = 5.0,
+    keep_in: Annotated[float, typer.Option(metavar="M", min=0.1, help="Distance that is never left.")] = 4.0,
+    force: Annotated[float, typer.Option(metavar="SHARE", min=0.01, max=1.0, help="Largest excitation.")] = 0.4,
+    per_kind: Annotated[int, typer.Option(metavar="N", min=1, max=20, help="Candidates of each kind.")] = 2,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help='What skills are worth: {"skills": {"dock": 1.0}}.')
+    ] = None,
+    seed: Seed = 1,
+    threads: Threads,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the experiment that takes most regret away per robot-minute, and write it down for the crew.
+
+    A fifth of the time goes to what could prove the model wrong.
+    """
+    from stope.flight import design  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.flight.experiment import Limits  # noqa: PLC0415 -- as above
+
+    weight, uncounted = (1.0, dict[str, float]()) if weights is None else design.load_weights(weights)
+    flyer, config, known = _setting(belief, policy)
+    limits = Limits(robot_minutes=minutes, megabytes=megabytes, keep_in=keep_in, force_share=force)
+    robot = config.make_robot()
+    with progress_bars() as progress:
+        chosen, answer = design.next_flight(flyer, known, robot, config.site.site(), task=config.make_task(),
+                                            limits=limits, per_kind=per_kind, weight=weight, seed=seed,
+                                            num_threads=threads, progress=progress)  # fmt: skip
+    chosen.save(out, robot, notes=answer["notes"])
+    answer |= {"file": str(out), "not_counted": uncounted}
+    if as_json:
+        show_json(answer)
+        return
+    rows = [[row["name"], number(row["regret_after"], 3), _span(row), number(row["gain_nats"], 3),
+             number(row["refutes"], 3), number(row["farthest_m"], 2), number(row["abort_share"], 2)]
+            for row in answer["candidates"]]  # fmt: skip
+    show_table("Candidates", ["experiment", "regret after", "reduction (95 %)", "gain [nats]", "refutes [nats]",
+                              "farthest [m]", "aborts"], rows,
+               note=f"Regret now {number(answer['regret_now'], 3)}: loss of an episode, 1 for a failure.")  # fmt: skip
+    for text in answer["notes"].values():
+        line(text)
+    for name in uncounted:
+        line(f"{name}: no regret is estimated for it; its weight was not counted.")
+    line(f"experiment: {out}")
+
+
+def campaign(
+    *,
+    tier: Annotated[str, typer.Option(metavar="TIER", help="T1, T2 or T3 of the flyer.")] = "T3",
+    worlds: Annotated[str, typer.Option(metavar="A-B", help="Worlds, both included.")] = "0-19",
+    sealed: Annotated[str, typer.Option(metavar="COMMIT", help="Seals the worlds; left out, the open ones.")] = "",
+    flights: Annotated[str, typer.Option(metavar="N,N,...", help="After how many flights to dock.")] = "0,1,3",
+    what: Annotated[str, typer.Option("--design", metavar="KIND", help="hand, random, task or designed.")] = "hand",
+    minutes: Annotated[float, typer.Option(metavar="MIN", min=0.5, max=60.0, help="Of each flight.")] = 5.0,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Dockings a world and arm.")] = 20,
+    flyer: Annotated[
+        str, typer.Option(metavar="COMMAND", help="Program that flies; see the how-to.")
+    ] = "python -m proving_ground",
+    policy: PolicyFile = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report here, as JSON.")] = None,
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder that the pieces are kept in.")] = Path("runs"),
+    seed: Seed = 1,
+    threads: Threads,
+    as_json: AsJson = False,
+) -> None:
+    """Fly, fit, forecast and dock in hidden worlds, and say how much of the gap the flights close.
+
+    A killed campaign goes on with the same command.
+    """
+    from stope.base.config import build  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.files import write_json  # noqa: PLC0415 -- as above
+    from stope.flight.campaign import CampaignConfig, run_campaign  # noqa: PLC0415 -- as above
+
+    first, last = _range(worlds)
+    config = build(CampaignConfig, {"tier": tier, "first": first, "last": last, "sealed": sealed, "design": what,
+                                    "flights": _counts(flights), "minutes": minutes, "episodes": episodes,
+                                    "seed": seed}, where="campaign")  # fmt: skip
+    pilot, setting, _ = _setting(None, policy)
+    with progress_bars() as progress:
+        answer = run_campaign(config, shlex.split(flyer), pilot, setting.make_robot(), setting.site.site(),
+                              task=setting.make_task(), root=runs, num_threads=threads, progress=progress)  # fmt: skip
+    if out is not None:
+        write_json(out, answer)
+    if as_json:
+        show_json(answer)
+    else:
+        _show_campaign(answer, tier)
+
+
+def _show_campaign(answer: Mapping[str, Any], tier: str) -> None:
+    rows = [[arm, percent(row), number(row["time_s"], 3), number(1000.0 * row["final_error_m"], 3)]
+            for arm, row in answer["arms"].items()]  # fmt: skip
+    n = next(iter(answer["arms"].values()))["n"]
+    show_table(f"Docking in hidden worlds of {tier}, {n} episodes an arm", ["arm", "docked", "time [s]", "error [mm]"],
+               rows)  # fmt: skip
+    for arm, gaps in answer["gap_closed"].items():
+        facts = {name: "no gap shown" if not g["is_there"] else
+                 f"{100 * g['closed']:.0f} % ({100 * g['low']:.0f} to {100 * g['high']:.0f})"
+                 for name, g in gaps.items()}  # fmt: skip
+        show_facts(f"Gap closed by {arm}", facts)
+    for count, rates in answer["forecast"].items():
+        facts = {name: f"{round(r['covered'] * r['n'])} of {r['n']} worlds" for name, r in rates.items()}
+        show_facts(f"90 % forecasts that held, after {count} flights", facts)
+
+
+def _setting(belief: Path | None, policy: Path | None) -> tuple[MlpPolicy, TrainConfig, Belief]:
+    """What docks, what it was trained for, and what is known."""
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- as above
+    from stope.learn.skills import shipped  # noqa: PLC0415 -- as above
+    from stope.world.belief import Belief  # noqa: PLC0415 -- as above
+
+    if policy is None:
+        found, path = shipped("dock")
+        assert isinstance(found, MlpPolicy)
+    else:
+        found, path = MlpPolicy.load(policy), policy
+    config = config_of_card(found, path)
+    known = Belief.prior(config.robot) if belief is None else Belief.load(belief)
+    if known.robot != config.robot:
+        raise ConfigError(f"{belief}: about robot {known.robot!r}: expected {config.robot!r}, which the policy flies.")
+    policy_for(found, path, config.robot)
+    return found, config, known
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    return f"{number(row['reduction'], 3)} ({number(row['reduction_low'], 3)} to {number(row['reduction_high'], 3)})"
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not first.isdigit() or (last and not last.isdigit()):
+        raise typer.BadParameter(f"{text!r}: expected a number, or two joined by a dash, such as 0-4.")
+    return int(first), int(last or first)
+
+
+def _counts(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdigit() for part in parts):
+        raise typer.BadParameter(f"{text!r}: expected counts joined by commas, such as 0,1,3.")
+    return [int(part) for part in parts]
