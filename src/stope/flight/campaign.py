@@ -258,7 +258,7 @@ class _Run:
 
 def _means(worlds: list[list[dict[str, Any]]], name: str) -> Floats:
     """Mean of a figure over the episodes of each world, (worlds,)."""
-    return np.array([np.mean([float(row[name]) for row in rows]) for rows in worlds])
+    return np.array([np.mean([float(row[name]) for row in rows]) for rows in worlds], dtype=np.float64)
 
 
 def gap_closed(default: Floats, arm: Floats, oracle: Floats, *, rng: np.random.Generator) -> dict[str, Any]:

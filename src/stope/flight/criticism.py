@@ -109,7 +109,9 @@ def _command_faults(flight: Flight, robot: Robot, at: NDArray[np.intp]) -> list[
         columns = np.stack([pushed(s).ravel() for s in shifts] + [np.tile(np.eye(3)[j], len(at)) for j in range(3)])
         weights, *_ = np.linalg.lstsq(columns.T, gained.ravel(), rcond=None)
         left = gained.ravel() - columns.T @ weights
-        return 1.0 - float(left @ left) / float(np.sum((gained - gained.mean(axis=0)) ** 2)), weights[: len(shifts)]
+        return 1.0 - float(left @ left) / float(np.sum((gained - gained.mean(axis=0)) ** 2)), np.asarray(
+            weights[: len(shifts)], dtype=np.float64
+        )
 
     (past, own), (future, _) = explained(-1, 0), explained(1, 2)
     if max(past, future) < 0.05:  # nothing was commanded that noise does not hide
@@ -202,7 +204,7 @@ def held_temperature(held: Sequence[Held], start: float) -> tuple[float, dict[st
 
     def cover(temperature: float) -> dict[float, float]:
         sizes = np.abs(np.concatenate([h.sizes(temperature).ravel() for h in windows]))
-        return {level: float(np.mean(sizes <= ndtri(0.5 + 0.5 * level))) for level in (0.5, 0.9)}
+        return {level: float(np.mean(sizes <= float(ndtri(0.5 + 0.5 * level)))) for level in (0.5, 0.9)}
 
     lowest = {level: binomial_band(num, level)[0] for level in (0.5, 0.9)}
     before, temperature = cover(start), start

@@ -233,7 +233,7 @@ def next_flight(
     covariance, judged = belief.covariance[np.ix_(free, free)], list[Judged]()
     for each, info, left in zip(candidates, infos, after, strict=True):
         change = mean_interval(weight * (now - left), rng=generator(seed, "reduction"))
-        judged.append(Judged(each, info, weight * float(left.mean()), (change.mean, change.low, change.high),
+        judged.append(Judged(each, info, weight * float(left.mean()), (change.estimate, change.low, change.high),
                              info.expected_gain(covariance)))  # fmt: skip
     safe = [j for j in judged if j.info.abort_share <= limits.abort_risk]
     if not safe:

@@ -116,15 +116,16 @@ def load_experiment(path: Path) -> Experiment:
     data = read_json(path, what="experiment")
     if data.get("format") != FORMAT:
         raise FileError(f"{path}: format {data.get('format')!r}: expected {FORMAT!r}.")
+    minutes, targets, knots = 0.0, np.zeros((0, 7)), np.zeros((0, 6))
     try:
         targets = np.array([[t["time_s"], *t["position_l_m"], *t["rotation_vector_lb_rad"]] for t in data["targets"]],
                            dtype=np.float64)  # fmt: skip
         knots, minutes = np.array(data["excitation"]["knots"], dtype=np.float64), float(data["minutes"])
-        fits = targets.ndim == 2 and targets.shape[1] == 7 and knots.ndim == 2 and knots.shape[1] == 6
-        fits = fits and bool(np.isfinite(targets).all() and np.isfinite(knots).all()) and 0.0 < minutes <= 600.0
     except (KeyError, TypeError, ValueError):
-        fits = False
-    if not fits:
+        minutes = 0.0
+    fits = targets.ndim == 2 and targets.shape[1:] == (7,) and knots.ndim == 2 and knots.shape[1:] == (6,)
+    fits = fits and len(targets) > 0 and bool(np.isfinite(targets).all() and np.isfinite(knots).all())
+    if not (fits and 0.0 < minutes <= 600.0):
         raise FileError(f"{path}: minutes, targets or excitation: expected what `stope flight next` writes.")
     return Experiment(name=str(data.get("name", path.stem)), minutes=minutes, targets=targets, knots=knots)
 
@@ -226,7 +227,8 @@ def imagine(
         name=experiment.name, stand_in=True, robot=robot.name, gravity_l=site.gravity_l.copy(), start_utc="", clock="",
         site=FlightSite(body=site.body.name, latitude_deg=site.latitude_deg, longitude_deg=site.longitude_deg,
                         height=site.height),
-        licence="", control_period=CONTROL_PERIOD, payload_note="", time=CONTROL_PERIOD * np.arange(rows),
+        licence="", control_period=CONTROL_PERIOD, payload_note="",
+        time=CONTROL_PERIOD * np.arange(rows, dtype=np.float64),
         command=np.zeros(0), position_l=np.zeros(0), q_lb=np.zeros(0), velocity_l=np.zeros(0), rate_b=np.zeros(0),
         measured=np.zeros(0, dtype=bool), engine="stope's own worlds", seed=seed,
     )  # fmt: skip

@@ -116,7 +116,7 @@ def fit_flights(
     """
     if not flights or len(sites) != len(flights):
         raise ConfigError(f"fit_flights: {len(flights)} flights and {len(sites)} sites: expected one or more of each.")
-    config, say = config or SmcConfig(), on_stage or (lambda share: None)
+    config, say = config or SmcConfig(), on_stage or _say_nothing
     for flight in flights:
         _check(flight, robot)
     coordinates = TotalCoordinates(robot)
@@ -161,6 +161,10 @@ def fit_flights(
         **findings,
     }  # fmt: skip
     return Belief(robot=robot.name, mean=mean, covariance=cov, provenance=provenance, particles=z)
+
+
+def _say_nothing(share: float) -> None:
+    """Where nobody asks how far it is."""
 
 
 def _check(flight: Flight, robot: Robot) -> None:
@@ -277,8 +281,11 @@ def _held_out(model: _Model, mode: Floats) -> list[Held]:
         cut = len(e) - size
         parts.append((jacobian[:cut].T @ jacobian[:cut], jacobian[:cut].T @ e[:cut], e[cut:], jacobian[cut:]))
     z, z_jacobian = linearise(lambda u: model.coordinates.z(u)[0][:, model.coordinates.free], mode)
-    covariance = np.linalg.inv(np.sum([p[0] for p in parts], axis=0) + z_jacobian.T @ z_jacobian)
-    step = -covariance @ (np.sum([p[1] for p in parts], axis=0) + z_jacobian.T @ z)
+    information, gradient = z_jacobian.T @ z_jacobian, z_jacobian.T @ z
+    for info, score, _, _ in parts:
+        information, gradient = information + info, gradient + score
+    covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    step = -covariance @ gradient
     return [Held((e + j @ step).reshape(-1, 12), j.reshape(-1, 12, dims), covariance) for _, _, e, j in parts]
 
 
