@@ -23,8 +23,8 @@ AXES = -np.array([[1.0, 0.02, 0.01], [-0.02, 1.01, 0.0], [0.01, 0.0, 0.97]])
 def by_hand(num: int = 40, *, name: str = "by-hand") -> FlightLog:
     """A log with a command, a slower measurement with a lost value and a drop-out, and everything known about it."""
     rng = generator(3, "by-hand")
-    fast = 0.1 * np.arange(num)
-    slow = np.delete(0.3 * np.arange(num // 3 + 2), 4)
+    fast = 0.1 * np.arange(num, dtype=np.float64)
+    slow = np.delete(0.3 * np.arange(num // 3 + 2, dtype=np.float64), 4)
     values = rng.normal(size=(len(slow), 3))
     values[2, 1] = np.nan
     head = LogHead(
@@ -74,7 +74,9 @@ def turn_by_wheels(seed: int, *, num: int = 160, noise: float = 2e-4, jitter: fl
             rows_speed[k // per_row] = speed + late * slope
         middle = momentum - 0.5 * dt * np.cross(inverse @ (momentum - AXES @ speed), momentum)
         momentum = momentum - dt * np.cross(inverse @ (middle - AXES @ speed), middle)
-    return WheelRows(name=f"truth-{seed}", time=2.0 * np.arange(num), rate_b=rows_rate, wheel_speed=rows_speed)
+    return WheelRows(
+        name=f"truth-{seed}", time=2.0 * np.arange(num, dtype=np.float64), rate_b=rows_rate, wheel_speed=rows_speed
+    )
 
 
 def write_lelar(folder: Path, rows: WheelRows, *, rate_unit: str = "°/s") -> Path:

@@ -25,7 +25,7 @@ RATE = np.array([0.03, -0.02, 0.05])
 
 def spinning(num: int = 60, *, period: float = 1.0) -> FlightLog:
     """Attitude and rates of a body that turns at RATE about a fixed axis: q = (cos, axis sin) of half the angle."""
-    time = period * np.arange(num)
+    time = period * np.arange(num, dtype=np.float64)
     half, axis = 0.5 * np.linalg.norm(RATE) * time, RATE / np.linalg.norm(RATE)
     q = np.column_stack([np.cos(half), np.sin(half)[:, None] * axis])
     wobble = 1.0 + 1e-3 * generator(1, "wobble").normal(size=(num, 3))
@@ -161,7 +161,7 @@ def test_damaged_files_are_refused_or_read_never_a_crash(tmp_path: Path, name: s
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000, deadline=None, suppress_health_check=tuple(HealthCheck))
+@settings(max_examples=20_000, deadline=None, suppress_health_check=SHARED)
 @given(**ANYTHING)
 def test_damaged_files_for_an_hour(tmp_path: Path, name: str, at: int, what: bytes) -> None:
     _fuzz(tmp_path, name, at, what)

@@ -142,13 +142,15 @@ def _shifted(time: Floats, speed: Floats, shift: float) -> Floats:
 
 
 @nb.njit(cache=True)
-def _dot(matrix, vector, out):
+def _dot(matrix: Floats, vector: Floats, out: Floats) -> None:
     for r in range(3):
         out[r] = matrix[r, 0] * vector[0] + matrix[r, 1] * vector[1] + matrix[r, 2] * vector[2]
 
 
 @nb.njit(cache=True)
-def _slope(momentum, speed, inverse, axes, rate, work, out):
+def _slope(
+    momentum: Floats, speed: Floats, inverse: Floats, axes: Floats, rate: Floats, work: Floats, out: Floats,
+) -> None:  # fmt: skip
     """Minus rate x L; leaves the rate in `rate`."""
     _dot(axes, speed, work)
     for r in range(3):
@@ -160,12 +162,12 @@ def _slope(momentum, speed, inverse, axes, rate, work, out):
 
 
 @nb.njit(cache=True)
-def _cross_matrix(v):
+def _cross_matrix(v: Floats) -> Floats:
     return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
 
 
 @nb.njit(cache=True)
-def _mul(a, b):
+def _mul(a: Floats, b: Floats) -> Floats:
     """A b of 3 x 3 matrices; a call of BLAS costs ten times as much."""
     out = np.empty((3, 3))
     for r in range(3):
@@ -175,7 +177,7 @@ def _mul(a, b):
 
 
 @nb.njit(cache=True)
-def _times(a, v):
+def _times(a: Floats, v: Floats) -> Floats:
     """A v of a 3 x 3 matrix."""
     out = np.empty(3)
     _dot(a, v, out)
@@ -183,13 +185,13 @@ def _times(a, v):
 
 
 @nb.njit(cache=True)
-def _around(a, b):
+def _around(a: Floats, b: Floats) -> Floats:
     """A b a^T."""
     return _mul(_mul(a, b), a.T)
 
 
 @nb.njit(cache=True)
-def _invert(a):
+def _invert(a: Floats) -> tuple[Floats, float]:
     """Inverse and determinant of a 3 x 3 matrix."""
     out = np.empty((3, 3))
     for r in range(3):
@@ -202,7 +204,10 @@ def _invert(a):
 
 
 @nb.njit(cache=True)
-def _advance(momentum, covariance, gap, before, after, inverse, axes, noise):
+def _advance(
+    momentum: Floats, covariance: Floats, gap: float, before: Floats, after: Floats, inverse: Floats, axes: Floats,
+    noise: Floats,
+) -> tuple[Floats, Floats]:  # fmt: skip
     """L and its covariance over one gap with wheel speeds on the line between two rows (Runge-Kutta of order 4)."""
     steps = max(1, int(np.ceil(gap / LARGEST_STEP)))
     dt = gap / steps
@@ -234,7 +239,9 @@ def _advance(momentum, covariance, gap, before, after, inverse, axes, noise):
 
 
 @nb.njit(cache=True)
-def _measured_spread(slope, to_rate, noise, momentum, rate, inverse):
+def _measured_spread(
+    slope: Floats, to_rate: Floats, noise: Floats, momentum: Floats, rate: Floats, inverse: Floats,
+) -> Floats:  # fmt: skip
     """Covariance of a row's rates about those its L and wheel speeds imply."""
     out = np.zeros((3, 3))
     late = _times(inverse, np.cross(rate, momentum))
@@ -248,7 +255,10 @@ def _measured_spread(slope, to_rate, noise, momentum, rate, inverse):
 
 
 @nb.njit(cache=True)
-def _filter(time, rate_b, speed, first, inertia, inverse, axes, axes_inverse, noise):
+def _filter(
+    time: Floats, rate_b: Floats, speed: Floats, first: int, inertia: Floats, inverse: Floats, axes: Floats,
+    axes_inverse: Floats, noise: Floats,
+) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
     num = len(time)
     means, spreads = np.zeros((num, 3)), np.zeros((num, 3, 3))
     score = np.zeros(num)
@@ -260,7 +270,7 @@ def _filter(time, rate_b, speed, first, inertia, inverse, axes, axes_inverse, no
     spreads[first] = FIRST_SPREAD**2 * _around(inertia, start)
     for k in range(first, num):
         mean, spread = means[first], spreads[first]
-        slope = np.zeros(3)
+        slope, gap = np.zeros(3), 0.0
         if k > first:
             gap = time[k] - time[k - 1]
             slope = (speed[k] - believed[k - 1]) / max(gap, 1.0)
@@ -290,7 +300,10 @@ def _filter(time, rate_b, speed, first, inertia, inverse, axes, axes_inverse, no
 
 
 @nb.njit(cache=True)
-def _predict(time, speed, believed, means, spreads, windows, inverse, axes, noise):
+def _predict(
+    time: Floats, speed: Floats, believed: Floats, means: Floats, spreads: Floats, windows: Ints, inverse: Floats,
+    axes: Floats, noise: Floats,
+) -> tuple[Floats, Floats]:  # fmt: skip
     num = len(windows)
     out, cov = np.zeros((num, 3)), np.zeros((num, 3, 3))
     to_rate = _mul(inverse, axes)

@@ -143,5 +143,5 @@ def _covariance(scores: Callable[[Floats], list[Floats]], mean: Floats) -> Float
         pair = rows[lag:].T @ rows[:-lag]
         together += (1.0 - lag / LONGEST_MEMORY) * (pair + pair.T)
     factor = np.clip(np.diag(together) / np.maximum(np.diag(alone), 1e-300), 1.0, 10.0)
-    spread = np.linalg.inv(alone + np.diag(PRIOR_SPREAD**-2.0))
+    spread = np.asarray(np.linalg.inv(alone + np.diag(PRIOR_SPREAD**-2.0)), dtype=np.float64)
     return spread * np.sqrt(np.outer(factor, factor))

@@ -50,7 +50,7 @@ def wheel_rows(log: FlightLog) -> WheelRows:
             f"{where} row {k}: {time[k]:g} s after {time[k - 1]:g} s: expected times that grow. "
             "Is the log reversed, or its clock set back?"
         )
-    keep = np.isfinite(rate.values).all(axis=1) & np.isfinite(speed.values).all(axis=1)
+    keep = np.asarray(np.isfinite(np.concatenate([rate.values, speed.values], axis=1)).all(axis=1))
     last = -1
     for k in range(len(time)):
         if not keep[k]:

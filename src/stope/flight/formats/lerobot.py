@@ -146,7 +146,7 @@ def _stats(values: Any) -> dict[str, list[Any]]:
 
 
 def _write_tables(root: Path, log: FlightLog, columns: dict[str, Any], features: dict[str, Any], fps: int) -> None:
-    pa, pq = cast("Any", load("pyarrow")), cast("Any", load("pyarrow.parquet"))
+    pa, pq = load("pyarrow"), load("pyarrow.parquet")
     num = len(columns["index"])
     task = log.head.outcome or f"fly {log.head.vehicle or log.head.name}"
     data = root / DATA.format(chunk_index=0, file_index=0)
@@ -201,7 +201,7 @@ def read_dataset(path: Path) -> FlightLog:
         FlightError: another version, more than one episode, or files that do not fit each other.
         MissingExtra: without `stope[logs]`.
     """
-    pa, pq = cast("Any", load("pyarrow")), cast("Any", load("pyarrow.parquet"))
+    pa, pq = load("pyarrow"), load("pyarrow.parquet")
     try:
         info = read_json(path / "meta" / "info.json", what="LeRobot info")
         log = _read(path, info, pq)

@@ -48,10 +48,10 @@ def read_mcap(path: Path) -> FlightLog:
     exceptions = load("mcap.exceptions")
     try:
         log = _read(path)
-    except (FlightError, MemoryError):
+    except FlightError:
         raise
     except (exceptions.McapError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError,
-            OverflowError, OSError, RuntimeError, AssertionError, *_decompression_errors()) as error:  # fmt: skip
+            MemoryError, OverflowError, OSError, RuntimeError, AssertionError, *_decompression_errors()) as error:  # fmt: skip
         raise FlightError(f"{path}: not a whole MCAP file ({type(error).__name__}: {_line(error)}).") from None
     check_log(log, where=str(path))
     return log
@@ -68,7 +68,9 @@ def _line(error: Exception) -> str:
 
 def _read(path: Path) -> FlightLog:
     reader_module, decoder = load("mcap.reader"), load("mcap_ros2.decoder")
-    with path.open("rb") as file:
+    # Whole into memory (`check_size` bounds it): a read of a damaged length then ends at the file's end, where one of
+    # a file would first set that much memory aside.
+    with io.BytesIO(path.read_bytes()) as file:
         reader = reader_module.make_reader(file, validate_crcs=True, decoder_factories=[decoder.DecoderFactory()])
         about = next((m.metadata for m in reader.iter_metadata() if m.name == RECORD), None)
         gather = Collector(where=str(path))

@@ -47,11 +47,11 @@ def read_bag(path: Path) -> FlightLog:
     check_size(path)
     rosbag1, typesys = load("rosbags.rosbag1"), load("rosbags.typesys")
     faults = (rosbag1.ReaderError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError,
-              OverflowError, RuntimeError, AssertionError, OSError, typesys.TypesysError,
+              MemoryError, OverflowError, RuntimeError, AssertionError, OSError, typesys.TypesysError,
               load("rosbags.serde").SerdeError, load("zstandard").ZstdError)  # fmt: skip
     try:
         log = _read(path, rosbag1, typesys)
-    except (FlightError, MemoryError):
+    except FlightError:
         raise
     except faults as error:
         text = " ".join(str(error).split())[:200]
