@@ -74,9 +74,8 @@ def turn_by_wheels(seed: int, *, num: int = 160, noise: float = 2e-4, jitter: fl
             rows_speed[k // per_row] = speed + late * slope
         middle = momentum - 0.5 * dt * np.cross(inverse @ (momentum - AXES @ speed), momentum)
         momentum = momentum - dt * np.cross(inverse @ (middle - AXES @ speed), middle)
-    return WheelRows(
-        name=f"truth-{seed}", time=2.0 * np.arange(num, dtype=np.float64), rate_b=rows_rate, wheel_speed=rows_speed
-    )
+    time = 2.0 * np.arange(num, dtype=np.float64)
+    return WheelRows(name=f"truth-{seed}", time=time, rate_b=rows_rate, wheel_speed=rows_speed)
 
 
 def write_lelar(folder: Path, rows: WheelRows, *, rate_unit: str = "°/s") -> Path:

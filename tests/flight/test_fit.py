@@ -47,12 +47,13 @@ def place_of(flight: Flight) -> tuple[Robot, Site]:
 def flights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Stand-in flights of one minute by the independent engine, in the first four open worlds of T1.
 
-    T1 has what a fit grants every flight, an acceleration and a gyro bias of its own; without them beliefs are too wide.
+    T1 has what a fit grants every flight, an acceleration and a gyro bias of its own. Without them beliefs are too
+    wide.
     """
     folder = tmp_path_factory.mktemp("flights")
     experiment = folder / "experiment.json"
-    make_experiment("random", load_robot("bee-gas"), Limits(), minutes=MINUTES, seed=1).save(experiment,
-                                                                                         load_robot("bee-gas"))  # fmt: skip
+    robot = load_robot("bee-gas")
+    make_experiment("random", robot, Limits(), minutes=MINUTES, seed=1).save(experiment, robot)
     command = [sys.executable, "-m", "proving_ground", "experiment", str(experiment), "--tier", "T1"]
     subprocess.run([*command, "--worlds", "0-3", "--out", str(folder)], cwd=ROOT, check=True, capture_output=True)
     return sorted(path for path in folder.iterdir() if path.is_dir())
