@@ -17,6 +17,8 @@ from stope.cli.options import AsJson, Episodes, Runs, Seed, Threads, config_of_c
 if TYPE_CHECKING:
     from stope.flight import Flight
     from stope.flight.fit import Knowledge
+    from stope.world.belief import Belief
+    from stope.world.robots import Robot
     from stope.world.site import Site
 
 __all__ = ["app"]
@@ -38,6 +40,7 @@ RATIO = "Mass and thrust gain enter the motion only as gain over total mass: a f
         "stope flight fit flights/0007 --out belief.json",
         "stope flight fit flights/*-flight-* --out belief.json   # several flights of one robot in one belief",
         "stope flight fit flights/0007 --truth flights/0007/truth.json   # score a stand-in flight",
+        "stope flight fit flights/0007 --before table.json --from table   # on top of what a table told",
     ),
 )
 def fit(
@@ -51,6 +54,12 @@ def fit(
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="truth.json of a stand-in flight: score the belief against it.")
     ] = None,
+    before: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A belief of earlier data to start from, not the prior.")
+    ] = None,
+    came_from: Annotated[
+        str, typer.Option("--from", metavar="PLACE", help="Where its data are from: orbit, parabola, table, gimbal.")
+    ] = "orbit",
     n: Episodes = 500,
     seed: Seed = 1,
     runs: Runs = Path("runs"),
@@ -84,6 +93,7 @@ def fit(
             policy_for(flyer, policy, flight.robot)
         progress("fit flight", 0.0)
         belief = fit_flights(flights, robot, sites, seed=seed, num_threads=threads,
+                             before=_before(before, came_from, robot, seed),
                              on_stage=lambda power: progress("fit flight", power))  # fmt: skip
         docking = before_and_after(flyer, belief, robot, site, task=config.task, num=n, seed=seed, truth=hidden,
                                    num_threads=threads, progress=progress)  # fmt: skip
@@ -159,6 +169,15 @@ def _is_flight(log: Path) -> bool:
     from stope.flight.formats import FORMATS  # noqa: PLC0415 -- keeps `stope --help` fast
 
     return not any(FORMATS.get(name).recognise(log) for name in FORMATS if name != "stope-flight")
+
+
+def _before(path: Path | None, came_from: str, robot: Robot, seed: int) -> Belief | None:
+    """A belief of earlier data as it holds in flight."""
+    from stope.flight.places import carried_over, place  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.world.belief import Belief  # noqa: PLC0415 -- as above
+
+    where = place(came_from)
+    return None if path is None else carried_over(Belief.load(path), where, robot, seed=seed)
 
 
 def _same_robot(flights: list[Flight]) -> None:

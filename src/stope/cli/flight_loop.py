@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`stope flight forecast`, `next` and `campaign`: what comes before and after a flight, and the whole loop."""
+"""`stope flight worth`, `forecast`, `next` and `campaign`: what comes before and after a flight, and the whole loop."""
 
 from __future__ import annotations
 
@@ -41,6 +41,41 @@ def register(app: typer.Typer) -> None:
         epilog=example("stope flight campaign --tier T3 --worlds 0-4 --flights 0,1,3",
                        'stope flight campaign --flyer "python -m proving_ground" --tier T2 --worlds 0-19'),
     )(campaign)  # fmt: skip
+    app.command("worth", epilog=example("stope flight worth", "stope flight worth --hours 10 --json"))(worth)
+
+
+def worth(
+    *,
+    hours: Annotated[float, typer.Option(metavar="H", min=0.01, max=1000.0, help="Of motion at each place.")] = 1.0,
+    robot: Annotated[str, typer.Option(metavar="NAME", help="Of `stope world robots`; free-flying.")] = "bee-gas",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answer here, as JSON.")] = None,
+    seed: Seed = 1,
+    threads: Threads,
+    as_json: AsJson = False,
+) -> None:
+    """Say what data of Earth, of parabolas and of orbit are worth, in bits by block of parameters.
+
+    "alone" counts what the place gets wrong; "if right" does not; "added" is what it adds to one flight of 20 minutes.
+    """
+    from stope.base.files import write_json  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.flight import worth as own  # noqa: PLC0415 -- as above
+    from stope.learn.train import SiteConfig  # noqa: PLC0415 -- as above
+    from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
+
+    site = SiteConfig(body="ryugu", latitude_deg=30.0).site()
+    with progress_bars() as progress:
+        answer = own.worth(load_robot(robot), site, hours=hours, seed=seed, num_threads=threads, progress=progress)
+    if out is not None:
+        write_json(out, answer)
+    if as_json:
+        show_json(answer)
+        return
+    for name, row in answer["places"].items():
+        cells = [[block, number(alone, 3), number(row["bits_if_nothing_differed"][block], 3),
+                  number(row["bits_added_to_a_flight"][block], 3)] for block, alone in row["bits"].items()]  # fmt: skip
+        show_table(f"{name}: {row['summary']}", ["bits", "alone", "if right", "added"], cells)
+    one = ", ".join(f"{block} {number(value, 3)}" for block, value in answer["bits_of_a_flight"].items())
+    line(f"{hours:g} h of motion at each place; one flight of 20 min in orbit gives {one}.")
 
 
 def forecast(

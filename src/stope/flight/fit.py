@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stope.base.errors import ConfigError, Misfit
 from stope.base.seeding import generator
+from stope.flight.before import Before
 from stope.flight.criticism import (
     Held,
     block_temperature,
@@ -87,6 +88,7 @@ def fit_flights(
     *,
     seed: int,
     config: SmcConfig | None = None,
+    before: Belief | None = None,
     num_threads: int = 1,
     on_stage: Callable[[float], None] | None = None,
 ) -> Belief:
@@ -102,6 +104,8 @@ def fit_flights(
         sites: Where each flew.
         seed: Root seed of the particles.
         config: How hard to work.
+        before: What was known before, such as from data of Earth (`stope.flight.places.carried_over`); the robot's
+            prior if left out. It is taken as normal in the sampler's coordinates.
         num_threads: Threads of the kernel; results do not depend on it.
         on_stage: Called with the share done.
 
@@ -120,17 +124,15 @@ def fit_flights(
     for flight in flights:
         _check(flight, robot)
     coordinates = TotalCoordinates(robot)
-    model = _Model(coordinates, [FlightLikelihood(head(f, START_ROWS), robot, site, num_threads=num_threads,
-                                                  disturbance=ALWAYS)
-                                 for f, site in zip(flights[:1], sites[:1], strict=True)])  # fmt: skip
-    draws = 0.5 * generator(seed, "starts").standard_normal((4, NUM_PARAMETERS))
-    draws[0] = 0.0
-    mode, _, _ = laplace(model.residuals, coordinates.u(draws))
+    prior = Before.of(coordinates, before, seed=seed)
+    model = _Model(prior, [FlightLikelihood(head(flights[0], START_ROWS), robot, sites[0], num_threads=num_threads,
+                                            disturbance=ALWAYS)])  # fmt: skip
+    mode, _, _ = laplace(model.residuals, prior.starts(4, seed=seed))
     say(0.1)
     theta = model.theta(mode[None])
     acting = [infer_disturbance(f, robot, site, theta) for f, site in zip(flights, sites, strict=True)]
-    model = _Model(coordinates, [FlightLikelihood(f, robot, site, num_threads=num_threads, disturbance=d)
-                                 for f, site, d in zip(flights, sites, acting, strict=True)])  # fmt: skip
+    model = _Model(prior, [FlightLikelihood(f, robot, site, num_threads=num_threads, disturbance=d)
+                           for f, site, d in zip(flights, sites, acting, strict=True)])  # fmt: skip
     mode, covariance, _ = laplace(model.residuals, mode[None])
     say(0.3)
     errors = [float(x.normalised_error(model.theta(mode[None]))[0]) for x in model.likelihoods]
@@ -158,7 +160,7 @@ def fit_flights(
         "num_stages": len(result.stages), "num_passes": result.num_passes, "normalised_error": max(errors),
         "normalised_errors": errors, "acceptance": result.stages[-1]["accepted"],
         "disturbances": [asdict(d) for d in acting], "temperature": temperature, "entropy_floor": is_floored,
-        **findings,
+        "before": None if before is None else before.provenance, **findings,
     }  # fmt: skip
     return Belief(robot=robot.name, mean=mean, covariance=cov, provenance=provenance, particles=z)
 
@@ -177,27 +179,22 @@ def _check(flight: Flight, robot: Robot) -> None:
 class _Model:
     """The flights of one robot in the sampler's coordinates."""
 
-    def __init__(self, coordinates: TotalCoordinates, likelihoods: list[FlightLikelihood]) -> None:
-        """Take coordinates and one likelihood a flight."""
-        self.coordinates, self.likelihoods = coordinates, likelihoods
+    def __init__(self, prior: Before, likelihoods: list[FlightLikelihood]) -> None:
+        """Take what was known before, and one likelihood a flight."""
+        self.prior, self.coordinates, self.likelihoods = prior, prior.coordinates, likelihoods
 
     def theta(self, u: Floats) -> Floats:
         """Parameters (particles, num_parameters)."""
         return self.coordinates.robot.prior.theta(self.coordinates.z(u)[0])
 
     def residuals(self, u: Floats) -> Floats:
-        """Whitened errors of all flights, then the prior's z, (particles, residuals)."""
+        """Whitened errors of all flights, then what was known before, (particles, residuals)."""
         z, log_jacobian = self.coordinates.z(u)
         theta = self.coordinates.robot.prior.theta(z)
         errors = np.concatenate([x.prediction_errors(theta) for x in self.likelihoods], axis=1)
         errors[~np.isfinite(log_jacobian)] = np.inf
         errors = np.nan_to_num(errors, nan=1e6, posinf=1e6, neginf=-1e6)
-        return np.concatenate([errors, z[:, self.coordinates.free]], axis=1)
-
-    def log_prior(self, u: Floats) -> Floats:
-        """Up to a constant, (particles,)."""
-        z, log_jacobian = self.coordinates.z(u)
-        return log_jacobian - 0.5 * np.sum(z[:, self.coordinates.free] ** 2, axis=1)
+        return np.concatenate([errors, self.prior.residuals(u)], axis=1)
 
     def log_likelihood(self, u: Floats) -> Floats:
         """Of all flights together, (particles,)."""
@@ -280,7 +277,7 @@ def _held_out(model: _Model, mode: Floats) -> list[Held]:
         e, jacobian = linearise(errors, mode)
         cut = len(e) - size
         parts.append((jacobian[:cut].T @ jacobian[:cut], jacobian[:cut].T @ e[:cut], e[cut:], jacobian[cut:]))
-    z, z_jacobian = linearise(lambda u: model.coordinates.z(u)[0][:, model.coordinates.free], mode)
+    z, z_jacobian = linearise(model.prior.residuals, mode)
     information, gradient = z_jacobian.T @ z_jacobian, z_jacobian.T @ z
     for info, score, _, _ in parts:
         information, gradient = information + info, gradient + score
@@ -296,10 +293,10 @@ def _sample(
     """Particles of the tempered posterior: first under the stand-in, then under the likelihood itself."""
 
     def stand_in(u: Floats) -> Floats:
-        return model.log_prior(u) + linear.log_likelihood(u) / temperature
+        return model.prior.log_density(u) + linear.log_likelihood(u) / temperature
 
     def exact(u: Floats) -> Floats:
-        return model.log_prior(u) + model.log_likelihood(u) / temperature
+        return model.prior.log_density(u) + model.log_likelihood(u) / temperature
 
     wide = WIDEN * temperature * covariance
     near = tempered_smc(stand_in, (linear.point, wide), config=config, rng=generator(seed, "smc"))

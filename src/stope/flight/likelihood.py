@@ -322,6 +322,24 @@ class FlightLikelihood:
         """Whitened prediction errors of each theta, (particles, 12 rows); unit variance where the model is right."""
         return self.all_errors(theta)[0].reshape(len(theta), -1)
 
+    def channels(self, rows: Floats, chosen: Sequence[int]) -> Floats:
+        """What whitened errors or their slopes say of some channels alone, whitened among themselves.
+
+        Args:
+            rows: (rows after the first, 12, columns), as `prediction_errors` orders them.
+            chosen: Of the channels position, velocity, attitude, rate (3 each).
+
+        Returns:
+            (rows, chosen, columns); zeros where a row has no measurement.
+        """
+        out = np.zeros((len(rows), len(chosen), rows.shape[2]))
+        for t, u in enumerate(self._gains.whitening[self._start :]):
+            if u[0, 0] > 0.0:
+                back = np.asarray(np.linalg.inv(u), dtype=np.float64)
+                part = (back @ back.T)[np.ix_(chosen, chosen)]
+                out[t] = np.linalg.solve(np.linalg.cholesky(part), (back @ rows[t])[list(chosen)])
+        return out
+
     def _run(self, theta: Floats, errors: Floats) -> Floats:
         plant = p.compile_plant(theta, robot=self.robot, table=self.table, dt=PHYSICS_STEP)
         out = np.empty(len(plant))
