@@ -382,9 +382,61 @@ def wires() -> str:
     return table(["thickness [nm]", "Cu, surfaces", "Cu, surfaces and grains", "NbP, published", "NbP over Cu"], rows)
 
 
+def earth() -> str:
+    """What data of each place are worth, in bits."""
+    found = result("earth-data")
+    rows: list[list[object]] = []
+    for name, row in found["places"].items():
+        for block, alone in row["bits"].items():
+            rows.append([name, block, f"{alone:.1f}", f"{row['bits_if_nothing_differed'][block]:.1f}",
+                         f"{row['bits_added_to_a_flight'][block]:.2f}"])  # fmt: skip
+    rows += [["flight", block, f"{bits:.1f}", "", ""] for block, bits in found["bits_of_a_flight"].items()]
+    return table(["place", "block", "alone [bits]", "if right [bits]", "added [bits]"], rows)
+
+
+def calibration() -> str:
+    """Coverage and ranks over worlds where the model is right."""
+    rows: list[list[object]] = []
+    for tier in result("calibration")["tiers"]:
+        worst = max(tier["ks"], key=lambda name, ks=tier["ks"]: ks[name])
+        for level in ("50", "90"):
+            cell = tier[f"coverage_{level}"]
+            low, high = cell["band_if_calibrated"]
+            rows.append([tier["tier"], tier["worlds"], f"{level} %", f"{100 * cell['share']:.1f} % of {cell['n']}",
+                         f"{100 * low:.1f} to {100 * high:.1f} %", f"{tier['ks'][worst]:.3f} (`{worst}`)",
+                         f"{tier['ks_band']:.3f}", f"{tier['fit_cpu_s']['median']:.1f}"])  # fmt: skip
+    return table(["tier", "worlds", "interval", "held the truth", "if calibrated", "ranks, farthest from uniform",
+                  "band", "CPU s a fit"], rows)  # fmt: skip
+
+
+def campaign() -> str:
+    """Docking in hidden worlds by arm, the gap that flights close, and the forecasts that held."""
+    parts: list[str] = []
+    shown = ("success", "time_s", "final_error_m", "impulse_ns")
+    for found in result("campaign")["campaigns"]:
+        rows: list[list[object]] = []
+        for arm, row in found["arms"].items():
+            gap = found["gap_closed"].get(arm, {}).get("final_error_m", {})
+            closed = "" if not gap.get("is_there") else (
+                f"{100 * gap['closed']:.0f} % ({100 * gap['low']:.0f} to {100 * gap['high']:.0f})")  # fmt: skip
+            flights = "0" if arm == "default" else arm.removeprefix("belief-")
+            held = found["forecast"].get(flights, {})
+            told = ", ".join(f"{held[name]['covered'] * held[name]['n']:.0f}/{held[name]['n']}" for name in shown
+                             if name in held)  # fmt: skip
+            rows.append([arm, f"{share(row)} of {row['n']}", f"{row['time_s']:.1f}",
+                         f"{1000 * row['final_error_m']:.1f}", closed, told])  # fmt: skip
+        config = found["config"]
+        kind = "sealed" if config["sealed"] else "open"
+        parts.append(f"**{config['tier']}**, {kind} worlds {config['first']} to {config['last']}, "
+                     f"`{found['command']}`:\n\n" + table(
+                         ["arm", "docked", "time [s]", "final error [mm]", "of the gap in final error",
+                          "forecasts held: success, time, error, impulse"], rows))  # fmt: skip
+    return "\n\n".join(parts)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "fleet": fleet, "fleet-growth": fleet_growth,
-    "lelar": lelar,
+    "lelar": lelar, "earth": earth, "calibration": calibration, "campaign": campaign,
     "lelar-logs": lelar_logs,
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,

@@ -8,7 +8,7 @@ import pytest
 
 from stope.base.errors import ConfigError
 from stope.flight.campaign import CampaignConfig, gap_closed
-from stope.flight.forecast import FIGURES, compare, disturbed
+from stope.flight.forecast import FIGURES, STAYS, compare, disturbed
 from stope.world.belief import Belief
 from stope.world.physics import NUM_PARAMETERS, index_of
 from stope.world.robots import load_robot
@@ -34,13 +34,13 @@ def test_outcomes_without_a_figure_are_refused(rows: list[dict[str, float]]) -> 
 def test_what_no_theta_explains_is_drawn_for_each_episode() -> None:
     told = Belief.prior(ROBOT.name)
     z, rng = np.zeros((4000, NUM_PARAMETERS)), np.random.default_rng(1)
-    assert np.array_equal(disturbed(z, told, ROBOT, rng), z)
-    acts = {"offset": 3e-4, "acceleration": 8e-4, "length": 5.0 / 3.0}  # a quarter of whose variance lasts 10 s
+    assert np.array_equal(disturbed(z, 3, told, ROBOT, rng), np.zeros((12_000, NUM_PARAMETERS)))
+    acts = {"offset": 3e-4, "acceleration": 8e-3, "length": 5.0 / 3.0}  # a quarter of whose variance lasts 10 s
     seen = Belief(robot=told.robot, mean=told.mean, covariance=told.covariance, provenance={"disturbances": [acts]})
-    drawn = disturbed(z, seen, ROBOT, rng)
-    assert drawn[:, index_of("residual_y")].std() == pytest.approx(
-        0.5, rel=0.05
-    )  # of a prior of 1e-3 m/s2; 8e-4 counts half
+    drawn = disturbed(z, 3, seen, ROBOT, rng)
+    # Of a prior of 1e-3 m/s2; the mean square of a share between 0 and STAYS is a third of STAYS squared.
+    size = np.sqrt(0.3**2 + STAYS**2 / 3.0 * 0.25 * 8.0**2)
+    assert drawn[:, index_of("residual_y")].std() == pytest.approx(size, rel=0.05)
     assert not drawn[:, index_of("mass")].any()
 
 
