@@ -19,11 +19,11 @@ from tests.builders import drawn_theta
 
 FOLDER = Path(module.__file__).parent
 LINKED = tuple(n for n in robot_names() if load_robot(n).articulation is not None)
-TOTAL = {"lander": 50.0, "digger": 66.0, "hopper": 1.1, "hopper-wheels": 1.1}
+TOTAL = {"cubesat": 4.2, "lander": 50.0, "digger": 66.0, "hopper": 1.1, "hopper-wheels": 1.1}
 
 
 def test_the_robots_that_were_promised_are_there() -> None:
-    assert {"bee-gripper", "digger", "hopper", "hopper-wheels", "lander"} == set(LINKED)
+    assert {"bee-gripper", "cubesat", "digger", "hopper", "hopper-wheels", "lander"} == set(LINKED)
     assert "hauler" in robot_names()
 
 
@@ -121,3 +121,17 @@ def test_an_arm_that_floats_keeps_its_momentum() -> None:
     assert np.abs(data.subtree_linvel[1]).max() < 1e-12
     assert np.abs(data.subtree_angmom[1]).max() < 1e-10
     assert np.abs(data.qvel[6:]).max() > 10.0  # the wheels turn
+
+
+def test_the_wheels_of_the_cubesat_turn_it_as_they_turned_one_in_orbit() -> None:
+    """Rates over wheel speeds, in the range of fits to the four LeLaR flights one by one."""
+    model = compile_scene(load_robot("cubesat"), SceneConfig(physics_step=0.005))
+    # deg/s per rpm; each flight alone gave X 0.00738 to 0.00789, Y 0.00734 to 0.00756, Z 0.0259 to 0.0335
+    ranges = ((0.00738, 0.00789), (0.00734, 0.00756), (0.0259, 0.0335))
+    for axis, (low, high) in enumerate(ranges):
+        data = mujoco.MjData(model)
+        data.ctrl[axis] = 1e-3
+        for _ in range(100):
+            mujoco.mj_step(model, data)
+        ratio = -np.rad2deg(data.qvel[3 + axis]) / (data.qvel[6 + axis] * 60.0 / (2.0 * np.pi))
+        assert low < ratio < high

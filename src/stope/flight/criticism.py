@@ -197,8 +197,8 @@ def held_temperature(held: Sequence[Held], start: float) -> tuple[float, dict[st
     """The least temperature, from `start` on, at which intervals of 50 and 90 % hold what was kept aside.
 
     Returns:
-        The temperature, and a report: number of intervals, coverage before and after, the least that counts as held, and
-        the `scale` by which predictions must be widened further where the belief's width is not what they lack.
+        The temperature, and a report: number of intervals, coverage before and after, the least that counts as held,
+        and the `scale` by which predictions must be widened further where the belief's width is not what they lack.
     """
     windows = [h for h in held if len(h.errors)]
     if not windows:
