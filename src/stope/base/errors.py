@@ -10,6 +10,7 @@ The tree::
     ├── FileError              a file that is missing, truncated or not what it claims (also a ValueError)
     │   └── FlightError        a flight record with such a fault
     ├── Misfit                 no world in the prior explains a flight (also a ValueError)
+    ├── WorkerLost             a unit of work that took its workers with it
     └── MissingExtra           an optional dependency or device is not there (also an ImportError)
 
 Pattern of a message: *where = value unit: rule. Next step.*
@@ -29,6 +30,7 @@ __all__ = [
     "RangeError",
     "StopeError",
     "UnknownName",
+    "WorkerLost",
 ]
 
 
@@ -72,6 +74,12 @@ class FlightError(FileError):
 
 class Misfit(StopeError, ValueError):
     """No world in the prior explains a flight."""
+
+
+class WorkerLost(StopeError):
+    """A unit of work that took its workers with it."""
+
+    exit_code = 1
 
 
 class MissingExtra(StopeError, ImportError):

@@ -23,6 +23,7 @@ from stope.cli.options import (
     Seed,
     Settings,
     Threads,
+    Workers,
     config_of_card,
     example,
     place,
@@ -33,6 +34,7 @@ from stope.cli.options import (
 
 if TYPE_CHECKING:
     from stope.base.progress import Progress
+    from stope.base.workers import Workers as Crew
     from stope.learn.policies import MlpPolicy
     from stope.learn.train import TrainConfig
 
@@ -43,6 +45,7 @@ EXAMPLE = example(
     "stope evaluate dock --policy runs/bennu.safetensors --n 2000 --json",
     "stope evaluate dock --belief belief.json",
     "stope evaluate dig --only ignorant --only script",
+    "stope evaluate all --workers 8 --json",
 )
 COLUMNS = ("flown by", "docked", "2 cm for 10 s", "1 cm for 10 s", "time [s]", "error [mm]", "energy [J]", "gas [g]")
 ABOUT = {
@@ -87,6 +90,7 @@ def evaluate(
         typer.Option(metavar="CELL", help="A condition or baseline to fly, of a task with contact; repeat for more."),
     ] = None,
     runs: Runs = Path("runs"),
+    workers: Workers = "1",
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
@@ -97,7 +101,8 @@ def evaluate(
     baselines fly bare.
     Robot, site and task are those the policy was trained with, unless options say otherwise.
     """
-    from stope.learn.skills import FLIGHTS  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.workers import make_workers  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.skills import FLIGHTS  # noqa: PLC0415 -- as above
 
     names = skills_of(skill)
     options = {"robot": robot, "body": body, "latitude": latitude, "longitude": longitude, "height": height}
@@ -106,13 +111,15 @@ def evaluate(
     if only and any(name in FLIGHTS for name in names):
         raise ConfigError("--only is for tasks with contact: expected no dock or haul beside it.")
     found: dict[str, Any] = {}
+    crew = make_workers(workers)
+    each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:
         for name in names:
             if name in FLIGHTS:
-                found[name] = _flight(name, policy, belief, n, seed, runs, threads, progress, settings=settings,
+                found[name] = _flight(name, policy, belief, n, seed, runs, each, progress, crew, settings=settings,
                                       has_envelope=has_envelope, **options)  # fmt: skip
             else:
-                found[name] = _skill(name, policy, belief, n, seed, runs, threads, progress, settings=settings,
+                found[name] = _skill(name, policy, belief, n, seed, runs, each, progress, crew, settings=settings,
                                      only=only or (), has_envelope=has_envelope, **options)  # fmt: skip
     if as_json:
         show_json({"skills": found})
@@ -126,7 +133,7 @@ def evaluate(
 
 def _flight(
     name: str, policy: Path | None, belief: Path | None, n: int, seed: int, runs: Path, threads: int,
-    progress: Progress, *, has_envelope: bool, **options: Any,
+    progress: Progress, workers: Crew, *, has_envelope: bool, **options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Cells of `dock` or `haul`."""
     from stope.learn.assess import assess  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -138,13 +145,13 @@ def _flight(
     policy_for(flown, path, config.robot)
     result = assess(flown, load_robot(config.robot), config.site.site(), task=config.task, num=n, seed=seed,
                     belief=told, num_threads=threads, progress=progress, skill=name,
-                    is_enveloped=has_envelope)  # fmt: skip
+                    is_enveloped=has_envelope, workers=workers)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": str(path), "digest": flown.digest}}
 
 
 def _skill(
     name: str, policy: Path | None, belief: Path | None, n: int, seed: int, runs: Path, threads: int,
-    progress: Progress, *, has_envelope: bool, only: Sequence[str], **options: Any,
+    progress: Progress, workers: Crew, *, has_envelope: bool, only: Sequence[str], **options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Cells of a task with contact; left out, the policy is the package's, or one is trained."""
     from stope.learn.policies import GruPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
@@ -165,7 +172,7 @@ def _skill(
         flown, path = trained_skill(config, runs, num_threads=threads, progress=progress)
     check_policy(flown, task, name, str(path))
     result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress,
-                          is_enveloped=has_envelope, only=only)  # fmt: skip
+                          is_enveloped=has_envelope, only=only, workers=workers)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": path.name if policy is None else str(path),
                                                 "digest": flown.digest}}  # fmt: skip
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stope.learn.train import TrainConfig
 
 __all__ = ["AsJson", "Body", "Episodes", "Height", "Latitude", "Longitude", "Robot", "Runs", "Seed", "Settings",
-           "Threads", "all_cores", "config_of_card", "example", "place", "policy_for", "skill_config_of",
+           "Threads", "Workers", "all_cores", "config_of_card", "example", "place", "policy_for", "skill_config_of",
            "skills_of"]  # fmt: skip
 
 LARGEST_SEED = 2**63 - 1
@@ -48,6 +48,10 @@ def example(*commands: str) -> str:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
+Workers = Annotated[
+    str,
+    typer.Option(metavar="N|ray://ADDRESS", help="Processes, or Ray's: ray://local?num=2. Results do not change."),
+]
 Threads = Annotated[
     int,
     typer.Option(default_factory=all_cores, show_default="all cores", metavar="N",

@@ -20,6 +20,7 @@ from stope.base.intervals import clopper_pearson, mean_interval
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.base.units import STANDARD_GRAVITY
+from stope.base.workers import Here, Unit, Workers
 from stope.learn.adaptive import AdaptivePd
 from stope.learn.baselines import RandomPolicy, VelocityPd, ZeroPolicy
 from stope.learn.envelope import Envelope, envelope_for
@@ -44,6 +45,7 @@ BASELINES = ("zero", "random", "pd", "pd-belief", "adaptive")
 RIVALS = ("pd", "pd-belief", "adaptive")
 """Baselines that the policy is set against world by world."""
 POLICY = "policy"
+FLYERS = (POLICY, *BASELINES)
 
 Flyers = Mapping[str, Callable[[], Policy]]
 Question = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -72,6 +74,7 @@ def assess(
     progress: Progress = silent,
     skill: str = "dock",
     is_enveloped: bool = True,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Fly a policy and the baselines in every condition and gravity.
 
@@ -87,6 +90,8 @@ def assess(
         progress: Told of each stage.
         skill: Under which name it goes, "dock" or "haul"; says which limits hold.
         is_enveloped: Whether the safety envelope stands between the policy and the robots; the baselines fly bare.
+        workers: Who flies: one flyer in one condition or gravity is a unit. This process if left out; results do not
+            depend on it.
 
     Returns:
         `{"skills": {skill: {"conditions", "gravities", "baselines", "paired", ...}}}`; every rate is a fraction.
@@ -99,22 +104,23 @@ def assess(
         raise ConfigError(f"assess.num = {num}: expected 1 or more episodes in each cell.")
     if belief is not None:
         questions["belief"] = _believed(belief, robot, num=num, seed=seed)
-    flyers = _flyers(policy, robot, seed)
-    guards = {POLICY: envelope_for(skill, task, robot)} if is_enveloped else {}
-    flown = fly_conditions(flyers, questions, robot, site, task=task, seed=seed, num_threads=num_threads,
-                           progress=lambda share: progress("conditions", share), envelopes=guards)  # fmt: skip
+    places = {gravity_name(level): uniform_place(level, has_air=site.has_air) for level in GRAVITY_LEVELS}
+    cells = [(site, name, flyer) for name in questions for flyer in FLYERS]
+    cells += [(there, "prior", flyer) for there in places.values() for flyer in FLYERS]
+    units = [
+        Unit(_fly_cell, (policy, flyer, robot, there, task, questions[name], seed, num_threads,
+                         skill if is_enveloped and flyer == POLICY else None), f"{there.name}: {name}, {flyer}")
+        for there, name, flyer in cells
+    ]  # fmt: skip
+    found = iter((workers or Here()).do(units, progress=progress))
+    flown = {name: {flyer: next(found) for flyer in FLYERS} for name in questions}
     gravities = {}
-    for index, level in enumerate(GRAVITY_LEVELS):
-        place = uniform_place(level, has_air=site.has_air)
-        there = fly_conditions(
-            flyers, {"prior": questions["prior"]}, robot, place, task=task, seed=seed, num_threads=num_threads,
-            progress=lambda share, done=index: progress("gravities", (done + share) / len(GRAVITY_LEVELS)),
-            envelopes=guards,
-        )["prior"]  # fmt: skip
-        gravities[gravity_name(level)] = {
+    for level, name in zip(GRAVITY_LEVELS, places, strict=True):
+        there = {flyer: next(found) for flyer in FLYERS}
+        gravities[name] = {
             **there[POLICY].summary(),
             "gravity_mps2": level,
-            "baselines": {name: there[name].summary() for name in BASELINES},
+            "baselines": {b: there[b].summary() for b in BASELINES},
         }
     rng = generator(seed, "assess-bootstrap")
     return {
@@ -132,6 +138,17 @@ def assess(
             }
         }
     }
+
+
+def _fly_cell(
+    policy: Policy, flyer: str, robot: Robot, site: Site, task: DockConfig, question: Question, seed: int,
+    num_threads: int, guarded: str | None,
+) -> Episodes:  # fmt: skip
+    """One flyer in one condition; `guarded` names the skill whose envelope stands before it."""
+    make = _flyers(policy, robot, seed)[flyer]
+    guards = {} if guarded is None else {flyer: envelope_for(guarded, task, robot)}
+    return fly_conditions({flyer: make}, {"cell": question}, robot, site, task=task, seed=seed,
+                          num_threads=num_threads, envelopes=guards)["cell"][flyer]  # fmt: skip
 
 
 def fly_conditions(

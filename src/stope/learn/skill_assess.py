@@ -7,8 +7,7 @@ bring back the worlds that chose a policy's weights in training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from stope.base.errors import ConfigError
 from stope.base.intervals import clopper_pearson, mean_interval
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
-from stope.learn.envelope import Envelope, envelope_for
+from stope.base.workers import Here, Unit, Workers
+from stope.learn.envelope import envelope_for
 from stope.learn.pilots import GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.world.tasks import ContactTask
@@ -60,6 +60,7 @@ def assess_skill(
     progress: Progress = silent,
     is_enveloped: bool = True,
     only: Sequence[str] = (),
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Fly a policy in every condition, and the baselines.
 
@@ -73,6 +74,7 @@ def assess_skill(
         progress: Told of each pilot.
         is_enveloped: Whether the safety envelope stands between the policy and the robots; the baselines fly bare.
         only: Names of conditions and baselines to fly; all if empty.
+        workers: Who flies the cells, one a unit; this process if left out. Results do not depend on it.
 
     Returns:
         `{"skills": {name: {"conditions", "baselines", "paired", ...}}}`; every rate is a fraction. What is paired is
@@ -88,20 +90,14 @@ def assess_skill(
         raise ConfigError(f"assess.only = {', '.join(only)}: expected some of {', '.join(known)}.")
     wanted = set(only or known)
     check_policy(policy, task, name, "policy")
-    num_actions = len(task.action_names)
-
-    def flown(pilot: Pilot, told: Told, what: str, envelope: Envelope | None = None) -> Outcomes:
-        batch = task.batch(num_worlds=num, seed=stream_key(seed, "assess", name), num_threads=num_threads, told=told)
-        return fly_skill(pilot, batch, show=partial(progress, f"{name}: {what}"), envelope=envelope)
-
-    guard = envelope_for(name, task) if is_enveloped else None
-    own = {c: flown(GruPilot(policy), told, f"policy, {c}", guard) for c, told in CONDITIONS.items()
-           if c in wanted}  # fmt: skip
-    # Told nothing, the baselines do the same in every condition.
-    pilots: dict[str, Pilot] = {
-        "script": ScriptPilot(task), "random": RandomPilot(num_actions, seed), "nothing": NothingPilot(num_actions),
-    }  # fmt: skip
-    others = {who: flown(pilots[who], "prior", who) for who in BASELINES if who in wanted}
+    cells = [c for c in known if c in wanted]
+    units = [
+        Unit(_fly_cell, (policy, name, task, cell, num, seed, num_threads, is_enveloped), f"{name}: {cell}", shows=True)
+        for cell in cells
+    ]
+    flown: dict[str, Outcomes] = dict(zip(cells, (workers or Here()).do(units, progress=progress), strict=True))
+    own = {c: flown[c] for c in CONDITIONS if c in flown}
+    others = {who: flown[who] for who in BASELINES if who in flown}
     script = others.get("script")
     rng = generator(seed, "assess-bootstrap", name)
     return {
@@ -118,6 +114,26 @@ def assess_skill(
             }
         }
     }
+
+
+def _fly_cell(
+    policy: GruPolicy, name: str, task: ContactTask, cell: str, num: int, seed: int, num_threads: int,
+    is_enveloped: bool,  # noqa: FBT001 -- a unit of work takes its arguments in order
+    *, show: Callable[[float], None] | None = None,
+) -> Outcomes:  # fmt: skip
+    """One condition of the policy, or one baseline; every cell has the same worlds."""
+    num_actions = len(task.action_names)
+    # Told nothing, the baselines do the same in every condition.
+    pilots: dict[str, Callable[[], Pilot]] = {
+        "script": lambda: ScriptPilot(task), "random": lambda: RandomPilot(num_actions, seed),
+        "nothing": lambda: NothingPilot(num_actions),
+    }  # fmt: skip
+    is_policy = cell in CONDITIONS
+    pilot = GruPilot(policy) if is_policy else pilots[cell]()
+    guard = envelope_for(name, task) if is_policy and is_enveloped else None
+    batch = task.batch(num_worlds=num, seed=stream_key(seed, "assess", name), num_threads=num_threads,
+                       told=CONDITIONS.get(cell, "prior"))  # fmt: skip
+    return fly_skill(pilot, batch, show=show, envelope=guard)
 
 
 def paired_outcomes(one: Outcomes, other: Outcomes, *, rng: np.random.Generator) -> dict[str, Any]:

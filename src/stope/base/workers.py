@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers: units of work done here, in processes of this machine, or by Ray on several; the answers are the same.
+
+A unit is a call of a module's function with arguments that say everything, its seed included, so that it does not
+matter who does it, when, or how often. A worker that dies costs the unit it was at, which another then does; answers
+come back in the order of the units. What travels between workers is pickled by the process that made it, over pipes
+of this machine or Ray's own channels; nothing of it is ever read from a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing as mp
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from stope.base.errors import ConfigError, WorkerLost
+from stope.base.progress import Progress, silent
+
+__all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "make_workers"]
+
+MOST_TRIES = 3
+"""Workers that a unit may cost before it is given up; a unit that kills three is at fault itself."""
+RAY = "ray://"
+STAGE = "units of work"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece of work."""
+
+    call: Callable[..., Any]
+    """A function of a module; what a closure holds does not travel."""
+    arguments: tuple[Any, ...]
+    name: str
+    """For people, in errors."""
+    shows: bool = False
+    """Whether the call takes `show`, a function that is told the share done; other processes do not tell."""
+
+    def do(self, show: Callable[[float], None] | None = None) -> Any:
+        """Its answer."""
+        return self.call(*self.arguments, show=show) if self.shows else self.call(*self.arguments)
+
+
+class Workers(Protocol):
+    """Who does units."""
+
+    @property
+    def num(self) -> int:
+        """Units done at a time."""
+        ...
+
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+        """Answers in the order of the units.
+
+        Raises:
+            WorkerLost: a unit that took `MOST_TRIES` workers with it.
+            Exception: what a unit raised, as it would here.
+        """
+        ...
+
+
+class Here:
+    """One after the other in this process."""
+
+    num = 1
+
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+        """See `Workers`."""
+        out: list[Any] = []
+        for k, unit in enumerate(units):
+            out.append(unit.do(lambda share, before=k: progress(STAGE, (before + share) / len(units))))
+            progress(STAGE, (k + 1) / len(units))
+        return out
+
+
+class Processes:
+    """Processes of this machine, started fresh, so that nothing of this one's threads comes along."""
+
+    def __init__(self, num: int) -> None:
+        """Take how many.
+
+        Raises:
+            ConfigError: fewer than one.
+        """
+        if num < 1:
+            raise ConfigError(f"workers = {num}: expected 1 or more.")
+        self.num = num
+
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+        """See `Workers`."""
+        if not units:
+            return []
+        crew = [_Worker() for _ in range(min(self.num, len(units)))]
+        book = Book(units, progress)
+        try:
+            while not book.is_done:
+                for worker in crew:
+                    if worker.at is None and (at := book.next()) is not None:
+                        worker.give(at, units[at])
+                for ready in wait([w.pipe for w in crew if w.at is not None]):
+                    worker = next(w for w in crew if w.pipe is ready)
+                    at, worker.at = worker.at, None
+                    assert at is not None
+                    try:
+                        book.take(at, worker.pipe.recv())
+                    except (EOFError, ConnectionResetError):
+                        book.lost(at)
+                        worker.end()
+                        crew[crew.index(worker)] = _Worker()
+        finally:
+            for worker in crew:
+                worker.end()
+        return book.answers
+
+
+class Book:
+    """Which unit is where, and what came of it; shared by all kinds of workers."""
+
+    def __init__(self, units: Sequence[Unit], progress: Progress) -> None:
+        """Take the units, all waiting, the first on top."""
+        self.units, self.progress = units, progress
+        self.answers: list[Any] = [None] * len(units)
+        self.waiting, self.tries, self.num_done = list(range(len(units)))[::-1], [0] * len(units), 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every unit has an answer."""
+        return self.num_done == len(self.units)
+
+    def next(self) -> int | None:
+        """A unit to give out; None while all are given out."""
+        return self.waiting.pop() if self.waiting else None
+
+    def take(self, at: int, answer: tuple[bool, Any]) -> None:
+        """Write an answer of `attempt` down; raise what the unit raised."""
+        is_well, value = answer
+        if not is_well:
+            raise value
+        self.answers[at] = value
+        self.num_done += 1
+        self.progress(STAGE, self.num_done / len(self.units))
+
+    def lost(self, at: int) -> None:
+        """A worker died at a unit: it waits again."""
+        self.tries[at] += 1
+        if self.tries[at] >= MOST_TRIES:
+            raise WorkerLost(f"{self.units[at].name}: {MOST_TRIES} workers died of it. Is memory short?")
+        self.waiting.append(at)
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self) -> None:
+        context = mp.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other,), daemon=True)
+        self.process.start()
+        other.close()  # so that its death is the end of the pipe
+        self.at: int | None = None
+
+    def give(self, at: int, unit: Unit) -> None:
+        self.at = at
+        with contextlib.suppress(BrokenPipeError):  # died idle: reading from it says so
+            self.pipe.send(unit)
+
+    def end(self) -> None:
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join()
+
+
+def attempt(unit: Unit) -> tuple[bool, Any]:
+    """Whether a unit went well, and its answer or what it raised."""
+    try:
+        return True, unit.do()
+    except Exception as error:  # noqa: BLE001 -- it is raised again where the unit was given out
+        return False, error
+
+
+def _serve(pipe: Connection) -> None:
+    """The life of a worker; it ends with the pipe, and so with who holds the other end."""
+    while True:
+        try:
+            unit: Unit = pipe.recv()
+        except (EOFError, OSError):
+            return
+        pipe.send(attempt(unit))
+
+
+def make_workers(text: str) -> Workers:
+    """Workers of a command line: a number of processes, or `ray://ADDRESS` with how many: `ray://local?num=2`.
+
+    Raises:
+        ConfigError: neither.
+        MissingExtra: Ray without `stope[ray]`.
+    """
+    if text.startswith(RAY):
+        from stope.base.ray_workers import RayWorkers  # noqa: PLC0415 -- an extra
+
+        return RayWorkers.of(text)
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"--workers {text}: expected a number of processes from 1, or ray://ADDRESS.")
+    return Here() if int(text) == 1 else Processes(int(text))
