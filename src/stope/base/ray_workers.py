@@ -67,7 +67,9 @@ class RayWorkers:
             common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "runtime_env": seen}
             try:
                 if address == LOCAL:
-                    self.ray.init(num_cpus=num, include_dashboard=False, _node_ip_address=LOOPBACK, **common)
+                    self.ray.init(
+                        address="local", num_cpus=num, include_dashboard=False, _node_ip_address=LOOPBACK, **common
+                    )
                 else:
                     self.ray.init(address=address, **common)
             except (ConnectionError, ValueError, RuntimeError) as error:
