@@ -21,7 +21,8 @@ COMMANDS = (
     "world tasks", "world site", "world physics", "world practise", "world validate",
     "fleet", "fleet scenarios", "fleet check", "fleet measure", "fleet value", "fleet query", "fleet replay",
     "fleet serve",
-    "cluster", "cluster systems", "cluster jobs", "cluster validate", "cluster plan", "cluster limit", "cluster wire",
+    "cluster", "cluster systems", "cluster jobs", "cluster validate", "cluster plan", "cluster limit", "cluster scale",
+    "cluster wire",
 )  # fmt: skip
 
 

@@ -82,6 +82,7 @@ def validate(
     "plan",
     epilog=example(
         "stope cluster plan stope-dock --on laptop",
+        "stope cluster plan stope-dock --on laptop --profile scale.json",
         "stope cluster plan dense-405b --on cloudmatrix384 --count 4096 --count 8192 --wish 65536",
         "stope cluster plan --by 2027-06-30 --available deliveries.toml",
     ),
@@ -100,6 +101,9 @@ def plan(
     available: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Deliveries and jobs to schedule.")
     ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Numbers of this machine, of `stope cluster scale train --out`.")
+    ] = None,
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +113,7 @@ def plan(
     if (by is None) != (available is None):
         raise ConfigError("plan: --by and --available belong together. Give both, or neither.")
     if by is not None and available is not None:
-        if job is not None or on is not None or count or wish or plot is not None:
+        if job is not None or on is not None or count or wish or plot is not None or profile is not None:
             raise ConfigError(
                 "plan: --by and --available schedule the jobs of the file: no JOB, --on, --count, --wish."
             )
@@ -117,11 +121,12 @@ def plan(
         return
     if job is None or on is None:
         raise ConfigError("plan: expected a JOB and --on SYSTEM, or --by DATE and --available FILE.")
-    from stope.cluster.job import load_job  # noqa: PLC0415 -- as above
+    from stope.cluster.job import load_job, with_profile  # noqa: PLC0415 -- as above
     from stope.cluster.planner import make_plan  # noqa: PLC0415 -- as above
     from stope.cluster.system import load_system  # noqa: PLC0415 -- as above
 
-    found = make_plan(load_job(job), load_system(on), count or (), wished=wish)
+    what = load_job(job) if profile is None else with_profile(load_job(job), profile)
+    found = make_plan(what, load_system(on), count or (), wished=wish)
     if plot is not None:
         from stope.view.plots.efficiency import draw_efficiency  # noqa: PLC0415 -- as above
 
@@ -130,6 +135,60 @@ def plan(
         show_json(found)
     else:
         _show_plan(found)
+
+
+@app.command(
+    "scale",
+    epilog=example(
+        "stope cluster scale evaluate --workers 1,2",
+        "stope cluster scale train --workers 1,2 --out scale.json",
+        "stope cluster scale evaluate --workers 1,2 --ray local",
+    ),
+)
+def scale(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="evaluate or train, of docking.")],
+    *,
+    workers: Annotated[str, typer.Option(metavar="N,N,...", help="Counts, rising from 1.")] = "1,2",
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Measurements of each; medians.")] = 7,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help="Ray's workers: local, or HOST:PORT.")] = "",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here; the planner's --profile.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a real job at several counts of workers, beside what one worker and the cores say it would be.
+
+    For train, also the gradient noise scale: how large a mini-batch may be before more samples stop helping.
+    """
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.files import write_json  # noqa: PLC0415 -- as above
+    from stope.cluster import scaling  # noqa: PLC0415 -- as above
+
+    parts = workers.split(",")
+    if not all(part.strip().isdigit() for part in parts):
+        raise ConfigError(f"--workers {workers}: expected counts joined by commas, such as 1,2.")
+    with progress_bars() as progress:
+        found = scaling.scale(job, [int(part) for part in parts], repeats=repeats, ray=ray, progress=progress)
+    if out is not None:
+        write_json(out, found)
+    if as_json:
+        show_json(found)
+        return
+    rows = [(str(r["workers"]), number(r["seconds"]), f"{100 * r['spread']:.0f} %", number(r["throughput"]),
+             f"{100 * r['efficiency']:.0f} %", f"{100 * r['core_share']:.0f} %", number(r["forecast_seconds"]),
+             f"{100 * r['forecast_error']:+.0f} %") for r in found["rows"]]  # fmt: skip
+    columns = (
+        "workers",
+        "seconds",
+        "spread",
+        f"{found['unit']}/s",
+        "efficiency",
+        "cores allow",
+        "forecast [s]",
+        "error",
+    )
+    show_table(f"{job}, medians of {repeats}", columns, rows)
+    if noise := found.get("noise_scale"):
+        line(f"gradient noise scale: {number(noise['value'])} samples ({number(noise['low'])} to "
+             f"{number(noise['high'])}, 80 %)")  # fmt: skip
 
 
 @app.command(

@@ -8,17 +8,18 @@ are bare.
 from __future__ import annotations
 
 import difflib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from stope.base.config import check_positive, read_toml
 from stope.base.errors import ConfigError, UnknownName
+from stope.base.files import read_json
 from stope.cluster.quantity import Quantity, read_quantity
 from stope.cluster.transformer import Recompute, Transformer
 
-__all__ = ["ActorLearner", "DenseTraining", "Job", "job_names", "load_job"]
+__all__ = ["ActorLearner", "DenseTraining", "Job", "job_names", "load_job", "with_profile"]
 
 FORMAT = "stope-job-1"
 _FOLDER = Path(__file__).parent / "jobs"
@@ -136,6 +137,24 @@ def load_job(name_or_path: str | Path) -> Job:
     if str(name_or_path) not in job_names():
         raise UnknownName.of("job", str(name_or_path), job_names(), listing="stope cluster jobs")
     return _shipped(str(name_or_path))
+
+
+def with_profile(job: Job, path: Path) -> Job:
+    """A job with what `stope cluster scale train --out FILE` measured in place of its own numbers.
+
+    Raises:
+        FileError: no such file, or not JSON.
+        ConfigError: a file without a profile, a dense training, or a number or unit that does not fit.
+    """
+    table: Any = read_json(path, what="profile").get("profile")
+    rows = cast("dict[str, Any]", table) if isinstance(table, dict) else {}
+    if not rows or not isinstance(job, ActorLearner):
+        raise ConfigError(f"{path}: expected a profile of `stope cluster scale train`, and actors with a learner.")
+    wrong = sorted(set(rows) - set(ACTOR_UNITS))
+    if wrong:
+        raise ConfigError(f"{path}: profile.{wrong[0]}: expected some of {', '.join(ACTOR_UNITS)}.")
+    found = {k: read_quantity(v, unit=ACTOR_UNITS[k], at=f"{path}: profile.{k}") for k, v in rows.items()}
+    return replace(job, **found)
 
 
 @cache

@@ -235,6 +235,15 @@ class Training:
     def advance(self) -> None:
         """One iteration: a rollout, an update, and an evaluation when it is due."""
         start = time.perf_counter()
+        self.roll_out()
+        self.ppo.update()
+        self.iteration += 1
+        self.seconds += time.perf_counter() - start
+        if self.iteration % self.config.evaluate_every == 0 or self.iteration == self.config.num_iterations:
+            self._evaluate()
+
+    def roll_out(self) -> None:
+        """The worlds' part of an iteration: steps into the learner's storage, and their returns."""
         observations = self.env.get_observations()
         with torch.inference_mode():
             for _ in range(self.config.steps_per_iteration):
@@ -242,11 +251,6 @@ class Training:
                 observations, rewards, dones, extras = self.env.step(actions)
                 self.ppo.process_env_step(observations, rewards, dones, extras)
             self.ppo.compute_returns(observations)
-        self.ppo.update()
-        self.iteration += 1
-        self.seconds += time.perf_counter() - start
-        if self.iteration % self.config.evaluate_every == 0 or self.iteration == self.config.num_iterations:
-            self._evaluate()
 
     def _evaluate(self) -> None:
         policy = self.actor()
