@@ -41,7 +41,7 @@ from stope.learn.policies import GruPolicy
 
 SIZES = (1_000, 10_000, 100_000)
 FLOOR_TILES = (64, 128, 256, 512, 1024)
-REPEATS = 7
+REPEATS = 12
 SKILL = "capture"
 
 
@@ -89,7 +89,7 @@ def best(contestants: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, fl
 
 
 def request_of(brain: Brain, num: int) -> Request:
-    """Rows about the middle of their range."""
+    """Rows as in training."""
     tile = brain.shelf.current(SKILL).tile
     rng = np.random.Generator(np.random.Philox(2))
     drawn = rng.uniform(-0.05, 0.05, (num, tile.num_inputs)).astype(np.float32)

@@ -192,18 +192,19 @@ class Brain:
             rows, given, before = rows[good], given[good], before[good]
             if not rows.size:
                 return
-        action, kept = tile.act(given, before)
+        action, kept = out.action[:, : tile.num_actions], out.memory[:, : tile.num_memory]
+        if rows.size == len(request):
+            # The usual case: straight into the answer; pages that are new cost as much as a tenth of the network.
+            tile.act(given, before, action=action, kept=kept)
+            out.version[:] = version.number
+        else:
+            action[rows], kept[rows] = tile.act(given, before)
+            out.version[rows] = version.number
         # Of numbers from -1 to 1: the sum is finite if all are.
         if not np.isfinite(action.sum() + kept.sum()):
             bad = ~(np.isfinite(action).all(axis=1) & np.isfinite(kept).all(axis=1))
-            out.verdict[rows[bad]] = Verdict.BAD_ACTION
-            rows, action, kept = rows[~bad], action[~bad], kept[~bad]
+            out.verdict[bad], out.version[bad], out.action[bad] = Verdict.BAD_ACTION, 0, 0.0
             self._give_up(version)
-        where = slice(None) if rows.size == len(request) else rows
-        out.version[where] = version.number
-        out.action[where, : tile.num_actions] = action
-        if tile.num_memory:
-            out.memory[where, : tile.num_memory] = kept
 
     def _judge(self, version: Version, given: Floats, before: Floats, age: Floats) -> NDArray[np.uint8]:
         """A verdict for each row; the last cause that holds is named."""

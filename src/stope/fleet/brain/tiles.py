@@ -65,26 +65,29 @@ class Tile(ABC):
     def _own(self, given: Floats, memory: Floats) -> Floats:
         """Actions by the policy's own `act`."""
 
-    def act(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+    def act(
+        self, given: Floats, memory: Floats, *, action: Floats | None = None, kept: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Actions in [-1, 1] and new memory of any number of rows.
 
         Args:
             given: (n, num_inputs).
             memory: (n, num_memory).
+            action: Where to write actions; else a new array.
+            kept: Where to write memory; else a new array.
 
         Returns:
             (n, num_actions) and (n, num_memory).
         """
         n = len(given)
-        action = np.empty((n, self.num_actions), dtype=np.float32)
-        kept = np.empty((n, self.num_memory), dtype=np.float32)
+        action = np.empty((n, self.num_actions), dtype=np.float32) if action is None else action
+        kept = np.empty((n, self.num_memory), dtype=np.float32) if kept is None else kept
         for first in range(0, n, ROWS):
             last = min(first + ROWS, n)
             here, before = given[first:last], memory[first:last]
             if last - first < ROWS:
                 here, before = _padded(here), _padded(before)
-            a, m = self._run(np.ascontiguousarray(here), np.ascontiguousarray(before))
-            action[first:last], kept[first:last] = a[: last - first], m[: last - first]
+            action[first:last], kept[first:last] = (part[: last - first] for part in self._run(here, before))
         return action, kept
 
     def check(self, *, where: str) -> None:
