@@ -22,8 +22,6 @@ from stope.fleet.mission.month import Player, close_books, play
 from stope.fleet.mission.scenario import with_changes
 from tests.fleet.mission.builders import month, tables
 
-pytestmark = pytest.mark.slow  # the engine takes a minute to compile
-
 
 def played(*changes: str, robots: int = 50, days: float = 2.0, window: float = 60.0, seed: int = 1) -> Player:
     player = Player(month(*changes, robots=robots, days=days), tables(), seed=seed, window=window)

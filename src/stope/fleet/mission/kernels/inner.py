@@ -19,5 +19,5 @@ __all__ = ["inner", "outer"]
 
 inner = nb.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 """Decorator of a kernel that Python never calls; who calls it keeps its code in the cache."""
-outer = nb.njit(cache=True, _nrt=False)
-"""Decorator of a kernel that Python calls."""
+outer = nb.njit(cache=True, nogil=True, _nrt=False)
+"""Decorator of a kernel that Python calls; threads may play months side by side."""
