@@ -25,9 +25,10 @@ from fleet_simpy import play_simpy
 
 from stope.base.seeding import generator
 from stope.fleet.mission.bank import Bank, Tables, shipped_bank
+from stope.fleet.mission.bound import month_bound
 from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
-from stope.fleet.mission.kernels.columns import Count
-from stope.fleet.mission.month import Player
+from stope.fleet.mission.kernels.columns import SKILLS, Count
+from stope.fleet.mission.month import Player, play
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
 
 T = TypeVar("T")
@@ -86,6 +87,24 @@ def growth(sizes: list[int], days: float, tables: Tables) -> dict[str, Any]:
             "exponent_over_n_log_n": float(np.polyfit(n_log_n, y, 1)[0])}  # fmt: skip
 
 
+def near_the_bound(days: float) -> dict[str, Any]:
+    """A month where haulers abound and nothing varies, beside the bound of the linear programme."""
+    sure = {"anchor": (100.0, 0.0), "dig": (100.0, 5000.0), "dock": (50.0, 0.0), "haul": (50.0, 0.0),
+            "hop": (1000.0, 0.0), "capture": (10.0, 0.0)}  # fmt: skip
+    tables = Tables.join([np.array([[1.0, *sure[name][:1], 0.0, sure[name][1], 0.0]]) for name in SKILLS])
+    settings = ["fleet.excavators=10", "fleet.haulers=200", "fleet.units=10", "fleet.maintainers=1",
+                "fleet.prospectors=0", "ground.pits_per_yard=1", "failing.mtbf_h=1e9", "failing.unit_mtbf_h=1e9",
+                "plant.leg_success=1", "digging.wear=0", "link.gaps=0", "robots.hot_limit=1000",
+                "robots.battery_wh=100000", "ground.grade_spread=0",
+                f"days={days}"]  # fmt: skip
+    out: dict[str, Any] = {"days": days}
+    for dispatch in ("shortest-queue", "assignment"):
+        scenario = with_changes(load_month("ryugu-month"), [*settings, f"dispatch='{dispatch}'"])
+        ore, most = play(scenario, tables, seed=1).figures["ore_t"], month_bound(scenario, tables)["all"]
+        out[dispatch] = {"ore_t": ore, "bound_t": most, "gap": 1.0 - ore / most}
+    return out
+
+
 def assignment(num: int, sites: int = 100) -> dict[str, Any]:
     """Robots and tasks in clusters on a sphere: layered against exact and nearest first."""
     rng = generator(1, "assignment")
@@ -118,7 +137,9 @@ def main() -> None:
     )
     parser.add_argument("--days", type=float, default=30.0, help="days of the race, for all three alike")
     parser.add_argument("--replicates", type=int, default=100, help="months on two threads, of a tenth the robots")
-    parser.add_argument("--only", choices=("race", "growth", "assignment", "replicates"), help="one part alone")
+    parser.add_argument(
+        "--only", choices=("race", "growth", "bound", "assignment", "replicates"), help="one part alone"
+    )
     given = parser.parse_args()
     tables = Bank.load(shipped_bank()).tables()
     robots, days = (100, 1.0) if given.quick else (given.robots, given.days)
@@ -126,6 +147,7 @@ def main() -> None:
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "race": lambda: race(robots, days, tables),
         "growth": lambda: growth(sizes, 1.0 if given.quick else 3.0, tables),
+        "bound": lambda: near_the_bound(5.0 if given.quick else 30.0),
         "assignment": lambda: assignment(200 if given.quick else min(robots, 10_000), 10 if given.quick else 100),
         "replicates": lambda: replicates(
             2 if given.quick else given.replicates, robots // 10, 1.0 if given.quick else 30.0, tables

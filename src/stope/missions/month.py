@@ -45,7 +45,7 @@ class MonthConfig:
     """File of a skill bank; empty takes the package's, or measures one into the run."""
     outcomes: int = 64
     """Measured outcomes of each skill, where a bank is measured."""
-    value_months: int = 8
+    value_months: int = 4
     """Paired months of each change when skills are valued; 0 leaves that out."""
 
     def __post_init__(self) -> None:

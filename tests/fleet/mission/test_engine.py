@@ -95,6 +95,20 @@ def test_littles_law_holds_at_the_ports() -> None:
     assert area + ahead == pytest.approx(w.waits[k.QUEUE_AT_PORT, 0], rel=1e-9)  # from the book of waits
 
 
+def test_littles_law_holds_at_the_pits_and_for_the_maintainers() -> None:
+    player = played("failing.mtbf_h=20", "failing.lost_share=0", "fleet.maintainers=2", robots=60, days=3.0)
+    w, end = player.world, player.end
+    assert w.waits[k.QUEUE_AT_PIT, 2] > 20
+    assert w.waits[k.QUEUE_FOR_REPAIR, 2] > 20
+    # Waits at a pit are booked when they end, as the book of states does.
+    assert w.times[Kind.HAULER, Phase.QUEUE_PIT] == pytest.approx(w.waits[k.QUEUE_AT_PIT, 0], rel=1e-9)
+    # Waits for a maintainer are known, and booked, when they begin.
+    waiting = w.whole[:, k.PHASE] == Phase.QUEUE_REPAIR
+    area = w.times[:, Phase.QUEUE_REPAIR].sum() + (end - w.real[waiting, k.SINCE]).sum()
+    ahead = (w.real[waiting, k.T_NEXT] - end).sum()
+    assert area + ahead == pytest.approx(w.waits[k.QUEUE_FOR_REPAIR, 0], rel=1e-9)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("servers", "is_random"), [(1, False), (3, True)])
 def test_waits_are_those_of_queueing_theory(servers: int, is_random: bool) -> None:  # noqa: FBT001 -- a parameter
