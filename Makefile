@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 
 .PHONY: mine test test-all setup docs bench check format results clean
 
-mine: setup  ## from a clone to a month of mining: ends in runs/ryugu-ferry/report.html
+mine: setup  ## from a clone to a month of mining: ends in runs/ryugu-month/report.html
 	$(BIN)/stope mine
 
 test: setup  ## the tests, without the long ones

@@ -41,7 +41,7 @@ from stope.learn.policies import GruPolicy
 
 SIZES = (1_000, 10_000, 100_000)
 FLOOR_TILES = (64, 128, 256, 512, 1024)
-REPEATS = 7
+REPEATS = 8
 SKILL = "capture"
 
 
@@ -77,10 +77,10 @@ def floors(shapes: list[tuple[int, int]], num: int) -> dict[str, Callable[[], No
 
 
 def best(contestants: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, float]]:
-    """Least wall-clock and least CPU time of each [s], in turns."""
+    """Least wall-clock and least CPU time of each [s], in turns of three: the first finds the caches of another."""
     least = dict.fromkeys(contestants, (np.inf, np.inf))
     for _ in range(REPEATS):
-        for name, run in contestants.items():
+        for name, run in (pair for pair in contestants.items() for _ in range(3)):
             wall, cpu = time.perf_counter(), time.thread_time()
             run()
             took = (time.perf_counter() - wall, time.thread_time() - cpu)
@@ -89,7 +89,7 @@ def best(contestants: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, fl
 
 
 def request_of(brain: Brain, num: int) -> Request:
-    """Rows about the middle of their range."""
+    """Rows as in training."""
     tile = brain.shelf.current(SKILL).tile
     rng = np.random.Generator(np.random.Philox(2))
     drawn = rng.uniform(-0.05, 0.05, (num, tile.num_inputs)).astype(np.float32)

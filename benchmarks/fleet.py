@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast a fleet's month is, beside a plain heap loop and SimPy, and how dispatch compares: `--json` prints all.
 
-All three play the same month of the same scenario with shortest-queue dispatch and records of assumed shape, in one
-process on one thread; the engine is compiled before it is timed. CPU seconds are given, because they say the same on a
-busy machine; `seconds` is the engine's wall-clock. Assignments are timed apart.
+All three play the same days of the same scenario with shortest-queue dispatch and the records of the shipped bank, in
+one process on one thread; the engine is compiled before it is timed. CPU seconds are given, because they say the same
+on a busy machine; `seconds` is the engine's wall-clock. Assignments are timed apart.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import resource
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,29 +24,14 @@ from fleet_heap import HeapMonth, play_heap
 from fleet_simpy import play_simpy
 
 from stope.base.seeding import generator
-from stope.fleet.mission.bank import Tables
+from stope.fleet.mission.bank import Bank, Tables, shipped_bank
+from stope.fleet.mission.bound import month_bound
 from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
-from stope.fleet.mission.kernels.columns import Count
-from stope.fleet.mission.month import Player
+from stope.fleet.mission.kernels.columns import SKILLS, Count
+from stope.fleet.mission.month import Player, play
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
 
 T = TypeVar("T")
-ASSUMED = {
-    "anchor": (0.90, 120.0, 2400.0, 0.0), "dig": (0.95, 150.0, 15000.0, 5.8), "dock": (0.97, 60.0, 1500.0, 0.0),
-    "haul": (0.95, 90.0, 3000.0, 0.0), "hop": (0.98, 6800.0, 1000.0, 0.0), "capture": (0.99, 45.0, 1500.0, 0.0),
-}  # fmt: skip
-"""Success, duration [s], energy [J], mass [kg]: the shape of a skill's records, which does not matter for speed."""
-
-
-def assumed_tables(n: int = 200) -> Tables:
-    """Records of assumed shape: lognormal durations, energy in proportion."""
-    parts = []
-    for name, (success, duration, energy, mass) in ASSUMED.items():
-        rng = generator(1, "assumed", name)
-        factor = np.exp(0.2 * rng.standard_normal(n) - 0.02)
-        parts.append(np.stack([(rng.random(n) < success).astype(float), duration * factor, energy * factor,
-                               1000.0 * mass * np.exp(0.1 * rng.standard_normal(n)), np.zeros(n)], axis=1))  # fmt: skip
-    return Tables.join(parts)
 
 
 def timed(make: Callable[[], T]) -> tuple[T, float, float]:
@@ -67,16 +54,17 @@ def race(robots: int, days: float, tables: Tables) -> dict[str, Any]:
     played(with_changes(scenario, ["days=0.1"]), tables)  # compile, and lay out
     tracemalloc.start()
     player = Player(scenario, tables, seed=1)
-    peak = tracemalloc.get_traced_memory()[1]
+    arrays = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     player, cpu, wall = timed(lambda: played(scenario, tables))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0  # before the peers: theirs is not in it
     heap, heap_cpu, _ = timed(lambda: play_heap(HeapMonth(scenario, tables, seed=1)))
     peer, peer_cpu, _ = timed(lambda: play_simpy(HeapMonth(scenario, tables, seed=1)))
     counts = player.world.counts
     return {
         "robots": robots, "days": days, "events": int(counts[Count.EVENTS]), "seconds": wall, "cpu_seconds": cpu,
         "heap_cpu_seconds": heap_cpu, "simpy_cpu_seconds": peer_cpu, "speedup_vs_heap": heap_cpu / cpu,
-        "speedup_vs_simpy": peer_cpu / cpu, "peak_mb": peak / 1e6,
+        "speedup_vs_simpy": peer_cpu / cpu, "peak_mb": peak, "arrays_mb": arrays / 1e6,
         "mined_t": {"engine": counts[Count.MINED] / 1e6, "heap": heap.counts["mined"] / 1e6,
                     "simpy": peer.counts["mined"] / 1e6},
         "is_equal_to_heap": all(int(counts[c]) == heap.counts[c.name.lower()] for c in Count),
@@ -97,6 +85,24 @@ def growth(sizes: list[int], days: float, tables: Tables) -> dict[str, Any]:
     n_log_n = np.log([r["robots"] * math.log2(r["robots"]) for r in rows])
     return {"days": days, "rows": rows, "exponent": float(np.polyfit(x, y, 1)[0]),
             "exponent_over_n_log_n": float(np.polyfit(n_log_n, y, 1)[0])}  # fmt: skip
+
+
+def near_the_bound(days: float) -> dict[str, Any]:
+    """A month where haulers abound and nothing varies, beside the bound of the linear programme."""
+    sure = {"anchor": (100.0, 0.0), "dig": (100.0, 5000.0), "dock": (50.0, 0.0), "haul": (50.0, 0.0),
+            "hop": (1000.0, 0.0), "capture": (10.0, 0.0)}  # fmt: skip
+    tables = Tables.join([np.array([[1.0, *sure[name][:1], 0.0, sure[name][1], 0.0]]) for name in SKILLS])
+    settings = ["fleet.excavators=10", "fleet.haulers=200", "fleet.units=10", "fleet.maintainers=1",
+                "fleet.prospectors=0", "ground.pits_per_yard=1", "failing.mtbf_h=1e9", "failing.unit_mtbf_h=1e9",
+                "plant.leg_success=1", "digging.wear=0", "link.gaps=0", "robots.hot_limit=1000",
+                "robots.battery_wh=100000", "ground.grade_spread=0",
+                f"days={days}"]  # fmt: skip
+    out: dict[str, Any] = {"days": days}
+    for dispatch in ("shortest-queue", "assignment"):
+        scenario = with_changes(load_month("ryugu-month"), [*settings, f"dispatch='{dispatch}'"])
+        ore, most = play(scenario, tables, seed=1).figures["ore_t"], month_bound(scenario, tables)["all"]
+        out[dispatch] = {"ore_t": ore, "bound_t": most, "gap": 1.0 - ore / most}
+    return out
 
 
 def assignment(num: int, sites: int = 100) -> dict[str, Any]:
@@ -129,18 +135,23 @@ def main() -> None:
     parser.add_argument(
         "--robots", type=int, default=10_000, help="robots of the race; growth goes to ten times as many"
     )
-    parser.add_argument("--days", type=float, default=30.0, help="days of the race and of the replicates")
-    parser.add_argument("--replicates", type=int, default=100, help="months one after the other, of a tenth the robots")
-    parser.add_argument("--only", choices=("race", "growth", "assignment", "replicates"), help="one part alone")
+    parser.add_argument("--days", type=float, default=30.0, help="days of the race, for all three alike")
+    parser.add_argument("--replicates", type=int, default=100, help="months on two threads, of a tenth the robots")
+    parser.add_argument(
+        "--only", choices=("race", "growth", "bound", "assignment", "replicates"), help="one part alone"
+    )
     given = parser.parse_args()
-    tables = assumed_tables()
+    tables = Bank.load(shipped_bank()).tables()
     robots, days = (100, 1.0) if given.quick else (given.robots, given.days)
     sizes = [n for n in (10, 100, 1_000, 10_000, 100_000) if n <= 10 * robots]
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "race": lambda: race(robots, days, tables),
         "growth": lambda: growth(sizes, 1.0 if given.quick else 3.0, tables),
+        "bound": lambda: near_the_bound(5.0 if given.quick else 30.0),
         "assignment": lambda: assignment(200 if given.quick else min(robots, 10_000), 10 if given.quick else 100),
-        "replicates": lambda: replicates(2 if given.quick else given.replicates, robots // 10, days, tables),
+        "replicates": lambda: replicates(
+            2 if given.quick else given.replicates, robots // 10, 1.0 if given.quick else 30.0, tables
+        ),
     }
     out = {name: make() for name, make in parts.items() if given.only in (None, name)}
     race_part, growth_part = out.get("race", {}), out.get("growth", {})
@@ -150,13 +161,16 @@ def main() -> None:
 
 
 def replicates(num: int, robots: int, days: float, tables: Tables) -> dict[str, Any]:
-    """Months of one scenario one after the other."""
+    """Months of one scenario on two threads."""
     scenario = with_changes(load_month("ryugu-month"), [f"robots={robots}", f"days={days}"])
 
+    def month(replicate: int) -> None:
+        player = Player(scenario, tables, seed=1, replicate=replicate)
+        player.advance(player.end)
+
     def all_months() -> None:
-        for replicate in range(num):
-            player = Player(scenario, tables, seed=1, replicate=replicate)
-            player.advance(player.end)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(month, range(num)))
 
     _, cpu, wall = timed(all_months)
     return {"replicates": num, "robots": robots, "days": days, "cpu_seconds": cpu, "seconds": wall}

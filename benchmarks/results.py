@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "results"
 STOPE = str(Path(sys.executable).with_name("stope"))
 COMMANDS = {
-    "mission": [STOPE, "mine", "--json"],
+    "month": [STOPE, "mine", "--json"],
+    "mission": [STOPE, "mine", "ryugu-ferry", "--json"],
     "evaluate": [STOPE, "evaluate", "dock", "--json"],
     "flight": [sys.executable, "benchmarks/flight.py", "--json"],
     "world": [sys.executable, "benchmarks/world.py", "--json"],
@@ -37,7 +38,8 @@ COMMANDS = {
 }
 """What is measured, in this order; each prints one JSON object."""
 SHOWN = {
-    "mission": "stope mine",
+    "month": "stope mine",
+    "mission": "stope mine ryugu-ferry",
     "evaluate": "stope evaluate dock",
     "flight": "python benchmarks/flight.py",
     "world": "python benchmarks/world.py",
@@ -62,8 +64,9 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for name, what in (("default", "default physics"), ("prior", "the whole prior")):
         out.append((f"docking, {what}: policy", percent(dock["conditions"][name]), "evaluate"))
         out.append((f"docking, {what}: classical controller", percent(dock["baselines"]["pd"][name]), "evaluate"))
+    out += month_rows(found["month"])
     ore = next(f for f in found["mission"]["figures"] if f["name"] == "ore delivered")
-    out.append(("ore in 30 days, 20 robots at Ryugu",
+    out.append(("ore in 30 days, ferry of 20 robots at Ryugu",
                 f"{ore['value']:.1f} t (mean of {ore['n']} months, {ore['low']:.1f} to {ore['high']:.1f})",
                 "mission"))  # fmt: skip
     flight = found["flight"]
@@ -90,6 +93,18 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         out.append((f"MuJoCo path, {name}: {what}", shown, "world"))
     out.append(("fused kernel over MuJoCo path", f"{found['world']['fused_vs_mujoco']:.0f} x", "world"))
     return out + contact_rows(found) + train_rows(found)
+
+
+def month_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Ore and water of a fleet's month."""
+    by_name = {f["name"]: f for f in found["figures"]}
+    out: list[tuple[str, str, str]] = []
+    for name, what in (("Ore processed", "ore processed"), ("Water won", "water won")):
+        f = by_name[name]
+        out.append((f"{what} in 30 days, 1,000 robots at Ryugu, on assumed plant and service times",
+                    f"{f['value']:,.0f} {f['unit']} (5 to 95 % of {f['n']} months: {f['low']:,.0f} to "
+                    f"{f['high']:,.0f})", "month"))  # fmt: skip
+    return out
 
 
 def contact_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -197,6 +212,7 @@ def measure(name: str) -> None:
     found = json.loads(done.stdout)
     if name == "mission":
         readme_picture(found, ROOT / "docs" / "mission.png")
+    if name in ("month", "mission"):
         found = {key: found[key] for key in ("title", "answer", "figures", "provenance", "timing")}
     write_json(KEPT / f"{name}.json", found)
 

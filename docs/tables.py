@@ -332,6 +332,41 @@ def fleet_growth() -> str:
                  ((r["robots"], r["events"], f"{r['cpu_seconds']:.3g}") for r in found["rows"]))  # fmt: skip
 
 
+def fleet_assignment() -> str:
+    """Assignments of robots to tasks at one size, and many months."""
+    found, many = result("fleet")["assignment"], result("fleet")["replicates"]
+    rows = [["exact", f"{found['exact_cpu_seconds']:.3g}", "0"],
+            ["layered", f"{found['layered_cpu_seconds']:.3g}", f"{100 * found['layered_gap']:.1f}"],
+            ["nearest first", f"{found['nearest_cpu_seconds']:.3g}", f"{100 * found['nearest_gap']:.1f}"]]  # fmt: skip
+    return (
+        f"{found['robots']:,} robots assigned to as many tasks:\n\n"
+        + table(["assignment", "CPU [s]", "longer than exact [%]"], rows)
+        + f"\n\n{many['replicates']} months of {many['days']:g} days with {many['robots']:,} robots took "
+        f"{many['seconds']:.0f} s on two threads, {many['cpu_seconds']:.0f} s of CPU."
+    )
+
+
+def brain() -> str:
+    """Rows a second in process, and ten thousand robots over the wire."""
+    found = result("brain")
+    rows = (
+        [f"{r['rows']:,}", f"{r['rows_per_s']:,.0f}", f"{r['act_rows_per_s']:,.0f}", f"{r['floor_rows_per_s']:,.0f}",
+         r["floor"], f"{r['floor_ratio']:.2f}", "yes" if r["is_equal"] else "no"]
+        for r in found["sizes"]
+    )  # fmt: skip
+    inside = table(["rows", "brain [rows/s]", "`act` [rows/s]", "floor [rows/s]", "which", "brain over floor",
+                    "equal bits when cut otherwise"], rows)  # fmt: skip
+    wire = (
+        f"\n\nOver the wire, {found['robots']:,} robots at 1 Hz for {found['seconds']:.0f} s, at most "
+        f"{found['rows_per_frame']} rows a frame, {found['connections']} connections, client and service on the same "
+        f"{found['cores']} cores: {found['rows']:,} rows, {found['lost']:,} lost, half within "
+        f"{found['p50_ms']:.1f} ms, 99 % within {found['p99_ms']:.0f} ms, {found['differing']} rows with other bits "
+        f"than in process; the service took {found['service_peak_mb']:.0f} MB at most. Load of the machine: "
+        f"{found['load_at_start']:.1f} at the start, {found['load_at_end']:.1f} at the end."
+    )
+    return inside + wire
+
+
 def systems() -> str:
     """The machines that come with the package."""
     shipped = list(trainable_systems())
@@ -435,7 +470,7 @@ def campaign() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "fleet": fleet, "fleet-growth": fleet_growth,
+    "fleet": fleet, "fleet-growth": fleet_growth, "fleet-assignment": fleet_assignment, "brain": brain,
     "lelar": lelar, "earth": earth, "calibration": calibration, "campaign": campaign,
     "lelar-logs": lelar_logs,
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,

@@ -26,7 +26,7 @@ def test_elu_is_that_of_float64() -> None:
 def test_magnified_is_a_tanh_and_never_beyond_one(size: float) -> None:
     given = RNG.uniform(-size, size, (64, 20)).astype(np.float32)
     scale, out = RNG.uniform(0.1, 3.0, 15).astype(np.float32), np.zeros((64, 15), dtype=np.float32)
-    activations.magnified(given, scale, out)
+    activations.magnified(given, scale, np.zeros(64 * 15, dtype=np.float32), out)
     np.testing.assert_allclose(out, np.tanh(given[:, :15].astype(np.float64) * scale), atol=ROUNDING)
     assert np.abs(out).max() <= 1.0
 
@@ -34,8 +34,12 @@ def test_magnified_is_a_tanh_and_never_beyond_one(size: float) -> None:
 def test_standardised_and_bounded_clip() -> None:
     given, out = np.array([[-50.0, 3.0, 50.0]], dtype=np.float32), np.zeros((1, 3), dtype=np.float32)
     one = np.ones(3, dtype=np.float32)
-    activations.standardised(given, one, 2 * one, np.float32(10), out)
-    assert out.tolist() == [[-10.0, 4.0, 10.0]]
+    again, fits = np.zeros_like(out), np.ones(1, dtype=np.bool_)
+    activations.standardised(given, -50 * one, 50 * one, one, 2 * one, np.float32(10), fits, out, again)
+    assert out.tolist() == again.tolist() == [[-10.0, 4.0, 10.0]]
+    assert fits[0]
+    activations.standardised(given, -50 * one, 49 * one, one, 2 * one, np.float32(10), fits, out, again)
+    assert not fits[0]
     activations.bounded(out, one, np.float32(1.0), out)
     assert out.tolist() == [[-1.0, 1.0, 1.0]]
 
@@ -45,6 +49,21 @@ def test_a_number_that_is_none_is_not_inside() -> None:
     out, one = np.ones(5, dtype=np.bool_), np.ones(2, dtype=np.float32)
     activations.inside(values, -one, one, out)
     assert out.tolist() == [True, False, False, False, True]
+
+
+def test_a_row_with_a_number_that_is_not_finite_is_not_sound() -> None:
+    values = np.array([[0.0, -3e38], [np.nan, 0.0], [0.0, np.inf], [-np.inf, 0.0]], dtype=np.float32)
+    out = np.ones(4, dtype=np.bool_)
+    activations.sound(values, out)
+    assert out.tolist() == [True, False, False, False]
+
+
+def test_a_memory_is_copied_and_fits_from_minus_one_to_one() -> None:
+    memory = np.array([[0.0, 1.0], [np.nan, 0.0], [-1.0, 1.00001]], dtype=np.float32)
+    out, fits = np.zeros_like(memory), np.ones(3, dtype=np.bool_)
+    activations.carried(memory, fits, out)
+    assert out.tobytes() == memory.tobytes()
+    assert fits.tolist() == [True, False, False]
 
 
 def test_a_row_has_the_same_bits_alone_and_among_others() -> None:

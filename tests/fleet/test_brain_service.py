@@ -293,6 +293,22 @@ async def attack(url: str, garbage: bytes, num: int) -> None:
             await connect(url, additional_headers={}, proxy=None)
 
 
+def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "brain.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    code, last = code.rsplit("\n\n\n", 1)
+    assert last.strip() == "asyncio.run(ask(url, token))"
+    given: dict[str, Any] = {}
+    exec(compile(code, "brain.md", "exec"), given)
+
+    async def run() -> None:
+        async with serving(shelf()) as (url, _):
+            await given["ask"](url, TOKEN)
+
+    asyncio.run(run())
+    assert capsys.readouterr().out == "['ACTED', 'ACTED', 'ACTED'] (3, 7)\n"
+
+
 def test_only_loopback_is_listened_on() -> None:
     for host in ("0.0.0.0", "192.168.1.1", "example.org"):
         with pytest.raises(ConfigError, match="expected a loopback address"):

@@ -17,6 +17,8 @@ from stope.base.progress import Progress, silent
 from stope.missions.ferry import Done, FerryConfig, mine
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow  # it trains a policy and fits a flight: two minutes
+
 SMALL = ("robots=3", "days=1", "replicates=2")
 
 

@@ -19,15 +19,12 @@ from tests.fleet.mission.builders import bank
 
 SMALL = ("robots=20", "days=2", "beliefs=2", "chances=2")
 
-pytestmark = pytest.mark.slow  # the engine takes a minute to compile
-
 
 def test_ferry_and_month_are_told_apart() -> None:
     assert is_month("ryugu-month")
     assert not is_month("ryugu-ferry")
 
 
-@pytest.mark.slow
 def test_a_mission_of_a_month_goes_on_where_it_was_and_can_be_looked_at(tmp_path: Path) -> None:
     file, out = tmp_path / "bank.parquet", tmp_path / "run"
     bank().save(file)

@@ -3,7 +3,8 @@
 
 Loops run along a row, so that how an element is computed depends on its column only: its bits depend neither on where
 in the tile its row stands nor on what stands beside it. Products and additions may be contracted, sums are never put in
-another order. numpy and torch spend as long on a recurrent policy's activations as on its products (numpy's `expm1`
+another order. Nothing here makes an array, so references are not counted: at every part of every row that took as long
+as the sums. numpy and torch spend as long on a recurrent policy's activations as on its products (numpy's `expm1`
 takes 18 ns an element); these take about one nanosecond.
 """
 
@@ -14,18 +15,21 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-__all__ = ["bounded", "elu", "gates", "inside", "magnified", "standardised"]
+__all__ = ["bounded", "carried", "elu", "gates", "inside", "magnified", "sound", "standardised"]
 
 _F = np.float32
 _LOG2_E = _F(1.4426950408889634)
 _LN2 = _F(0.693359375), _F(-2.12194440054690583e-4)
 """ln 2 in two parts; the first has few bits, so that its products with whole numbers are exact."""
 _TAYLOR = tuple(_F(1.0 / k) for k in (720, 120, 24, 6, 2, 1, 1))
+_FINITE = _F(3.4028234e38)
+_ONE = _F(1.000001)
+"""A mean of two numbers up to 1 may be some roundings beyond."""
 _SMALLEST, _LARGEST = _F(-87.0), _F(88.0)
 """Beyond these the exponential leaves float32's normal numbers."""
 
 
-@nb.njit(inline="always", error_model="numpy", fastmath={"contract"})
+@nb.njit(inline="always", error_model="numpy", fastmath={"contract"}, _nrt=False)
 def _exp(x: Any) -> Any:
     """Exponential; 2e-7 of itself at worst, where |x - n ln 2| <= 0.35 leaves the series' eighth term."""
     x = min(max(x, _SMALLEST), _LARGEST)
@@ -42,59 +46,118 @@ def _exp(x: Any) -> Any:
     return p * power.view(np.float32)
 
 
-@nb.njit(inline="always", error_model="numpy", fastmath={"contract"})
+@nb.njit(inline="always", error_model="numpy", fastmath={"contract"}, _nrt=False)
 def _sigmoid(x: Any) -> Any:
     return _F(1.0) / (_F(1.0) + _exp(-x))
 
 
-@nb.njit(inline="always", error_model="numpy", fastmath={"contract"})
+@nb.njit(inline="always", error_model="numpy", fastmath={"contract"}, _nrt=False)
 def _tanh(x: Any) -> Any:
     return _F(1.0) - _F(2.0) / (_F(1.0) + _exp(x + x))
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def standardised(given: Any, mean: Any, inverse: Any, largest: Any, out: Any) -> None:
-    """(given - mean) * inverse, clipped to +-largest; given (rows, n), out (rows, n or wider)."""
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
+def standardised(
+    given: Any, low: Any, high: Any, mean: Any, inverse: Any, largest: Any, fits: Any, out: Any, again: Any
+) -> None:
+    """(given - mean) * inverse, clipped to +-largest, into `out` and once more into `again`; and whether a row fits.
+
+    Args:
+        given: (rows, n).
+        low: Smallest numbers that fit, (n,).
+        high: Largest, (n,).
+        mean: (n,).
+        inverse: (n,).
+        largest: One number.
+        fits: Cleared where a number of the row is outside low to high, or is none, (rows,).
+        out: (rows, n).
+        again: (rows, n).
+    """
     for i in range(given.shape[0]):
-        for j in range(given.shape[1]):
+        num = 0
+        for j in range(low.shape[0]):
+            x = given[i, j]
+            num += np.int32((x >= low[j]) & (x <= high[j]))
+        if num < low.shape[0]:
+            fits[i] = False
+        for j in range(mean.shape[0]):
             out[i, j] = min(max((given[i, j] - mean[j]) * inverse[j], -largest), largest)
+        for j in range(mean.shape[0]):
+            again[i, j] = out[i, j]
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def magnified(given: Any, scale: Any, out: Any) -> None:
-    """tanh(given * scale), of the first columns: scale (n,), given (rows, n or wider), out (rows, n or wider)."""
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
+def carried(memory: Any, fits: Any, out: Any) -> None:
+    """Copy memory, and clear fits[i] where a number of row i is beyond +-1, or is none; both (rows, n)."""
+    for i in range(memory.shape[0]):
+        num = 0
+        for j in range(memory.shape[1]):
+            x = memory[i, j]
+            num += np.int32((x >= -_ONE) & (x <= _ONE))
+            out[i, j] = x
+        if num < memory.shape[1]:
+            fits[i] = False
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
+def magnified(given: Any, scale: Any, scratch: Any, out: Any) -> None:
+    """tanh(given * scale), of the first columns.
+
+    In one long loop over all elements: a row is too short to fill a vector.
+
+    Args:
+        given: (rows, n or wider).
+        scale: (n,).
+        scratch: Room, (rows * n,).
+        out: (rows, n or wider).
+    """
+    n = scale.shape[0]
     for i in range(given.shape[0]):
-        for j in range(scale.shape[0]):
-            out[i, j] = _tanh(given[i, j] * scale[j])
+        for j in range(n):
+            scratch[i * n + j] = given[i, j] * scale[j]
+    for i in range(given.shape[0] * n):
+        scratch[i] = _tanh(scratch[i])
+    for i in range(given.shape[0]):
+        for j in range(n):
+            out[i, j] = scratch[i * n + j]
 
 
-@nb.njit(error_model="numpy", fastmath={"contract"})
+@nb.njit(error_model="numpy", fastmath={"contract"}, _nrt=False)
 def _open(products: Any, others: Any, bias: Any) -> None:
     for j in range(products.shape[0]):
         products[j] = _sigmoid(products[j] + others[j] + bias[j])
 
 
-@nb.njit(error_model="numpy", fastmath={"contract"})
+@nb.njit(error_model="numpy", fastmath={"contract"}, _nrt=False)
 def _scaled(others: Any, bias: Any, reset: Any) -> None:
     for j in range(others.shape[0]):
         others[j] = reset[j] * (others[j] + bias[j])
 
 
-@nb.njit(error_model="numpy", fastmath={"contract"})
+@nb.njit(error_model="numpy", fastmath={"contract"}, _nrt=False)
 def _renewed(products: Any, others: Any, bias: Any) -> None:
     for j in range(products.shape[0]):
         products[j] = _tanh(products[j] + bias[j] + others[j])
 
 
-@nb.njit(error_model="numpy", fastmath={"contract"})
-def _mixed(new: Any, update: Any, memory: Any, out: Any) -> None:
+@nb.njit(error_model="numpy", fastmath={"contract"}, _nrt=False)
+def _mixed(new: Any, update: Any, memory: Any, out: Any, again: Any) -> None:
     for j in range(out.shape[0]):
         out[j] = new[j] + update[j] * (memory[j] - new[j])
+    for j in range(out.shape[0]):
+        again[j] = out[j]
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
 def gates(
-    from_input: Any, from_memory: Any, bias_both: Any, bias_input: Any, bias_memory: Any, memory: Any, out: Any
+    from_input: Any,
+    from_memory: Any,
+    bias_both: Any,
+    bias_input: Any,
+    bias_memory: Any,
+    memory: Any,
+    out: Any,
+    again: Any,
 ) -> None:
     """The new memory of a gated recurrent unit, in torch's order of gates (reset, update, new).
 
@@ -109,6 +172,7 @@ def gates(
         bias_memory: Of new, inside the reset, (n,).
         memory: (rows, n).
         out: New memory, (rows, n); may not overlap the memory.
+        again: Once more, (rows, n).
     """
     n = memory.shape[1]
     for i in range(memory.shape[0]):
@@ -116,10 +180,10 @@ def gates(
         _open(products[: 2 * n], others[: 2 * n], bias_both)
         _scaled(others[2 * n :], bias_memory, products[:n])
         _renewed(products[2 * n :], others[2 * n :], bias_input)
-        _mixed(products[2 * n :], products[n : 2 * n], memory[i], out[i])
+        _mixed(products[2 * n :], products[n : 2 * n], memory[i], out[i], again[i])
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
 def elu(values: Any, bias: Any) -> None:
     """Exponential linear unit of values + bias, in place; values (rows, n)."""
     for i in range(values.shape[0]):
@@ -129,7 +193,7 @@ def elu(values: Any, bias: Any) -> None:
             values[i, j] = x if x > _F(0.0) else below
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
 def bounded(values: Any, bias: Any, limit: Any, out: Any) -> None:
     """Values + bias, clipped to +-limit; values and out (rows, n)."""
     for i in range(values.shape[0]):
@@ -137,7 +201,18 @@ def bounded(values: Any, bias: Any, limit: Any, out: Any) -> None:
             out[i, j] = min(max(values[i, j] + bias[j], -limit), limit)
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
+def sound(values: Any, out: Any) -> None:
+    """Clear out[i] where a number of row i is not finite; values (rows, n), out (rows,)."""
+    for i in range(values.shape[0]):
+        num = 0
+        for j in range(values.shape[1]):
+            num += np.int32(abs(values[i, j]) <= _FINITE)
+        if num < values.shape[1]:
+            out[i] = False
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
 def inside(values: Any, low: Any, high: Any, out: Any) -> None:
     """Clear out[i] where a number of row i is below low or above high, or is none; values (rows, n), out (rows,)."""
     for i in range(values.shape[0]):

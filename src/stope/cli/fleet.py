@@ -77,13 +77,22 @@ def measure(
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
-    """Fly the shipped policies, or scripts where there is none, and keep whole outcomes."""
+    """Fly the shipped policies, or scripts where there is none, and keep whole outcomes.
+
+    Beside the file a card is written, FILE.json: the command, and who flew what in which physics.
+    """
+    from stope.base.files import write_json  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.fleet.mission.kernels.columns import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.fleet.mission.measuring import measure_bank  # noqa: PLC0415 -- as above
 
     with progress_bars() as progress:
         bank = measure_bank(num=n, seed=seed, skills=skill or SKILLS, num_threads=threads, progress=progress)
     bank.save(out)
+    only = "".join(f" --skill {name}" for name in skill or ())
+    write_json(
+        out.with_suffix(out.suffix + ".json"),
+        bank.card(f"stope fleet measure --n {n} --seed {seed}{only} --out {out.name}"),
+    )
     rows = bank.summary()
     if as_json:
         show_json({"bank": str(out), "digest": bank.digest, "skills": rows})

@@ -16,16 +16,16 @@ __all__ = ["EXAMPLE", "mine"]
 
 EXAMPLE = example(
     "stope mine",
-    "stope mine --set robots=50 --seed 3 --out runs/fifty",
-    "stope mine --flight flights/0007 --json",
-    "stope mine ryugu-month --set robots=100",
+    "stope mine --set robots=100 --seed 3 --out runs/hundred",
+    "stope mine --bank bank.parquet --json",
+    "stope mine ryugu-ferry --flight flights/0007",
 )
 
 
 def mine(
     scenario: Annotated[
         str, typer.Argument(metavar="SCENARIO", help="A name of `stope fleet scenarios`, or a TOML file.")
-    ] = "ryugu-ferry",
+    ] = "ryugu-month",
     *,
     flight: Annotated[
         Path | None,
@@ -44,7 +44,9 @@ def mine(
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
-    """Train what is missing, measure it, fly a month, write a report.
+    """Play a month of a whole fleet from measured skills, many times over, and write a report.
+
+    `ryugu-ferry` is a small mission around one flight log: it trains what is missing, learns from the log, and flies.
 
     Ctrl-C or a kill at any point: the same command goes on from there and ends with the same report.
     """
@@ -55,7 +57,9 @@ def mine(
 
     if is_month(scenario):
         if flight is not None:
-            raise ConfigError("--flight: is for the ferry; the months of a fleet draw from a bank. Use --bank.")
+            raise ConfigError(
+                "--flight: is for the ferry; months draw from a bank. Use --bank, or `stope mine ryugu-ferry`."
+            )
         month = MonthConfig(scenario=scenario, settings=tuple(settings or ()), seed=seed, bank=str(bank or ""))
         with progress_bars() as progress:
             html, report = mine_month(

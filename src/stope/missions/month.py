@@ -45,7 +45,7 @@ class MonthConfig:
     """File of a skill bank; empty takes the package's, or measures one into the run."""
     outcomes: int = 64
     """Measured outcomes of each skill, where a bank is measured."""
-    value_months: int = 8
+    value_months: int = 4
     """Paired months of each change when skills are valued; 0 leaves that out."""
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ def mine_month(
     Args:
         config: What to run.
         out: Folder of the run.
-        num_threads: Threads of the physics where skills are measured; the report does not depend on it.
+        num_threads: Threads of the physics, and months played side by side; the report does not depend on it.
         progress: Told of each stage.
 
     Returns:
@@ -79,7 +79,7 @@ def mine_month(
     with run.timed("measure skills"):
         bank = given or bank_of(run, config, num_threads=num_threads, progress=progress)
     with run.timed("the months"):
-        played = months(scenario, bank, seed=config.seed, store=run.json, progress=progress)
+        played = months(scenario, bank, seed=config.seed, store=run.json, num_threads=num_threads, progress=progress)
     found = summarise(scenario, bank, played)
     found["bound"] = month_bound(scenario, bank.tables(scenario.told))
     with run.timed("the month that is kept"):
@@ -91,7 +91,8 @@ def mine_month(
     if config.value_months:
         with run.timed("worth of skills"):
             found["value"] = run.json("value.json", lambda: skill_values(
-                scenario, bank, seed=config.seed, months=config.value_months, progress=progress))  # fmt: skip
+                scenario, bank, seed=config.seed, months=config.value_months, num_threads=num_threads,
+                progress=progress))  # fmt: skip
     report = month_report(scenario, found, _provenance(config, scenario, bank))
     html = write_report(report | {"timing": {"seconds": run.timing(), "threads": num_threads}}, out)
     return html, read_json(out / "report.json", what="report")

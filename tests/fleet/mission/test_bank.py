@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stope.base.errors import ConfigError, FileError, RangeError
-from stope.fleet.mission.bank import Bank
+from stope.fleet.mission.bank import Bank, shipped_bank
 from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
 from stope.fleet.mission.grade import grade_map
 from stope.fleet.mission.kernels.columns import SKILLS, Skill
@@ -19,6 +19,7 @@ from stope.fleet.mission.month import play
 from stope.fleet.mission.result import bands, months, summarise
 from stope.fleet.mission.scenario import Fault
 from stope.fleet.mission.value import changed, skill_values, write_weights
+from stope.learn.skills import shipped
 from tests.fleet.mission.builders import bank, month, tables
 
 
@@ -28,6 +29,20 @@ def test_a_bank_survives_its_file(tmp_path: Path) -> None:
     again = Bank.load(tmp_path / "bank.parquet")
     assert again.digest == one.digest
     assert again.summary() == one.summary()
+
+
+def test_the_shipped_bank_is_small_whole_and_what_its_card_says() -> None:
+    path = shipped_bank()
+    one, card = Bank.load(path), json.loads(path.with_suffix(".parquet.json").read_text(encoding="utf-8"))
+    assert path.stat().st_size < 1_000_000
+    assert card == json.loads(json.dumps(one.card(card["command"])))
+    assert {(r["skill"], r["told"]) for r in card["skills"]} == {(s, t) for s in SKILLS for t in ("prior", "sharp")}
+    assert all(r["n"] == card["num"] and len(r["physics"]) == 16 and len(r["pilot"]) == 16 for r in card["skills"])
+
+
+def test_the_shipped_bank_was_flown_by_the_policies_of_the_package() -> None:
+    pilots = {r["skill"]: r["pilot"] for r in Bank.load(shipped_bank()).summary()}
+    assert pilots == {skill: shipped(skill)[0].digest for skill in SKILLS}
 
 
 @pytest.mark.parametrize("cut", [10, 400])

@@ -22,8 +22,6 @@ from stope.fleet.mission.month import Player, close_books, play
 from stope.fleet.mission.scenario import with_changes
 from tests.fleet.mission.builders import month, tables
 
-pytestmark = pytest.mark.slow  # the engine takes a minute to compile
-
 
 def played(*changes: str, robots: int = 50, days: float = 2.0, window: float = 60.0, seed: int = 1) -> Player:
     player = Player(month(*changes, robots=robots, days=days), tables(), seed=seed, window=window)
@@ -95,6 +93,20 @@ def test_littles_law_holds_at_the_ports() -> None:
     ahead = (w.real[waiting, k.T_NEXT] - end).sum()  # of those still there, the rest of a wait that is known
     assert w.waits[k.QUEUE_AT_PORT, 2] > 20
     assert area + ahead == pytest.approx(w.waits[k.QUEUE_AT_PORT, 0], rel=1e-9)  # from the book of waits
+
+
+def test_littles_law_holds_at_the_pits_and_for_the_maintainers() -> None:
+    player = played("failing.mtbf_h=20", "failing.lost_share=0", "fleet.maintainers=2", robots=60, days=3.0)
+    w, end = player.world, player.end
+    assert w.waits[k.QUEUE_AT_PIT, 2] > 20
+    assert w.waits[k.QUEUE_FOR_REPAIR, 2] > 20
+    # Waits at a pit are booked when they end, as the book of states does.
+    assert w.times[Kind.HAULER, Phase.QUEUE_PIT] == pytest.approx(w.waits[k.QUEUE_AT_PIT, 0], rel=1e-9)
+    # Waits for a maintainer are known, and booked, when they begin.
+    waiting = w.whole[:, k.PHASE] == Phase.QUEUE_REPAIR
+    area = w.times[:, Phase.QUEUE_REPAIR].sum() + (end - w.real[waiting, k.SINCE]).sum()
+    ahead = (w.real[waiting, k.T_NEXT] - end).sum()
+    assert area + ahead == pytest.approx(w.waits[k.QUEUE_FOR_REPAIR, 0], rel=1e-9)
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.base.activations import inside
 from stope.base.errors import FileError, RangeError
 from stope.fleet.brain.shelf import Shelf, Version
 
@@ -115,6 +114,11 @@ def _finite(memory: Floats) -> Floats:
     return np.where(np.isfinite(memory), memory, np.float32(0.0))
 
 
+def _fresh(age: Floats, oldest: float) -> NDArray[np.bool_]:
+    """Whether each age is one, and not beyond the oldest [s]."""
+    return (age >= 0.0) & (age <= np.float32(oldest))
+
+
 def joined(requests: list[Request]) -> Request:
     """Rows of several requests, one after the other; narrow arrays are filled up with NaN, which no policy accepts."""
     if len(requests) == 1:
@@ -164,15 +168,15 @@ class Brain:
         """Act on every row that can be acted on; the bits of a row do not depend on the others."""
         n = len(request)
         out = Answer(np.where(request.mask, np.uint8(Verdict.ACTED), np.uint8(Verdict.MASKED)),
-                     np.zeros(n, dtype=np.uint64), np.zeros((n, self.shelf.widest[2]), dtype=np.float32),
-                     np.zeros_like(request.memory))  # fmt: skip
+                     np.zeros(n, dtype=np.uint64), np.empty((n, self.shelf.widest[2]), dtype=np.float32),
+                     np.empty_like(request.memory))  # fmt: skip
         for skill, number in _groups(request):
             rows = np.flatnonzero((request.skill == skill) & (request.version == number) & request.mask)
             if rows.size:
                 self._act(request, rows, int(skill), int(number), out)
         idle = out.verdict != Verdict.ACTED
         if idle.any():
-            out.memory[idle] = _finite(request.memory[idle])
+            out.action[idle], out.memory[idle] = 0.0, _finite(request.memory[idle])
         return out
 
     def _act(self, request: Request, rows: NDArray[np.intp], skill: int, number: int, out: Answer) -> None:
@@ -185,44 +189,32 @@ class Brain:
         is_whole = rows.size == len(request)
         given = observation[:, : tile.num_inputs] if is_whole else observation[rows, : tile.num_inputs]
         before = memory[:, : tile.num_memory] if is_whole else memory[rows, : tile.num_memory]
-        verdicts = self._judge(version, given, before, request.age[rows])
-        if verdicts.any():
-            good = verdicts == Verdict.ACTED
-            out.verdict[rows] = verdicts
-            rows, given, before = rows[good], given[good], before[good]
-            if not rows.size:
-                return
-        action, kept = tile.act(given, before)
-        # Of numbers from -1 to 1: the sum is finite if all are.
-        if not np.isfinite(action.sum() + kept.sum()):
-            bad = ~(np.isfinite(action).all(axis=1) & np.isfinite(kept).all(axis=1))
-            out.verdict[rows[bad]] = Verdict.BAD_ACTION
-            rows, action, kept = rows[~bad], action[~bad], kept[~bad]
+        fits, sound = np.ones((2, rows.size), dtype=np.bool_)
+        action, kept = out.action[:, : tile.num_actions], out.memory[:, : tile.num_memory]
+        if is_whole:
+            # The usual case: straight into the answer; pages that are new cost as much as a tenth of the network.
+            tile.act(given, before, action=action, kept=kept, fits=fits, sound=sound)
+        else:
+            action[rows], kept[rows] = tile.act(given, before, fits=fits, sound=sound)
+        if out.action.shape[1] > tile.num_actions:
+            out.action[rows, tile.num_actions :] = 0.0
+        if out.memory.shape[1] > tile.num_memory:
+            out.memory[rows, tile.num_memory :] = 0.0
+        out.version[slice(None) if is_whole else rows] = version.number
+        fresh = _fresh(request.age if is_whole else request.age[rows], self.oldest)
+        if fits.all() and fresh.all() and sound.all():
+            return
+        verdicts = np.where(fits, np.uint8(Verdict.ACTED), np.uint8(Verdict.OUT_OF_RANGE))
+        finite = np.isfinite(given).all(axis=1) & np.isfinite(before).all(axis=1)
+        verdicts[~fits & ~finite] = Verdict.NOT_FINITE
+        verdicts[~fresh] = Verdict.STALE
+        bad = (verdicts == Verdict.ACTED) & ~sound
+        verdicts[bad] = Verdict.BAD_ACTION
+        out.verdict[rows] = verdicts
+        idle = rows[verdicts != Verdict.ACTED]
+        out.version[idle] = 0
+        if bad.any():
             self._give_up(version)
-        where = slice(None) if rows.size == len(request) else rows
-        out.version[where] = version.number
-        out.action[where, : tile.num_actions] = action
-        if tile.num_memory:
-            out.memory[where, : tile.num_memory] = kept
-
-    def _judge(self, version: Version, given: Floats, before: Floats, age: Floats) -> NDArray[np.uint8]:
-        """A verdict for each row; the last cause that holds is named."""
-        tile = version.tile
-        verdicts = np.zeros(len(given), dtype=np.uint8)
-        # A number that is not finite fails every comparison, so that one pass finds the rows worth a second look.
-        fits = np.ones(len(given), dtype=np.bool_)
-        inside(given, tile.low, tile.high, fits)
-        if tile.num_memory:
-            # A gated unit's memory is a mean of tanhs.
-            ones = np.ones(tile.num_memory, dtype=np.float32)
-            inside(before, -ones, ones, fits)
-        if not fits.all():
-            verdicts[~fits] = Verdict.OUT_OF_RANGE
-            odd = ~fits
-            verdicts[odd] = np.where(np.isfinite(given[odd]).all(axis=1) & np.isfinite(before[odd]).all(axis=1),
-                                     Verdict.OUT_OF_RANGE, Verdict.NOT_FINITE)  # fmt: skip
-        verdicts[~((age >= 0.0) & (age <= np.float32(self.oldest)))] = Verdict.STALE
-        return verdicts
 
     def _give_up(self, version: Version) -> None:
         """Roll back a version whose own numbers fail, where there is one before."""

@@ -11,6 +11,7 @@ construction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,9 @@ from stope.world.told import NUM_SUMMARY
 __all__ = ["ROWS", "FlightTile", "MemoryTile", "Policy", "Tile", "tile_of"]
 
 Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
 Policy = GruPolicy | MlpPolicy
+_LARGEST = np.float32(LARGEST_INPUT)
 
 ROWS = 256
 """Rows of a tile; chosen: the rate hardly rises beyond, and a tile that is mostly padding still takes under a
@@ -58,33 +61,63 @@ class Tile(ABC):
     """Largest ones, (num_inputs,)."""
 
     @abstractmethod
-    def _run(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
-        """Actions and memory of a whole tile; the arrays returned are used again by the next call."""
+    def _run(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
+        """Write actions and memory of a whole tile, and clear `fits` where what is given is out of range."""
 
     @abstractmethod
     def _own(self, given: Floats, memory: Floats) -> Floats:
         """Actions by the policy's own `act`."""
 
-    def act(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+    def act(
+        self,
+        given: Floats,
+        memory: Floats,
+        *,
+        action: Floats | None = None,
+        kept: Floats | None = None,
+        fits: Flags | None = None,
+        sound: Flags | None = None,
+    ) -> tuple[Floats, Floats]:
         """Actions in [-1, 1] and new memory of any number of rows.
 
         Args:
             given: (n, num_inputs).
             memory: (n, num_memory).
+            action: Where to write actions; else a new array.
+            kept: Where to write memory; else a new array.
+            fits: Is cleared where a row is not finite or out of range, (n,); such a row gets no real action.
+            sound: Is cleared where an action or a memory is not finite, (n,).
 
         Returns:
             (n, num_actions) and (n, num_memory).
         """
         n = len(given)
-        action = np.empty((n, self.num_actions), dtype=np.float32)
-        kept = np.empty((n, self.num_memory), dtype=np.float32)
+        action = np.empty((n, self.num_actions), dtype=np.float32) if action is None else action
+        kept = np.empty((n, self.num_memory), dtype=np.float32) if kept is None else kept
+        fits = np.ones(n, dtype=np.bool_) if fits is None else fits
+        sound = np.ones(n, dtype=np.bool_) if sound is None else sound
         for first in range(0, n, ROWS):
-            last = min(first + ROWS, n)
-            here, before = given[first:last], memory[first:last]
-            if last - first < ROWS:
-                here, before = _padded(here), _padded(before)
-            a, m = self._run(np.ascontiguousarray(here), np.ascontiguousarray(before))
-            action[first:last], kept[first:last] = a[: last - first], m[: last - first]
+            here = slice(first, min(first + ROWS, n))
+            if n - first >= ROWS:
+                self._run(given[here], memory[here], action[here], kept[here], fits[here])
+            else:
+                self._run_part(given[here], memory[here], action[here], kept[here], fits[here])
+            activations.sound(action[here], sound[here])
+            activations.sound(kept[here], sound[here])
+        return action, kept
+
+    def _run_part(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
+        """A tile that is not full: padded with zeros."""
+        n = len(given)
+        whole, before = _padded(given), _padded(memory)
+        actions, memories, all_fit = np.empty_like(whole[:, : self.num_actions]), np.empty_like(before), _padded(fits)
+        self._run(whole, before, actions, memories, all_fit)
+        action[:], kept[:], fits[:] = actions[:n], memories[:n], all_fit[:n]
+
+    def _once(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+        """One whole tile into new arrays."""
+        action, kept = np.empty((ROWS, self.num_actions), np.float32), np.empty((ROWS, self.num_memory), np.float32)
+        self._run(given, memory, action, kept, np.ones(ROWS, dtype=np.bool_))
         return action, kept
 
     def check(self, *, where: str) -> None:
@@ -100,7 +133,7 @@ class Tile(ABC):
         middle, half = 0.5 * (self.low + self.high), 0.1 * (self.high - self.low)
         given = (middle + half * rng.uniform(-1, 1, (ROWS, self.num_inputs))).astype(np.float32)
         memory = rng.uniform(-1, 1, (ROWS, self.num_memory)).astype(np.float32)
-        action, kept = (part.copy() for part in self._run(given, memory))
+        action, kept = self._once(given, memory)
         if not np.isfinite(action).all():
             raise FileError(f"{where}: actions that are not finite for inputs as in training. Train it again.")
         difference = float(np.abs(action - self._own(given, memory)).max())
@@ -108,14 +141,14 @@ class Tile(ABC):
             raise FileError(f"{where}: a tile's actions differ from the policy's own by {difference:.2g}: expected at "
                             f"most {CLOSE_ENOUGH:g}. Its weights are too large for float32.")  # fmt: skip
         for shift in range(1, ROWS):
-            a, m = self._run(np.roll(given, shift, axis=0), np.roll(memory, shift, axis=0))
+            a, m = self._once(np.roll(given, shift, axis=0), np.roll(memory, shift, axis=0))
             if (np.roll(a, -shift, axis=0) != action).any() or (np.roll(m, -shift, axis=0) != kept).any():
                 raise FileError(f"{where}: on this machine a row's bits depend on its place in the tile. Install the "
                                 "torch of constraints.txt.")  # fmt: skip
 
 
-def _padded(rows: Floats) -> Floats:
-    whole = np.zeros((ROWS, rows.shape[1]), dtype=np.float32)
+def _padded(rows: NDArray[Any]) -> NDArray[Any]:
+    whole = np.zeros((ROWS, *rows.shape[1:]), dtype=rows.dtype)
     whole[: len(rows)] = rows
     return whole
 
@@ -136,6 +169,7 @@ class MemoryTile(Tile):
         num_seen = self.num_inputs - NUM_SUMMARY
         self._mean, self._inverse = mean, np.float32(1.0) / std
         self._scale = np.float32(MAGNIFIED) / std[:num_seen]
+        self._scratch = np.zeros(ROWS * num_seen, dtype=np.float32)
         both, by_input, by_memory = (
             w["memory.bias_ih"] + w["memory.bias_hh"],
             w["memory.bias_ih"],
@@ -155,18 +189,17 @@ class MemoryTile(Tile):
         self._before = torch.zeros(ROWS, self.num_memory)
         self._views = [t.numpy() for t in (self._inputs, self._before, *self._gates)]
 
-    def _run(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
-        shown, near, kept = self._parts
+    def _run(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
+        shown, near, last = self._parts
         inputs, before, from_input, from_memory = self._views
-        activations.standardised(given, self._mean, self._inverse, np.float32(LARGEST_INPUT), inputs)
-        activations.magnified(given, self._scale, near)
-        shown[:] = inputs
-        before[:] = memory  # at an address of its own: how a product is summed may depend on alignment
+        activations.standardised(given, self.low, self.high, self._mean, self._inverse, _LARGEST, fits, inputs, shown)
+        activations.magnified(given, self._scale, self._scratch, near)
+        activations.carried(memory, fits, before)  # to one address: how a product is summed may depend on alignment
         with torch.inference_mode():
             torch.mm(self._inputs, self._weights[0], out=self._gates[0])
             torch.mm(self._before, self._weights[1], out=self._gates[1])
-            activations.gates(from_input, from_memory, *self._biases, before, kept)
-            return self._head(self._joined), kept
+            activations.gates(from_input, from_memory, *self._biases, before, last, kept)
+            self._head(self._joined, action)
 
     def _own(self, given: Floats, memory: Floats) -> Floats:
         seen = given.shape[1] - NUM_SUMMARY
@@ -185,13 +218,14 @@ class FlightTile(Tile):
         self.low = -self.high
         self._head = _Head(policy)
         self._motion = torch.zeros(ROWS, dock.NUM_MOTION)
-        self._none = np.zeros((ROWS, 0), dtype=np.float32)
+        self._wanted = np.zeros((ROWS, self._head.num_outputs), dtype=np.float32)
 
-    def _run(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
+    def _run(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
+        activations.inside(given, self.low, self.high, fits)
         self._motion.numpy()[:] = given[:, : dock.NUM_MOTION]
         with torch.inference_mode():
-            wanted = self._head(self._motion)
-        return allocate(self._whole.allocation, wanted, given), self._none
+            self._head(self._motion, self._wanted)
+        action[:] = allocate(self._whole.allocation, self._wanted, given)
 
     def _own(self, given: Floats, memory: Floats) -> Floats:
         return self._whole.act(given)
@@ -208,7 +242,12 @@ class _Head:
         self._outs = [torch.zeros(ROWS, layer.shape[1]) for layer in self._layers]
         self._views = [out.numpy() for out in self._outs]
 
-    def __call__(self, x: torch.Tensor) -> Floats:
+    @property
+    def num_outputs(self) -> int:
+        """Columns of what comes out."""
+        return int(self._views[-1].shape[1])
+
+    def __call__(self, x: torch.Tensor, wanted: Floats) -> None:
         last = len(self._layers) - 1
         for k, (layer, bias, out, view) in enumerate(
             zip(self._layers, self._biases, self._outs, self._views, strict=True)
@@ -217,9 +256,8 @@ class _Head:
             if k < last:
                 activations.elu(view, bias)
             else:
-                activations.bounded(view, bias, np.float32(1.0), view)
+                activations.bounded(view, bias, np.float32(1.0), wanted)
             x = out
-        return self._views[-1]
 
 
 def tile_of(policy: Policy) -> Tile:

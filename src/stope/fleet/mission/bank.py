@@ -161,8 +161,13 @@ class Bank:
                 **{f"{name}_median": float(np.median(part[name])) for name in
                    ("duration", "energy", "mass", "peak_force", "propellant")},
                 "pilot": str(part["pilot"][0]), "robot": str(part["robot"][0]), "site": str(part["site"][0]),
+                "physics": str(part["physics"][0]),
             })  # fmt: skip
         return out
+
+    def card(self, command: str) -> dict[str, Any]:
+        """What stands beside the file for people: the command that made it, and who flew what in which physics."""
+        return {"command": command, "digest": self.digest, "rows": len(self), **self.about, "skills": self.summary()}
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ band of belief is that of the beliefs' means, from whose variance the part that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from stope.base.config import content_hash
 from stope.base.progress import Progress, silent
-from stope.fleet.mission.bank import Bank
+from stope.fleet.mission.bank import Bank, Tables
 from stope.fleet.mission.kernels.columns import SKILLS
 from stope.fleet.mission.lay_out import place_of
 from stope.fleet.mission.month import play
@@ -36,21 +37,38 @@ WAITS = {
 
 
 def months(
-    scenario: MonthScenario, bank: Bank, *, seed: int, store: Store | None = None, progress: Progress = silent
+    scenario: MonthScenario,
+    bank: Bank,
+    *,
+    seed: int,
+    store: Store | None = None,
+    num_threads: int = 1,
+    progress: Progress = silent,
 ) -> list[list[dict[str, Any]]]:
-    """Every month, by belief and chance; a store keeps each, so that a killed run goes on where it was."""
+    """Every month, by belief and chance.
+
+    Args:
+        scenario: What there is.
+        bank: Measured outcomes.
+        seed: Root seed.
+        store: Keeps each month, so that a killed run goes on where it was.
+        num_threads: Months played side by side; nothing depends on it.
+        progress: Told of the share done.
+    """
     keep: Store = store or (lambda _, make: make())
     out: list[list[dict[str, Any]]] = []
-    total = scenario.beliefs * scenario.chances
-    for b in range(scenario.beliefs):
-        tables = bank.believed(b, seed=seed, told=scenario.told)
-        row: list[dict[str, Any]] = []
-        for c in range(scenario.chances):
-            # The same chances under every belief, so that beliefs are compared in the same months.
-            name = f"months/{b:03d}-{c:03d}.json"
-            row.append(keep(name, lambda t=tables, c=c: play(scenario, t, seed=seed, replicate=c).as_dict()))
-            progress("the months", (b * scenario.chances + c + 1) / total)
-        out.append(row)
+    with ThreadPoolExecutor(num_threads) as pool:
+        for b in range(scenario.beliefs):
+            tables = bank.believed(b, seed=seed, told=scenario.told)
+
+            def month(c: int, b: int = b, tables: Tables = tables) -> dict[str, Any]:
+                # The same chances under every belief, so that beliefs are compared in the same months.
+                return keep(
+                    f"months/{b:03d}-{c:03d}.json", lambda: play(scenario, tables, seed=seed, replicate=c).as_dict()
+                )
+
+            out.append(list(pool.map(month, range(scenario.chances))))
+            progress("the months", (b + 1) / scenario.beliefs)
     return out
 
 

@@ -8,6 +8,7 @@ leaves such a belief could bring at most, one skill at a time. Both are figures 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def skill_values(
     seed: int,
     months: int,
     points: float = 5.0,
+    num_threads: int = 1,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Ore a month [t] for one point of each skill, and for a sharp belief, each with its 95 % interval.
@@ -68,6 +70,7 @@ def skill_values(
         seed: Root seed; all months are paired by it.
         months: Paired months of each change.
         points: How large a change is played; the worth is given for one point of it.
+        num_threads: Months played side by side; nothing depends on it.
         progress: Told of the share done.
     """
     base = bank.believed(0, seed=seed, told="prior")
@@ -79,15 +82,15 @@ def skill_values(
             parts = [base.of(s) for s in range(len(SKILLS))]
             parts[i] = bank.believed(0, seed=seed, told="sharp").of(i)
             jobs.append((skill, "sharp_belief", Tables.join(parts), 1.0))
-    total, done = (len(jobs) + 1) * months, 0
+    done = 0
 
     def ore(tables: Tables) -> Floats:
         nonlocal done
-        out = np.empty(months)
-        for r in range(months):
-            out[r] = play(scenario, tables, seed=seed, replicate=r).figures["ore_t"]
-            done += 1
-            progress("worth of skills", done / total)
+        with ThreadPoolExecutor(num_threads) as pool:
+            played = pool.map(lambda r: play(scenario, tables, seed=seed, replicate=r), range(months))
+            out = np.array([month.figures["ore_t"] for month in played])
+        done += 1
+        progress("worth of skills", done / (len(jobs) + 1))
         return out
 
     before = ore(base)

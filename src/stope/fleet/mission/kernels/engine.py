@@ -11,17 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
-
-from stope.base.kernel_cache import use_kernel_cache
 from stope.fleet.mission.kernels import columns as k
 from stope.fleet.mission.kernels.columns import Count
 from stope.fleet.mission.kernels.cycle import advance, give_up, make_room, send
+from stope.fleet.mission.kernels.inner import outer
 from stope.fleet.mission.kernels.power import settle
 from stope.fleet.mission.kernels.queues import gather, pop, schedule
 from stope.fleet.mission.kernels.steps import LOAD, PARKED
-
-use_kernel_cache()
 
 __all__ = ["LOG_SPARE", "assign", "release", "run", "start"]
 
@@ -30,7 +26,7 @@ LOG_SPARE = 64
 """Rows that one event may log at most, with a wide margin."""
 
 
-@nb.njit(cache=True)
+@outer
 def start(w: Any, window: Any) -> None:
     """Enter everybody's first event."""
     w.calendar[:] = -1
@@ -39,7 +35,7 @@ def start(w: Any, window: Any) -> None:
         schedule(w, robot, window)
 
 
-@nb.njit(cache=True)
+@outer
 def run(w: Any, until: Any, key: Any, window: Any) -> Any:
     """Let everything before a time happen; False if the log was full before."""
     logged = w.log.shape[0] > 0
@@ -64,7 +60,7 @@ def run(w: Any, until: Any, key: Any, window: Any) -> Any:
         gather(w, window)
 
 
-@nb.njit(cache=True)
+@outer
 def release(w: Any, t: Any, patience: Any, key: Any, window: Any) -> None:
     """Haulers that have waited at a pit longer than their patience [s] take what there is."""
     for pit in range(w.pits.shape[0]):
@@ -76,7 +72,7 @@ def release(w: Any, t: Any, patience: Any, key: Any, window: Any) -> None:
             give_up(w, robot, t, key, window)
 
 
-@nb.njit(cache=True)
+@outer
 def assign(w: Any, t: Any, robots: Any, columns: Any, key: Any, window: Any) -> None:
     """Send parked haulers each to a candidate pit of its yard."""
     for i in range(robots.shape[0]):

@@ -11,19 +11,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba as nb
 import numpy as np
 
-from stope.base.kernel_cache import use_kernel_cache
 from stope.fleet.mission.kernels import columns as k
-from stope.fleet.mission.kernels.inner import inner
-
-use_kernel_cache()
+from stope.fleet.mission.kernels.inner import inner, outer
 
 __all__ = ["answer_time", "cool_time", "gathered", "light_time", "settle"]
 
 
-@nb.njit(cache=True)
+@outer
 def gathered(table: Any, spin: Any, t: Any) -> Any:
     """Sunlight since the start [J/m2], of a pit's table over one turn of `spin` seconds."""
     bins = table.shape[0] - 1
@@ -33,7 +29,7 @@ def gathered(table: Any, spin: Any, t: Any) -> Any:
     return turns * table[bins] + table[i] + (x - i) * (table[i + 1] - table[i])
 
 
-@nb.njit(cache=True)
+@outer
 def light_time(table: Any, spin: Any, wanted: Any) -> Any:
     """When the sunlight since the start [J/m2] reaches what is wanted [s]; infinite where it never shines."""
     bins = table.shape[0] - 1
@@ -54,7 +50,7 @@ def light_time(table: Any, spin: Any, wanted: Any) -> Any:
     return (turns + (low + share) / bins) * spin
 
 
-@nb.njit(cache=True)
+@outer
 def settle(w: Any, robot: Any, t: Any, energy: Any) -> None:
     """Bring a battery to time t, given what was drawn since it was last settled [J]."""
     row, c = w.real[robot], w.constants
@@ -81,7 +77,7 @@ def cool_time(w: Any, pit: Any, t: Any) -> Any:
     return 0.0 if wait == 0 else (wait - (x - i)) * spin / bins
 
 
-@nb.njit(cache=True)
+@outer
 def answer_time(contact: Any, t: Any, light: Any, decision: Any) -> Any:
     """When the answer of Earth to a question of time t is there [s]; infinite where no contact is left.
 

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 
-from stope.base.kernel_cache import use_kernel_cache
 from stope.fleet.mission.kernels import columns as k
-from stope.fleet.mission.kernels.inner import inner
-
-use_kernel_cache()
+from stope.fleet.mission.kernels.inner import inner, outer
 
 __all__ = ["enter", "first_free", "gather", "join", "leave_first", "pop", "schedule", "serve"]
 
@@ -125,7 +121,7 @@ def first_free(free: Any, begin: Any, end: Any) -> Any:
     return best
 
 
-@nb.njit(cache=True)
+@outer
 def serve(free: Any, begin: Any, end: Any, arrival: Any, service: Any) -> Any:
     """Serve one who arrives, in order of arrival, by whoever is free first; returns when the service starts."""
     j = first_free(free, begin, end)
