@@ -2,8 +2,8 @@
 """Figures and pictures of README and docs, made anew: `make results`.
 
 Runs each measurement whose JSON is not in `docs/results/` (all of them with `--again`), then writes the page
-`docs/results/index.md`, the table between the markers of README.md, and the picture. A figure in the README is
-therefore one that a command printed, and a test compares the two.
+`docs/results/index.md`, the table between the markers of README.md and README.zh-TW.md, and the picture. A figure in a
+README is therefore one that a command printed, and a test compares the two.
 
     python benchmarks/results.py            # measure what is missing, write the pages
     python benchmarks/results.py --again    # measure everything, about half an hour on 2 cores
@@ -19,6 +19,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from results_words import translated
 
 from stope.base.files import write_atomic, write_json
 from stope.view.picture import readme_picture
@@ -195,9 +197,15 @@ def page(found: Mapping[str, Any]) -> str:
     )
 
 
-def written_readme(text: str, found: Mapping[str, Any]) -> str:
+def readmes(found: Mapping[str, Any]) -> dict[Path, str]:
+    """The table of each README, by file: one source, two languages."""
+    english = table(found)
+    return {ROOT / "README.md": english, ROOT / "README.zh-TW.md": translated(english)}
+
+
+def written_readme(text: str, shown: str) -> str:
     """README with the table put between its markers."""
-    return re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{table(found)}\n{END}", text, flags=re.DOTALL)
+    return re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{shown}\n{END}", text, flags=re.DOTALL)
 
 
 def load() -> dict[str, Any]:
@@ -227,8 +235,8 @@ def main() -> None:
             measure(name)
     found = load()
     write_atomic(KEPT / "index.md", page(found))
-    readme = ROOT / "README.md"
-    write_atomic(readme, written_readme(readme.read_text(encoding="utf-8"), found))
+    for readme, shown in readmes(found).items():
+        write_atomic(readme, written_readme(readme.read_text(encoding="utf-8"), shown))
 
 
 if __name__ == "__main__":

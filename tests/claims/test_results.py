@@ -15,13 +15,14 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import results  # noqa: E402 -- a script beside the package
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_the_readme_holds_the_figures_that_were_measured() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert results.written_readme(text, results.load()) == text
-    assert results.table(results.load()) in text
+def test_the_readmes_hold_the_figures_that_were_measured() -> None:
+    for readme, shown in results.readmes(results.load()).items():
+        text = readme.read_text(encoding="utf-8")
+        assert results.written_readme(text, shown) == text, readme
+        assert shown in text, readme
 
 
 def test_the_results_page_is_what_was_measured() -> None:

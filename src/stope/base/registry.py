@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from typing import Generic, TypeVar
 
 from stope.base.errors import ConfigError, UnknownName
+from stope.base.plugins import plugged, plugged_thing
 
 __all__ = ["Registry"]
 
@@ -16,9 +18,9 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Names of one kind of thing."""
 
-    def __init__(self, kind: str, listing: str) -> None:
-        """Take what the things are called and the command that lists them."""
-        self.kind, self.listing = kind, listing
+    def __init__(self, kind: str, listing: str, group: str = "") -> None:
+        """Take what the things are called, the command that lists them, and the group of entry points that adds some."""
+        self.kind, self.listing, self.group = kind, listing, group
         self._things: dict[str, T] = {}
         self._tags: dict[str, tuple[str, ...]] = {}
 
@@ -47,13 +49,20 @@ class Registry(Generic[T]):
         Raises:
             UnknownName: with the closest known name.
         """
-        if name not in self._things:
-            raise UnknownName.of(self.kind, name, self._things, listing=self.listing)
-        return self._things[name]
+        if name in self._things:
+            return self._things[name]
+        outside = self._outside()
+        if name not in outside:
+            raise UnknownName.of(self.kind, name, self.names(), listing=self.listing)
+        return plugged_thing(outside[name])
 
     def names(self, tag: str | None = None) -> tuple[str, ...]:
         """All names, or those with a tag, sorted."""
-        return tuple(sorted(n for n in self._things if tag is None or tag in self._tags[n]))
+        own = (n for n in self._things if tag is None or tag in self._tags[n])
+        return tuple(sorted([*own, *(self._outside() if tag is None else ())]))
+
+    def _outside(self) -> dict[str, EntryPoint]:
+        return plugged(self.group, self._things) if self.group else {}
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
@@ -61,4 +70,4 @@ class Registry(Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         """Whether a name is known."""
-        return name in self._things
+        return name in self._things or name in self._outside()

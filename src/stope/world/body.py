@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from stope.base.config import check_not_negative, check_positive, read_toml
 from stope.base.errors import ConfigError, UnknownName
+from stope.base.plugins import check_name, plugged, plugged_file
 from stope.base.units import HOUR, G
 from stope.world.gravity import EllipsoidField, GravityField, PointMassField, PolyhedronField, UniformField
 from stope.world.shape import TriangleMesh, read_obj
@@ -146,8 +147,13 @@ class Body:
 
 
 def body_names() -> tuple[str, ...]:
-    """Return the names of the bodies that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
+    """Return the names of the bodies that come with the package or with a plug-in (`stope.bodies`), sorted."""
+    own = _own_names()
+    return tuple(sorted([*own, *plugged("stope.bodies", own)]))
+
+
+def _own_names() -> list[str]:
+    return [path.stem for path in _SHIPPED.glob("*.toml")]
 
 
 def load_body(name_or_path: str | Path) -> Body:
@@ -160,9 +166,11 @@ def load_body(name_or_path: str | Path) -> Body:
     """
     if not str(name_or_path).endswith(".toml"):
         name = str(name_or_path)
+        if name in _own_names():
+            return _shipped_body(name)
         if name not in body_names():
             raise UnknownName.of("body", name, body_names(), listing="stope world bodies")
-        return _shipped_body(name)
+        return _plugged_body(name)
     path = Path(name_or_path)
     body = _read_body(path)
     if body.name in body_names():
@@ -188,6 +196,14 @@ def check_body(path: str | Path) -> dict[str, Any]:
 @cache
 def _shipped_body(name: str) -> Body:
     return _read_body(_SHIPPED / f"{name}.toml")
+
+
+@cache
+def _plugged_body(name: str) -> Body:
+    point = plugged("stope.bodies")[name]
+    body = _read_body(plugged_file(point))
+    check_name(point, body.name)
+    return body
 
 
 @lru_cache(maxsize=16)

@@ -27,7 +27,7 @@ class LogFormat:
     """Writes a new file or folder; None where the format is only read."""
 
 
-FORMATS: Registry[LogFormat] = Registry("log format", "stope flight formats")
+FORMATS: Registry[LogFormat] = Registry("log format", "stope flight formats", group="stope.formats")
 
 
 def _listed() -> dict[str, LogFormat]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stope.base.config import read_toml
 from stope.base.errors import ConfigError, RangeError, UnknownName
+from stope.base.plugins import check_name, plugged, plugged_file
 from stope.world.physics import PARAMETERS, PhysicsPrior
 from stope.world.robots.articulation import Articulation, read_articulation
 from stope.world.robots.questions import refuse_unanswered
@@ -107,8 +108,27 @@ class Robot:
 
 
 def robot_names() -> tuple[str, ...]:
-    """Names of the shipped robots."""
-    return tuple(sorted(p.stem for p in _FOLDER.glob("*.toml")))
+    """Names of the robots that come with the package or with a plug-in (`stope.robots`), sorted."""
+    own = _own_names()
+    return tuple(sorted([*own, *plugged("stope.robots", own)]))
+
+
+def _own_names() -> list[str]:
+    return [p.stem for p in _FOLDER.glob("*.toml")]
+
+
+def _file_of(name: str) -> Path:
+    """File of a robot by name or path."""
+    if name.endswith(".toml"):
+        return Path(name)
+    if name in _own_names():
+        return _FOLDER / f"{name}.toml"
+    outside = plugged("stope.robots")
+    if name not in outside:
+        raise UnknownName.of("robot", name, robot_names(), listing="stope world robots")
+    path = plugged_file(outside[name])
+    check_name(outside[name], str(read_toml(path).get("name")))
+    return path
 
 
 def load_robot(name: str, factors: Mapping[str, float] = MappingProxyType({})) -> Robot:
@@ -123,9 +143,7 @@ def load_robot(name: str, factors: Mapping[str, float] = MappingProxyType({})) -
         FileError: the file cannot be read.
         ConfigError: a key is unknown or missing, a unit is wrong, a value is impossible, or a question unanswered.
     """
-    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
-    if not name.endswith(".toml") and not path.exists():
-        raise UnknownName.of("robot", name, robot_names(), listing="stope world robots")
+    path = _file_of(name)
     data = read_toml(path)
     for key, factor in factors.items():
         numbers = data.get("model", {}).get("numbers", {})

@@ -15,7 +15,8 @@ from stope.world.tasks.hop import HopTask
 __all__ = ["CONTACT_TASKS", "AnchorTask", "CaptureTask", "ContactTask", "DigTask", "DockConfig", "HaulConfig",
            "HopTask"]  # fmt: skip
 
-CONTACT_TASKS: Registry[type[ContactTask]] = Registry("task with contact", "stope world tasks")
+CONTACT_TASKS: Registry[type[ContactTask]] = Registry("task with contact", "stope world tasks",
+                                                      group="stope.tasks")  # fmt: skip
 CONTACT_TASKS.add("anchor", AnchorTask)
 CONTACT_TASKS.add("capture", CaptureTask)
 CONTACT_TASKS.add("dig", DigTask)
