@@ -37,7 +37,7 @@ def month_report(scenario: MonthScenario, found: dict[str, Any], provenance: dic
 
 def _number(value: float, digits: int = 4) -> str:
     """As people write it: thousands parted, no powers of ten."""
-    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.{digits}g}"
+    return f"{value:,.0f}" if abs(value) >= 10.0 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def _half(value: float) -> str:
