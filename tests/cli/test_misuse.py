@@ -44,7 +44,7 @@ def refused(stope_: Stope, *arguments: str | Path) -> str:
         ("mine ryugu-ferry --set robots=-3", "robots = -3"),
         ("mine --set fleet=3", "fleet"),
         ("mine --bank nowhere.parquet", "nowhere.parquet: no such bank"),
-        ("mine --flight nowhere", "--flight: months draw from a bank"),
+        ("mine --flight nowhere", "months draw from a bank"),
         ("mine ryugu-ferry --flight nowhere", "nowhere: no such folder"),
         ("mine --threads 0", "'--threads': 0 is not in the range 1 to"),
         ("train hopp", "no skill 'hopp'. Closest: 'hop'"),

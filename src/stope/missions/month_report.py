@@ -26,7 +26,8 @@ def month_report(scenario: MonthScenario, found: dict[str, Any], provenance: dic
         sections.insert(2, _worth(found["value"]))
     return {
         "title": scenario.name, "answer": _answer(scenario, found),
-        "figures": [_figure(found, name) for name in ("ore_t", "water_l", "kwh_per_kg_water", "available_share")],
+        "figures": [_figure(found, name) for name in ("ore_t", "water_l", "kwh_per_kg_water", "propellant_kg",
+                                                   "robots_lost", "available_share")],
         "sections": sections,
         "assumptions": [{"name": p, "value": _at(scenario, p), "unit": "", "source": s}
                         for p, s in sorted(found["assumed"].items())],
@@ -34,13 +35,23 @@ def month_report(scenario: MonthScenario, found: dict[str, Any], provenance: dic
     }  # fmt: skip
 
 
+def _number(value: float, digits: int = 4) -> str:
+    """As people write it: thousands parted, no powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= 10.0 ** (digits - 1) else f"{value:.{digits}g}"
+
+
+def _half(value: float) -> str:
+    """A half width; one of 0 could not be told from the other part."""
+    return _number(value, 2) if value > 0.0 else "not seen"
+
+
 def _answer(scenario: MonthScenario, found: dict[str, Any]) -> str:
     ore, water = found["figures"]["ore_t"], found["figures"]["water_l"]
+    low, high = (f"{_number(ore[q])}" for q in ("p05", "p95"))
     return (
-        f"{scenario.fleet.total} robots process {ore['mean']:.4g} t of ore in {scenario.days:g} days (5 to 95 % of "
-        f"{ore['n']} months: {ore['p05']:.4g} to {ore['p95']:.4g} t; belief alone +-{ore['belief_half_width']:.2g} t, "
-        f"chance alone +-{ore['chance_half_width']:.2g} t) and win {water['mean']:.4g} L of water "
-        f"({water['p05']:.4g} to {water['p95']:.4g} L). {found['limited_by'].capitalize()} limited it; "
+        f"{scenario.fleet.total:,} robots process {_number(ore['mean'])} t of ore in {scenario.days:g} days (5 to 95 % "
+        f"of {ore['n']} months: {low} to {high} t) and win {_number(water['mean'])} L of water "
+        f"({_number(water['p05'])} to {_number(water['p95'])} L). {found['limited_by'].capitalize()} limited it; "
         f"{100 * found['extrapolated']['share']:.0f} % of all draws are outside what was measured, "
         "and the figures stand on assumed numbers listed below."
     )
@@ -54,15 +65,17 @@ def _figure(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _spread(found: dict[str, Any]) -> dict[str, Any]:
-    rows = [[title, unit, f"{r['mean']:.4g}", f"{r['p05']:.4g}", f"{r['p95']:.4g}", f"{r['belief_half_width']:.2g}",
-             f"{r['chance_half_width']:.2g}"] for name, (title, unit) in SHOWN.items()
+    rows = [[title, unit, *(_number(r[q]) for q in ("mean", "p05", "p95")), _half(r["belief_half_width"]),
+             _half(r["chance_half_width"])] for name, (title, unit) in SHOWN.items()
             for r in (found["figures"][name],)]  # fmt: skip
     bound = found["bound"]
     text = (
         "Belief is what we do not know of the skills: their records are few. Chance is what would differ from month to "
-        "month if we knew. Half widths are of a 90 % band, of each alone.\n\n"
-        f"No month could process more than {bound['all']:.4g} t (diggers alone {bound['diggers']:.4g} t, their energy "
-        f"{bound['energy']:.4g} t, haulers {bound['haulers']:.4g} t, the plant {bound['plant']:.4g} t)."
+        "month if we knew. Half widths are of a 90 % band, of each alone; one that is not seen could not be told from "
+        "the other.\n\n"
+        f"No month could process more than {_number(bound['all'])} t (diggers alone {_number(bound['diggers'])} t, "
+        f"their energy {_number(bound['energy'])} t, haulers {_number(bound['haulers'])} t, the plant "
+        f"{_number(bound['plant'])} t)."
     )
     columns = ["figure", "unit", "mean", "5 %", "95 %", "belief +-", "chance +-"]
     return {"title": "The month", "text": text, "table": {"columns": columns, "rows": rows}}
@@ -75,14 +88,16 @@ def _losses(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _worth(value: dict[str, Any]) -> dict[str, Any]:
-    rows = []
-    for skill, parts in value["skills"].items():
-        for what, row in parts.items():
-            rows.append([skill, what.replace("_", " "), f"{row['t']:.3g}", f"{row['low']:.3g}", f"{row['high']:.3g}"])
+    parts = [(skill, what.replace("_", " "), row) for skill, all_parts in value["skills"].items()
+             for what, row in all_parts.items()]  # fmt: skip
+    moved = sorted((p for p in parts if p[2]["t"] != 0.0), key=lambda p: -float(p[2]["t"]))
+    still = ", ".join(f"{skill} {what}" for skill, what, row in parts if row["t"] == 0.0)
+    rows = [[skill, what, f"{row['t']:.3g}", f"{row['low']:.3g}", f"{row['high']:.3g}"] for skill, what, row in moved]
     text = (
         f"Ore a month for one point of success, one per cent less time or energy, each from {value['months']} paired "
         f"months with {value['points']:g} points; for a sharp belief, from robots told it instead of the prior. "
-        "95 % intervals are of chance alone."
+        "95 % intervals are of chance alone. What is worth little may be so because something else limits the month."
+        + (f"\n\nNothing changed by: {still}." if still else "")
     )
     return {"title": "What skills and flights are worth", "text": text,
             "table": {"columns": ["skill", "better", "t", "low", "high"], "rows": rows}}  # fmt: skip

@@ -39,7 +39,9 @@ def month_bound(scenario: MonthScenario, tables: Tables) -> dict[str, float]:
     mass = digging.loads * mean(Skill.DIG, 3) / 1e6
     cycle = mean(Skill.ANCHOR, 1) + digging.loads * (mean(Skill.DIG, 1) + digging.dump_time) + digging.move_time
     energy = mean(Skill.ANCHOR, 2) + digging.loads * mean(Skill.DIG, 2) + digging.move_power * digging.move_time
-    share = mass / (digging.hopper / 1000.0)
+    # A hopper is emptied when it has reached its mark, by which it may be exceeded by one whole digging.
+    most = digging.loads * float(tables.of(Skill.DIG)[:, 3].max()) / 1e6
+    share = mass / (digging.hopper / 1000.0 + most)
     cycle += share * digging.deposit_time
     energy += share * digging.move_power * digging.deposit_time
     num, pits = scenario.fleet.excavators, len(place.yard_of)

@@ -86,9 +86,12 @@ def skill_values(
 
     def ore(tables: Tables) -> Floats:
         nonlocal done
+
+        def month(replicate: int) -> float:
+            return play(scenario, tables, seed=seed, replicate=replicate).figures["ore_t"]
+
         with ThreadPoolExecutor(num_threads) as pool:
-            played = pool.map(lambda r: play(scenario, tables, seed=seed, replicate=r), range(months))
-            out = np.array([month.figures["ore_t"] for month in played])
+            out = np.array(list(pool.map(month, range(months))))
         done += 1
         progress("worth of skills", done / (len(jobs) + 1))
         return out
