@@ -178,8 +178,12 @@ def _named(states: list[State], counts: NDArray[np.int64]) -> dict[str, int]:
     return {s.name: int(n) for s, n in zip(states, counts, strict=True) if n}
 
 
-def quantise(part: Part, state: NDArray[np.int64]) -> tuple[NDArray[np.int16], Floats, Floats]:
-    """Poses as 16-bit rows x, y, z, state or size, qx, qy, qz, qw, (frames, instances, 8).
+def quantise(part: Part, colours: NDArray[np.int64]) -> tuple[NDArray[np.int16], Floats, Floats]:
+    """Poses as 16-bit rows x, y, z, colour or size, qx, qy, qz, qw, (frames, instances, 8).
+
+    Args:
+        part: What is drawn.
+        colours: Of each robot's state, (frames, robots).
 
     Returns:
         The rows, and middle and half width (3,) [m] of the box of positions: p = middle + half x / 32767.
@@ -193,7 +197,7 @@ def quantise(part: Part, state: NDArray[np.int64]) -> tuple[NDArray[np.int16], F
         out[..., 3] = np.rint(1000.0 * part.size)
     else:
         frames = len(p)
-        out[..., 3] = np.repeat(state[:frames] if frames > 1 else state[:1], p.shape[1] // state.shape[1], axis=1)
+        out[..., 3] = np.repeat(colours[:frames], p.shape[1] // colours.shape[1], axis=1)
     q = _continuous(part.quaternion)
     out[..., 4:7], out[..., 7] = np.rint(q[..., 1:] * FULL), np.rint(q[..., 0] * FULL)
     return out, middle, half

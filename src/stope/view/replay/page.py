@@ -52,9 +52,10 @@ class Blob:
 
 
 def _head(replay: Replay, blob: Blob) -> dict[str, Any]:
-    parts = []
+    colours = np.array([s.colour for s in replay.states])[replay.state]
+    parts: list[dict[str, Any]] = []
     for part in replay.parts:
-        rows, middle, half = quantise(part, replay.state)
+        rows, middle, half = quantise(part, colours)
         parts.append({
             "name": part.name, "vertices": blob.add(part.mesh.vertices, "float32"),
             "faces": blob.add(part.mesh.faces, "uint32"), "poses": blob.add(rows, "int16"),

@@ -18,9 +18,9 @@ void main() {
   vec2 cell = vec2(robot % u_grid.x, robot / u_grid.x) - 0.5 * vec2(u_grid - 1);
   place.xy += u_apart * cell * vec2(1.0, -1.0);
   vec3 normal = turn(q, a_normal);
-  int state = u_colour >= 0 ? u_colour : clamp(int(i_place0.w + 0.5), 0, 11);
+  int shade = u_colour >= 0 ? u_colour : clamp(int(i_place0.w + 0.5), 0, 11);
   float light = 0.45 + 0.55 * max(dot(normal, u_sun), 0.0);
-  v_colour = u_colours[u_sized == 1 ? max(u_colour, 0) : state] * light;
+  v_colour = u_colours[u_sized == 1 ? max(u_colour, 0) : shade] * light;
   if (robot == u_chosen) v_colour = mix(v_colour, vec3(1.0, 1.0, 1.0), 0.35);
   gl_Position = u_view * vec4(place + size * turn(q, a_position), 1.0);
 }`;
