@@ -24,7 +24,7 @@ from stope.fleet.mission.kernels.columns import KINDS, PHASES, Kind, Phase
 from stope.fleet.mission.lay_out import Place, contacts, place_of
 from stope.fleet.mission.scenario import MonthScenario
 from stope.view.replay.model import Part, Replay, State
-from stope.view.replay.shapes import body_mesh, ellipsoid
+from stope.view.replay.shapes import body_mesh, ellipsoid, on_surface
 from stope.world.body import Body, load_body
 from stope.world.light import sun_direction
 
@@ -198,7 +198,7 @@ def _poses(
     lift = np.where(np.isin(phase, [Phase.LEG_OUT, Phase.LEG_BACK]), 0.25 * share * (1.0 - share), 0.0)
     ray = yard[home] * (1.0 - away[..., None]) + pit[np.maximum(where, 0)] * away[..., None] + spread
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
-    ground = body.surface().point(ray.reshape(-1, 3)).reshape(ray.shape)
+    ground = on_surface(body, ray)
     turn = from_rotation_vector(np.zeros((*at.shape, 3)))
     return ground * (1.0 + 0.006 + lift[..., None]), turn
 

@@ -15,7 +15,7 @@ from stope.world.body import Body
 from stope.world.shape import box_mesh, ellipsoid_mesh
 from stope.world.site import Site
 
-__all__ = ["body_mesh", "box", "cylinder", "ellipsoid", "ground_patch", "link_mesh", "vehicle"]
+__all__ = ["body_mesh", "box", "cylinder", "ellipsoid", "ground_patch", "link_mesh", "on_surface", "vehicle"]
 
 Floats = NDArray[np.float64]
 SIDES = 20
@@ -116,4 +116,10 @@ def body_mesh(body: Body) -> Mesh:
         shape = body.shape()
         return Mesh(np.asarray(shape.vertices), np.asarray(shape.faces, dtype=np.int64))
     ball = ellipsoid(np.ones(3), halvings=4)
-    return Mesh(body.surface().point(ball.vertices), ball.faces)
+    return Mesh(on_surface(body, ball.vertices), ball.faces)
+
+
+def on_surface(body: Body, rays: Floats) -> Floats:
+    """Points of the surface (..., 3) [m], frame a, in the directions of unit vectors (..., 3)."""
+    out = 2.0 * max(map(float, body.surface().point(np.array([1.0, 0.0, 0.0])).tolist())) * rays
+    return out - body.surface().height(out)[..., None] * rays
