@@ -35,7 +35,9 @@ def view(
     ],
     *,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Page to write; left out, view-WHAT.html.")] = None,
-    n: Annotated[int | None, typer.Option("--n", metavar="N", help="Worlds of a skill, 16; draws of a flight, 24.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", metavar="N", help="Worlds of a skill, 16; draws of a flight, 24.")
+    ] = None,
     belief: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Belief of `stope flight fit`; a flight's draws come from it.")
     ] = None,
@@ -79,9 +81,7 @@ def _within(n: int | None, otherwise: int, low: int, high: int) -> int:
     return otherwise if n is None else n
 
 
-def _skill(
-    name: str, *, n: int, settings: list[str] | None, seed: int, threads: int, progress: Progress
-) -> Replay:  # fmt: skip
+def _skill(name: str, *, n: int, settings: list[str] | None, seed: int, threads: int, progress: Progress) -> Replay:
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.skill_assess import check_policy  # noqa: PLC0415 -- as above
     from stope.learn.skills import flight_config, shipped  # noqa: PLC0415 -- as above
@@ -121,7 +121,7 @@ def _folder(what: str, *, n: int | None, belief: Path | None, seed: int) -> Repl
         if belief is not None or n is not None:
             raise ConfigError("--n, --belief: are for skills and flights; a month is read as it was kept.")
         return record_month(folder)
-    raise FileError(f"{folder}: expected a flight (flight.toml) or a run of `stope mine` of a month (kept.json, month/).")
+    raise FileError(f"{folder}: expected a flight (flight.toml) or a run of a month (kept.json, month/).")
 
 
 def _versions() -> dict[str, str]:

@@ -29,6 +29,8 @@ STATES = [
     State(name="drop-out: last measurement held", level=1, colour=0),
     State(name="predicted", colour=1),
 ]
+DRAWN = 0.4
+"""Share of its size that the measured robot is drawn with, so that those predicted, half as large, are seen."""
 STRETCH = 10.0
 """Over which a prediction runs before it starts again where the flight was measured [s]; chosen: a docking's hold
 twice over."""
@@ -62,11 +64,8 @@ def record_flight(flight: Flight, *, belief: Belief | None = None, num_draws: in
         for row in range(rows):
             if since >= length and flight.measured[row]:
                 is_end[row] = since == length and row > 0
-                if is_end[row]:
-                    poses[row, 1:] = world.state[:, :13]
-                    ended = world.state[:, :13].copy()
+                poses[row, 1:] = world.state[:, :13] if is_end[row] else held[row]
                 world.state[:, :13], since = held[row], 0
-                poses[row, 1:] = ended if is_end[row] else held[row]
             else:
                 poses[row, 1:] = world.state[:, :13]
             world.step(np.tile(flight.command[row] / robot.limit_b, (drawn, 1)))
@@ -75,14 +74,16 @@ def record_flight(flight: Flight, *, belief: Belief | None = None, num_draws: in
     replay = Replay(
         kind="flight", title=f"flight {flight.name}: {flight.robot} at {site.name}", answer="", frame="l",
         times=flight.time, states=STATES, state=state,
-        parts=[Part("robot/base", vehicle(robot.side), poses[..., :3], poses[..., 3:7])],
+        parts=[Part("robot/base", vehicle(robot.side), poses[..., :3], poses[..., 3:7],
+                    shrink=np.array([DRAWN, *[0.5 * DRAWN] * drawn]))],
         names=["measured", *(f"predicted {i}" for i in range(drawn))],
         outcome=["as the flight's log has it", *(f"drawn from the {who}" for _ in range(drawn))],
         gravity=np.asarray(flight.gravity_l), paths=False, is_smooth=True,
         series={"distance from the origin of l [m]": np.linalg.norm(poses[..., :3], axis=2),
                 "speed [m/s]": np.linalg.norm(poses[..., 7:10], axis=2),
                 "from the measured position [m]": np.linalg.norm(poses[..., :3] - held[:, None, :3], axis=2)},
-        notes=["The light is for the eye: the log does not say where the Sun was."],
+        notes=[f"Robots are drawn at {DRAWN:g} (measured) and {0.5 * DRAWN:g} (predicted) of their size.",
+               "The light is for the eye: the log does not say where the Sun was."],
     )  # fmt: skip
     if site.body.kind != "uniform":
         replay.ground = ground_patch(site, 2.5 * flight.site.height + 4.0, cells=32)
@@ -122,8 +123,9 @@ def _compare(replay: Replay, poses: Floats, held: Floats, ends: NDArray[np.bool_
              "median_width_90_m": float(np.median(high - low)), "inside_90": float(inside)}  # fmt: skip
     replay.summary["prediction"] = found
     replay.answer += (
-        f" Ten seconds on, the mean of robots drawn from the {who} was {100 * found['median_error_m']:.1f} cm from the "
-        f"measured place (median of {num} stretches), and {100 * inside:.0f} % of the coordinates lay within their 90 %."
+        f" Ten seconds on, the mean of robots drawn from the {who} was "
+        f"{100 * found['median_error_m']:.1f} cm from the measured place (median of {num} stretches), and "
+        f"{100 * inside:.0f} % of the coordinates lay within their 90 %."
     )
     replay.notes.append(
         f"Blue: {poses.shape[1] - 1} robots drawn from the {who}, flown under the recorded commands. Every 10 s they "

@@ -53,7 +53,9 @@ class Part:
     quaternion: Floats
     """w, x, y, z, (frames, instances, 4)."""
     size: Floats | None = None
-    """Factor on the mesh, (instances,); 1 if None."""
+    """Factor on the mesh of each that differs in size, such as rocks, (instances,) [1]; such parts have one colour."""
+    shrink: Floats | None = None
+    """Factor on what is drawn of each robot, (instances,), 0 to 20 in hundredths; 1 if None."""
     colour: int = -1
     """Index of a colour of the page for all; -1 for that of the robot's state."""
 
@@ -127,7 +129,7 @@ class Replay:
             raise ConfigError(f"replay: {frames} times of {robots} robots: expected 1 of each, or more.")
         for part in self.parts:
             if part.position.shape[0] not in (1, frames) or part.position.shape[1] % robots:
-                raise ConfigError(f"replay: part {part.name!r} of shape {part.position.shape}: expected {frames} times.")
+                raise ConfigError(f"replay: {part.name!r} of shape {part.position.shape}: expected {frames} times.")
         for name, values in self.series.items():
             if values.shape != self.state.shape:
                 raise ConfigError(f"replay: {name!r} of shape {values.shape}: expected {self.state.shape}.")
@@ -179,7 +181,7 @@ def _named(states: list[State], counts: NDArray[np.int64]) -> dict[str, int]:
 
 
 def quantise(part: Part, colours: NDArray[np.int64]) -> tuple[NDArray[np.int16], Floats, Floats]:
-    """Poses as 16-bit rows x, y, z, colour or size, qx, qy, qz, qw, (frames, instances, 8).
+    """Poses as 16-bit rows x, y, z, colour and shrink or size, qx, qy, qz, qw, (frames, instances, 8).
 
     Args:
         part: What is drawn.
@@ -197,7 +199,8 @@ def quantise(part: Part, colours: NDArray[np.int64]) -> tuple[NDArray[np.int16],
         out[..., 3] = np.rint(1000.0 * part.size)
     else:
         frames = len(p)
-        out[..., 3] = np.repeat(colours[:frames], p.shape[1] // colours.shape[1], axis=1)
+        drawn = np.rint(100.0 * (np.ones(p.shape[1]) if part.shrink is None else part.shrink)).astype(np.int64)
+        out[..., 3] = 16 * drawn + np.repeat(colours[:frames], p.shape[1] // colours.shape[1], axis=1)
     q = _continuous(part.quaternion)
     out[..., 4:7], out[..., 7] = np.rint(q[..., 1:] * FULL), np.rint(q[..., 0] * FULL)
     return out, middle, half

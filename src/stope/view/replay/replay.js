@@ -113,7 +113,7 @@ function start(data) {
     $('list-more').textContent = found.length > SHOWN ? `and ${found.length - SHOWN} more` : '';
   }
 
-  function pick(robot) {
+  function pick(robot, isAsked = true) {
     view.robot = robot;
     view.spans = spansOf(robot);
     if (scene) { scene.chosen = robot; scene.look(robot, view.frame); }
@@ -142,7 +142,7 @@ function start(data) {
       $('log').replaceChildren(table);
     }
     refresh();
-    $('robot-title').focus({ preventScroll: window.innerWidth > 800 });
+    if (isAsked) $('robot-title').focus({ preventScroll: window.innerWidth > 800 });
   }
 
   function refreshRobot() {
@@ -239,7 +239,7 @@ function start(data) {
     $('home').addEventListener('click', () => { scene.home(); view.dirty = true; });
     steer(scene, view);
     const g = Math.hypot(...data.gravity);
-    $('overlay').textContent = `${g > 0 ? `dark arrow: gravity, ${short(g)} m/s²` : 'no gravity given'}\nyellow arrow: sunlight` +
+    $('overlay').textContent = `${g > 0 ? `dark arrow: gravity, ${short(g)} m/s²` : 'gravity: into the body'}\nyellow arrow: sunlight` +
       (data.force ? `\norange arrows: ${data.force.name}, the longest ${short(data.force.most)} N` : '');
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { scene.recolour(); view.dirty = true; refresh(); });
   }
@@ -251,7 +251,7 @@ function start(data) {
   new ResizeObserver(() => { view.dirty = true; if (view.frame >= 0) refresh(); }).observe($('scene'));
   seek(0);
   refresh();
-  if (robots === 1 || data.shown.kind === 'flight') pick(0);
+  if (robots === 1 || data.shown.kind === 'flight') pick(0, false);
   if (scene) scene.home();
   window.stopeReplay = { data, view, scene, seek, play, refresh };
   document.documentElement.dataset.ready = 'true';

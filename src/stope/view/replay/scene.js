@@ -8,36 +8,42 @@ layout(location=2) in vec4 i_place0; layout(location=3) in vec4 i_turn0;
 layout(location=4) in vec4 i_place1; layout(location=5) in vec4 i_turn1;
 uniform mat4 u_view; uniform vec3 u_middle, u_half, u_sun; uniform float u_mix, u_apart, u_size;
 uniform ivec2 u_grid; uniform int u_per, u_sized, u_colour, u_chosen; uniform vec3 u_colours[12];
-out vec3 v_colour;
+uniform int u_dots; uniform float u_dot;
+flat out vec3 v_colour;
 vec3 turn(vec4 q, vec3 v) { return v + 2.0 * cross(q.xyz, cross(q.xyz, v) + q.w * v); }
 void main() {
-  int robot = gl_InstanceID / u_per;
+  int robot = u_dots == 1 ? gl_VertexID : gl_InstanceID / u_per;
   vec3 place = u_middle + u_half * mix(i_place0.xyz, i_place1.xyz, u_mix) / 32767.0;
   vec4 q = normalize(mix(i_turn0, i_turn1, u_mix));
-  float size = u_size * (u_sized == 1 ? i_place0.w / 1000.0 : 1.0);
+  int code = int(i_place0.w + 0.5);
+  float size = u_size * (u_sized == 1 ? i_place0.w / 1000.0 : float(code / 16) / 100.0);
   vec2 cell = vec2(robot % u_grid.x, robot / u_grid.x) - 0.5 * vec2(u_grid - 1);
   place.xy += u_apart * cell * vec2(1.0, -1.0);
-  vec3 normal = turn(q, a_normal);
-  int shade = u_colour >= 0 ? u_colour : clamp(int(i_place0.w + 0.5), 0, 11);
-  float light = 0.45 + 0.55 * max(dot(normal, u_sun), 0.0);
+  vec3 normal = u_dots == 1 ? vec3(0.0, 0.0, 1.0) : turn(q, a_normal);
+  int shade = u_colour >= 0 ? u_colour : clamp(code % 16, 0, 11);
+  float light = 0.6 + 0.4 * max(dot(normal, u_sun), 0.0);
   v_colour = u_colours[u_sized == 1 ? max(u_colour, 0) : shade] * light;
   if (robot == u_chosen) v_colour = mix(v_colour, vec3(1.0, 1.0, 1.0), 0.35);
-  gl_Position = u_view * vec4(place + size * turn(q, a_position), 1.0);
+  gl_Position = u_view * vec4(u_dots == 1 ? place : place + size * turn(q, a_position), 1.0);
+  gl_PointSize = u_dot;
 }`;
 const FLAT_VERTEX = `#version 300 es
 precision highp float; precision highp int;
 layout(location=0) in vec3 a_position; layout(location=1) in vec3 a_normal;
 uniform mat4 u_view; uniform vec3 u_sun, u_colour, u_shift; uniform float u_apart, u_lit; uniform ivec2 u_grid;
-out vec3 v_colour;
+flat out vec3 v_colour;
 void main() {
   vec2 cell = vec2(gl_InstanceID % u_grid.x, gl_InstanceID / u_grid.x) - 0.5 * vec2(u_grid - 1);
   vec3 place = a_position + u_shift + vec3(u_apart * cell * vec2(1.0, -1.0), 0.0);
-  v_colour = u_colour * (u_lit > 0.5 ? 0.35 + 0.65 * max(dot(a_normal, u_sun), 0.0) : 1.0);
+  v_colour = u_colour * (u_lit > 0.5 ? 0.5 + 0.5 * max(dot(a_normal, u_sun), 0.0) : 1.0);
   gl_Position = u_view * vec4(place, 1.0);
 }`;
 const FRAGMENT = `#version 300 es
-precision mediump float; in vec3 v_colour; out vec4 colour;
+precision mediump float; flat in vec3 v_colour; out vec4 colour;
 void main() { colour = vec4(v_colour, 1.0); }`;
+
+const DOT = 3;  // pixels, half the width of a robot, under which it is drawn as a dot
+const MOST_FACES = 60000;  // above, every part is drawn as the box around it
 
 function compiled(gl, vertex) {
   const program = gl.createProgram();
@@ -74,6 +80,22 @@ function flat(vertices, faces) {
   return out;
 }
 
+// The box around a mesh: 8 corners, 12 faces; each face ends at a corner of its own, whose normal it takes.
+function boxAround(vertices) {
+  const low = [1e30, 1e30, 1e30], high = [-1e30, -1e30, -1e30];
+  for (let k = 0; k < vertices.length; k++) {
+    low[k % 3] = Math.min(low[k % 3], vertices[k]); high[k % 3] = Math.max(high[k % 3], vertices[k]);
+  }
+  const corner = (n) => [0, 1, 2].map((k) => (n >> k & 1 ? high[k] : low[k]));
+  // Quads by outward side, the corner that gives the normal last.
+  const sides = [[[-1, 0, 0], [4, 6, 2, 0]], [[1, 0, 0], [3, 7, 5, 1]], [[0, -1, 0], [0, 1, 5, 4]],
+    [[0, 1, 0], [6, 7, 3, 2]], [[0, 0, -1], [1, 0, 2, 3]], [[0, 0, 1], [6, 4, 5, 7]]];
+  const out = new Float32Array(48), faces = [];
+  for (let n = 0; n < 8; n++) out.set(corner(n), 6 * n);
+  for (const [normal, [a, b, c, d]] of sides) { out.set(normal, 6 * d + 3); faces.push(a, b, d, b, c, d); }
+  return { corners: out, faces: new Uint16Array(faces) };
+}
+
 function rgb(name) {
   const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   return [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16) / 255);
@@ -107,7 +129,7 @@ function placeOf(part, frame, mix, robot) {
 }
 
 function makeScene(canvas, data) {
-  const gl = canvas.getContext('webgl2', { antialias: true, powerPreference: 'high-performance' });
+  const gl = canvas.getContext('webgl2', { antialias: data.names.length <= 1000, powerPreference: 'high-performance' });
   if (!gl) return null;
   const robots = data.names.length, columns = Math.ceil(Math.sqrt(robots)), rows = Math.ceil(robots / columns);
   const main = compiled(gl, VERTEX), plain = compiled(gl, FLAT_VERTEX);
@@ -129,6 +151,18 @@ function makeScene(canvas, data) {
     Object.assign(part, meshOf(part));
     part.buffer = fill(part.poses.data);
     for (let k = 2; k < 6; k++) { gl.enableVertexAttribArray(k); gl.vertexAttribDivisor(k, 1); }
+    const box = boxAround(part.vertices.data);
+    part.reach = 0.5 * Math.hypot(...[0, 1, 2].map((k) => box.corners[42 + k] - box.corners[k]));
+    part.coarse = gl.createVertexArray();
+    gl.bindVertexArray(part.coarse);
+    fill(box.corners);
+    for (const k of [0, 1]) { gl.enableVertexAttribArray(k); gl.vertexAttribPointer(k, 3, gl.FLOAT, false, 24, 12 * k); }
+    for (let k = 2; k < 6; k++) { gl.enableVertexAttribArray(k); gl.vertexAttribDivisor(k, 1); }
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, box.faces, gl.STATIC_DRAW);
+    part.dots = gl.createVertexArray();
+    gl.bindVertexArray(part.dots);
+    for (let k = 2; k < 6; k++) gl.enableVertexAttribArray(k);
   }
   const ground = data.ground && meshOf(data.ground);
   const lines = { vao: gl.createVertexArray(), buffer: gl.createBuffer() };
@@ -147,12 +181,19 @@ function makeScene(canvas, data) {
         box.low[k] = Math.min(box.low[k], part.middle[k] - part.half[k]);
         box.high[k] = Math.max(box.high[k], part.middle[k] + part.half[k]);
       }
+      const around = data.shown.kind === 'month' && data.ground ? data.ground.vertices.data : [];
+      for (let k = 0; k < around.length; k++) {
+        box.low[k % 3] = Math.min(box.low[k % 3], around[k]); box.high[k % 3] = Math.max(box.high[k % 3], around[k]);
+      }
       const spread = [columns - 1, rows - 1, 0].map((n) => n * scene.apart);
       const wide = box.high.map((h, k) => h - box.low[k] + spread[k]);
-      scene.camera = { yaw: -1.0, pitch: 0.55, distance: Math.max(0.75 * Math.hypot(...wide), 1.6),
+      const sun = data.sun[0], isMonth = data.shown.kind === 'month';
+      scene.camera = { yaw: isMonth ? Math.atan2(sun[1], sun[0]) + 0.5 : -1.0, pitch: isMonth ? 0.3 : 0.55,
+        distance: Math.max((isMonth ? 1.25 : 0.8) * Math.hypot(...wide), 1.6),
         target: box.high.map((h, k) => 0.5 * (h + box.low[k])) };
     },
     look(robot, frame) {
+      if (data.shown.kind !== 'month') scene.camera.distance = Math.min(scene.camera.distance, 40 * data.parts[0].reach);
       const p = placeOf(data.parts[0], frame, 0, robot), s = scene.shift(robot);
       scene.camera.target = [p[0] + s[0], p[1] + s[1], p[2]];
     },
@@ -194,10 +235,15 @@ function makeScene(canvas, data) {
       gl.uniform2i(main.at.u_grid, columns, rows);
       gl.uniform1f(main.at.u_apart, scene.apart);
       gl.uniform1i(main.at.u_chosen, scene.chosen);
-      for (const part of data.parts) {
+      const faces = data.parts.reduce((sum, part) => sum + part.count / 3 * part.poses.shape[1], 0);
+      const pixels = (part) => 0.95 * scene.size * part.reach / scene.camera.distance * h;
+      scene.detail = robots > 500 && pixels(data.parts[0]) < DOT ? 'dots' : faces > MOST_FACES ? 'boxes' : 'whole';
+      gl.uniform1i(main.at.u_dots, scene.detail === 'dots' ? 1 : 0);
+      gl.uniform1f(main.at.u_dot, Math.max(2 * ratio, 2 * pixels(data.parts[0])));
+      for (const part of scene.detail === 'dots' ? data.parts.slice(0, 1) : data.parts) {
         const n = part.poses.shape[1], frames = part.poses.shape[0];
         const a = Math.min(frame, frames - 1), b = Math.min(a + 1, frames - 1);
-        gl.bindVertexArray(part.vao);
+        gl.bindVertexArray({ dots: part.dots, boxes: part.coarse, whole: part.vao }[scene.detail]);
         gl.bindBuffer(gl.ARRAY_BUFFER, part.buffer);
         for (const [k, at] of [[2, a], [4, b]]) {
           gl.vertexAttribPointer(k, 4, gl.SHORT, false, 16, 16 * at * n);
@@ -210,7 +256,9 @@ function makeScene(canvas, data) {
         gl.uniform1i(main.at.u_per, part.per);
         gl.uniform1i(main.at.u_sized, part.sized ? 1 : 0);
         gl.uniform1i(main.at.u_colour, part.colour);
-        gl.drawArraysInstanced(gl.TRIANGLES, 0, part.count, n);
+        if (scene.detail === 'dots') gl.drawArrays(gl.POINTS, 0, n);
+        else if (scene.detail === 'boxes') gl.drawElementsInstanced(gl.TRIANGLES, 36, gl.UNSIGNED_SHORT, 0, n);
+        else gl.drawArraysInstanced(gl.TRIANGLES, 0, part.count, n);
         scene.calls++;
       }
     },

@@ -43,7 +43,8 @@ def cylinder(radius: float, half: float) -> Mesh:
     ends = np.array([[0.0, 0.0, -half], [0.0, 0.0, half]])
     k, after = np.arange(SIDES), (np.arange(SIDES) + 1) % SIDES
     low, high = np.full(SIDES, 2 * SIDES), np.full(SIDES, 2 * SIDES + 1)
-    faces = [(k, after, after + SIDES), (k, after + SIDES, k + SIDES), (low, after, k), (high, k + SIDES, after + SIDES)]
+    up, over = k + SIDES, after + SIDES
+    faces = [(k, after, over), (k, over, up), (low, after, k), (high, up, over)]
     return Mesh(
         np.concatenate([ring, ring * [1.0, 1.0, -1.0], ends]),
         np.concatenate([np.stack(f, axis=1) for f in faces]).astype(np.int64),
@@ -54,8 +55,8 @@ def vehicle(side: float) -> Mesh:
     """A free flyer: its cube, with a nose towards x and a mast towards z, so that one sees how it is turned."""
     half = 0.5 * side
     nose, mast = cylinder(0.45 * half, 0.35 * half), cylinder(0.12 * half, 0.5 * half)
-    nose = Mesh(nose.vertices[:, [2, 0, 1]] + [1.35 * half, 0.0, 0.0], nose.faces)
-    mast = Mesh(mast.vertices + [0.0, 0.0, 1.5 * half], mast.faces)
+    nose = Mesh(nose.vertices[:, [2, 0, 1]] + np.array([1.35 * half, 0.0, 0.0]), nose.faces)
+    mast = Mesh(mast.vertices + np.array([0.0, 0.0, 1.5 * half]), mast.faces)
     return Mesh.join([box(np.full(3, half)), nose, mast])
 
 

@@ -108,7 +108,7 @@ def record_contact(
     """
     name, task = config.task, config.make_task()
     batch = task.batch(num_worlds=num_worlds, seed=stream_key(seed, "assess", name), num_threads=num_threads)
-    watched = _Watched(GruPilot(policy), batch)
+    watched: Any = _Watched(GruPilot(policy), batch)
     found = fly_skill(watched, batch, show=lambda share: progress(f"fly {name}", share),
                       envelope=envelope_for(name, task))  # fmt: skip
     watched.keep()
@@ -138,7 +138,7 @@ def record_contact(
     ground = ground_patch(batch.site, half, cells=8 if apart else 32) if has_ground else None
     rate = found.rate
     notes = [
-        "Between two decisions the path is not recorded: a robot is shown where it last decided." if is_own_pace else "",
+        "Between two decisions nothing is recorded: a robot is shown where it last decided." if is_own_pace else "",
         "" if force.any() else "Contact of this task is MuJoCo's own and is not recorded: no force arrows.",
         "Soil that was dug or pushed aside is not drawn." if batch.world.scene.has_soil else "",
         "" if has_ground else f"The ground is {batch.site.height:g} m below and is not drawn.",
@@ -171,7 +171,7 @@ def record_flight_skill(
     z, belief = conditions(num_worlds, fresh_seed(seed))["prior"]
     batch = DockBatch(robot, site, num_worlds=num_worlds, seed=stream_key(seed, "view"), task=config.task, pool_size=1,
                       num_threads=num_threads)  # fmt: skip
-    watched = _Watched(policy, batch)
+    watched: Any = _Watched(policy, batch)
     found = fly(watched, batch, z, belief, envelope=envelope_for(name, config.task, robot),
                 on_step=lambda step: progress(f"fly {name}", (step + 1) / batch.max_episode_steps))  # fmt: skip
     watched.keep()
