@@ -76,8 +76,10 @@ def measure(browser: Any, robots: int, folder: Path, *, is_close: bool) -> dict[
           }
           play(false);
           gaps.sort((a, b) => a - b);
-          return { pictures_per_second: 1000 * gaps.length / (last - begin), worst_gap_ms: gaps[Math.floor(0.99 * gaps.length)],
-            ready_ms: loaded, draw_calls: scene.calls, detail: scene.detail, heap_mb: performance.memory.usedJSHeapSize / 1e6,
+          return { pictures_per_second: 1000 * gaps.length / (last - begin),
+            worst_gap_ms: gaps[Math.floor(0.99 * gaps.length)],
+            ready_ms: loaded, draw_calls: scene.calls, detail: scene.detail,
+            heap_mb: performance.memory.usedJSHeapSize / 1e6,
             drawn_by: info ? gl.getParameter(info.UNMASKED_RENDERER_WEBGL) : 'not told' };
         }""",
         [SECONDS, is_close],
@@ -129,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         for row in rows:
             sys.stdout.write(
-                f"{row['robots']:>6} robots, {row['view']} ({row['detail']}): {row['pictures_per_second']:.1f} pictures a second, "
+                f"{row['robots']:>6} robots, {row['view']} ({row['detail']}): "
+                f"{row['pictures_per_second']:.1f} pictures a second, "
                 f"{row['page_mb']:.2f} MB, heap {row['heap_mb']:.0f} MB, process {row['process_mb'] or 0:.0f} MB\n"
             )
     return 1 if any(row["faults"] for row in rows) else 0

@@ -78,7 +78,7 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
     times = np.linspace(0.0, scenario.days * DAY, frames)
     at = _rows_at(rows, num, times)
     state = np.where(at >= 0, rows["state"][np.maximum(at, 0)], int(Phase.DECIDE))
-    parts = [Part("fleet/robot", ellipsoid(np.full(3, 0.012 * _radius(body)), halvings=1 if num <= 1000 else 0),
+    parts = [Part("fleet/robot", ellipsoid(np.full(3, 0.018 * _radius(body)), halvings=1 if num <= 1000 else 0),
                   *_poses(rows, at, times, kinds, place, scenario, body))]  # fmt: skip
     states = [State(name=name, colour=_LOOK[Phase(k)][0], level=_LOOK[Phase(k)][1], is_lost_time=Phase(k) in LOST_TIME)
               for k, name in enumerate(PHASES)]  # fmt: skip

@@ -8,11 +8,11 @@ layout(location=2) in vec4 i_place0; layout(location=3) in vec4 i_turn0;
 layout(location=4) in vec4 i_place1; layout(location=5) in vec4 i_turn1;
 uniform mat4 u_view; uniform vec3 u_middle, u_half, u_sun; uniform float u_mix, u_apart, u_size;
 uniform ivec2 u_grid; uniform int u_per, u_sized, u_colour, u_chosen; uniform vec3 u_colours[12];
-uniform int u_dots; uniform float u_dot;
+uniform int u_dots, u_first; uniform float u_dot;
 flat out vec3 v_colour;
 vec3 turn(vec4 q, vec3 v) { return v + 2.0 * cross(q.xyz, cross(q.xyz, v) + q.w * v); }
 void main() {
-  int robot = u_dots == 1 ? gl_VertexID : gl_InstanceID / u_per;
+  int robot = u_dots == 1 ? gl_VertexID : u_first + gl_InstanceID / u_per;
   vec3 place = u_middle + u_half * mix(i_place0.xyz, i_place1.xyz, u_mix) / 32767.0;
   vec4 q = normalize(mix(i_turn0, i_turn1, u_mix));
   int code = int(i_place0.w + 0.5);
@@ -43,7 +43,8 @@ precision mediump float; flat in vec3 v_colour; out vec4 colour;
 void main() { colour = vec4(v_colour, 1.0); }`;
 
 const DOT = 3;  // pixels, half the width of a robot, under which it is drawn as a dot
-const MOST_FACES = 60000;  // above, every part is drawn as the box around it
+const MOST_FACES = 100000;  // above, only the nearest robots have their shape, the others are dots
+const NEAR = 100;  // so many
 
 function compiled(gl, vertex) {
   const program = gl.createProgram();
@@ -78,22 +79,6 @@ function flat(vertices, faces) {
     }
   }
   return out;
-}
-
-// The box around a mesh: 8 corners, 12 faces; each face ends at a corner of its own, whose normal it takes.
-function boxAround(vertices) {
-  const low = [1e30, 1e30, 1e30], high = [-1e30, -1e30, -1e30];
-  for (let k = 0; k < vertices.length; k++) {
-    low[k % 3] = Math.min(low[k % 3], vertices[k]); high[k % 3] = Math.max(high[k % 3], vertices[k]);
-  }
-  const corner = (n) => [0, 1, 2].map((k) => (n >> k & 1 ? high[k] : low[k]));
-  // Quads by outward side, the corner that gives the normal last.
-  const sides = [[[-1, 0, 0], [4, 6, 2, 0]], [[1, 0, 0], [3, 7, 5, 1]], [[0, -1, 0], [0, 1, 5, 4]],
-    [[0, 1, 0], [6, 7, 3, 2]], [[0, 0, -1], [1, 0, 2, 3]], [[0, 0, 1], [6, 4, 5, 7]]];
-  const out = new Float32Array(48), faces = [];
-  for (let n = 0; n < 8; n++) out.set(corner(n), 6 * n);
-  for (const [normal, [a, b, c, d]] of sides) { out.set(normal, 6 * d + 3); faces.push(a, b, d, b, c, d); }
-  return { corners: out, faces: new Uint16Array(faces) };
 }
 
 function rgb(name) {
@@ -151,15 +136,7 @@ function makeScene(canvas, data) {
     Object.assign(part, meshOf(part));
     part.buffer = fill(part.poses.data);
     for (let k = 2; k < 6; k++) { gl.enableVertexAttribArray(k); gl.vertexAttribDivisor(k, 1); }
-    const box = boxAround(part.vertices.data);
-    part.reach = 0.5 * Math.hypot(...[0, 1, 2].map((k) => box.corners[42 + k] - box.corners[k]));
-    part.coarse = gl.createVertexArray();
-    gl.bindVertexArray(part.coarse);
-    fill(box.corners);
-    for (const k of [0, 1]) { gl.enableVertexAttribArray(k); gl.vertexAttribPointer(k, 3, gl.FLOAT, false, 24, 12 * k); }
-    for (let k = 2; k < 6; k++) { gl.enableVertexAttribArray(k); gl.vertexAttribDivisor(k, 1); }
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, box.faces, gl.STATIC_DRAW);
+    part.reach = Math.sqrt(part.vertices.data.reduce((most, x) => Math.max(most, 3 * x * x), 0));
     part.dots = gl.createVertexArray();
     gl.bindVertexArray(part.dots);
     for (let k = 2; k < 6; k++) gl.enableVertexAttribArray(k);
@@ -189,7 +166,7 @@ function makeScene(canvas, data) {
       const wide = box.high.map((h, k) => h - box.low[k] + spread[k]);
       const sun = data.sun[0], isMonth = data.shown.kind === 'month';
       scene.camera = { yaw: isMonth ? Math.atan2(sun[1], sun[0]) + 0.5 : -1.0, pitch: isMonth ? 0.3 : 0.55,
-        distance: Math.max((isMonth ? 1.25 : 0.8) * Math.hypot(...wide), 1.6),
+        distance: Math.max((isMonth ? 0.68 : 0.8) * Math.hypot(...wide), 1.6),
         target: box.high.map((h, k) => 0.5 * (h + box.low[k])) };
     },
     look(robot, frame) {
@@ -237,30 +214,55 @@ function makeScene(canvas, data) {
       gl.uniform1i(main.at.u_chosen, scene.chosen);
       const faces = data.parts.reduce((sum, part) => sum + part.count / 3 * part.poses.shape[1], 0);
       const pixels = (part) => 0.95 * scene.size * part.reach / scene.camera.distance * h;
-      scene.detail = robots > 500 && pixels(data.parts[0]) < DOT ? 'dots' : faces > MOST_FACES ? 'boxes' : 'whole';
-      gl.uniform1i(main.at.u_dots, scene.detail === 'dots' ? 1 : 0);
+      const isSmall = robots > NEAR && pixels(data.parts[0]) < DOT;
+      scene.detail = isSmall ? 'dots' : faces > MOST_FACES ? 'near' : 'whole';
       gl.uniform1f(main.at.u_dot, Math.max(2 * ratio, 2 * pixels(data.parts[0])));
-      for (const part of scene.detail === 'dots' ? data.parts.slice(0, 1) : data.parts) {
-        const n = part.poses.shape[1], frames = part.poses.shape[0];
-        const a = Math.min(frame, frames - 1), b = Math.min(a + 1, frames - 1);
-        gl.bindVertexArray({ dots: part.dots, boxes: part.coarse, whole: part.vao }[scene.detail]);
-        gl.bindBuffer(gl.ARRAY_BUFFER, part.buffer);
-        for (const [k, at] of [[2, a], [4, b]]) {
-          gl.vertexAttribPointer(k, 4, gl.SHORT, false, 16, 16 * at * n);
-          gl.vertexAttribPointer(k + 1, 4, gl.SHORT, true, 16, 16 * at * n + 8);
-        }
-        gl.uniform3fv(main.at.u_middle, part.middle);
-        gl.uniform3fv(main.at.u_half, part.half);
-        gl.uniform1f(main.at.u_mix, data.smooth && frames > 1 ? mix : 0);
-        gl.uniform1f(main.at.u_size, part.sized ? 1 : scene.size);
-        gl.uniform1i(main.at.u_per, part.per);
-        gl.uniform1i(main.at.u_sized, part.sized ? 1 : 0);
-        gl.uniform1i(main.at.u_colour, part.colour);
-        if (scene.detail === 'dots') gl.drawArrays(gl.POINTS, 0, n);
-        else if (scene.detail === 'boxes') gl.drawElementsInstanced(gl.TRIANGLES, 36, gl.UNSIGNED_SHORT, 0, n);
-        else gl.drawArraysInstanced(gl.TRIANGLES, 0, part.count, n);
-        scene.calls++;
+      gl.uniform1i(main.at.u_first, 0);
+      gl.enable(gl.CULL_FACE);
+      if (scene.detail !== 'whole') scene.put(data.parts[0], frame, mix, 'dots', 0, robots);
+      if (scene.detail === 'whole') for (const part of data.parts) scene.put(part, frame, mix, 'vao', 0, part.poses.shape[1]);
+      if (scene.detail === 'near') for (const robot of scene.nearest(frame)) {
+        gl.uniform1i(main.at.u_first, robot);
+        for (const part of data.parts) scene.put(part, frame, mix, 'vao', robot * part.per, part.per);
       }
+      gl.disable(gl.CULL_FACE);
+    },
+    // Instances of one part, from one on.
+    put(part, frame, mix, how, first, num) {
+      const n = part.poses.shape[1], frames = part.poses.shape[0];
+      const a = Math.min(frame, frames - 1), b = Math.min(a + 1, frames - 1);
+      gl.bindVertexArray(part[how]);
+      gl.bindBuffer(gl.ARRAY_BUFFER, part.buffer);
+      for (const [k, at] of [[2, a], [4, b]]) {
+        gl.vertexAttribPointer(k, 4, gl.SHORT, false, 16, 16 * (at * n + first));
+        gl.vertexAttribPointer(k + 1, 4, gl.SHORT, true, 16, 16 * (at * n + first) + 8);
+      }
+      gl.uniform1i(main.at.u_dots, how === 'dots' ? 1 : 0);
+      gl.uniform3fv(main.at.u_middle, part.middle);
+      gl.uniform3fv(main.at.u_half, part.half);
+      gl.uniform1f(main.at.u_mix, data.smooth && frames > 1 ? mix : 0);
+      gl.uniform1f(main.at.u_size, part.sized ? 1 : scene.size);
+      gl.uniform1i(main.at.u_per, part.per);
+      gl.uniform1i(main.at.u_sized, part.sized ? 1 : 0);
+      gl.uniform1i(main.at.u_colour, part.colour);
+      if (how === 'dots') gl.drawArrays(gl.POINTS, 0, num); else gl.drawArraysInstanced(gl.TRIANGLES, 0, part.count, num);
+      scene.calls++;
+    },
+    // The robots nearest to what the camera looks at; the others are dots, far away or out of sight.
+    nearest(frame) {
+      const part = data.parts[0], n = part.poses.shape[1], rows = part.poses.data, target = scene.camera.target;
+      const at = 8 * n * Math.min(frame, part.poses.shape[0] - 1), away = new Float32Array(robots);
+      for (let robot = 0; robot < robots; robot++) {
+        const row = at + 8 * robot * part.per;
+        const x = part.middle[0] + part.half[0] / 32767 * rows[row] + scene.apart * (robot % columns - (columns - 1) / 2);
+        const y = part.middle[1] + part.half[1] / 32767 * rows[row + 1] -
+          scene.apart * (Math.floor(robot / columns) - (scene.rows - 1) / 2);
+        const z = part.middle[2] + part.half[2] / 32767 * rows[row + 2];
+        away[robot] = (x - target[0]) ** 2 + (y - target[1]) ** 2 + (z - target[2]) ** 2;
+      }
+      const limit = away.slice().sort()[Math.min(NEAR, robots - 1)], out = [];
+      for (let robot = 0; robot < robots && out.length < NEAR; robot++) if (away[robot] <= limit) out.push(robot);
+      return out;
     },
     // Force arrows, gravity, light, and paths, all as lines.
     drawLines(frame, mix) {
