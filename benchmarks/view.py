@@ -56,7 +56,7 @@ def measure(browser: Any, robots: int, folder: Path, *, is_close: bool) -> dict[
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.goto(path.as_uri())
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'", timeout=120_000)
+    page.wait_for_selector("html[data-ready=true]", timeout=120_000)
     found = page.evaluate(
         """async ([seconds, isClose]) => {
           const { data, view, scene, seek, play } = window.stopeReplay;

@@ -48,7 +48,8 @@ class Shown:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda m: self.faults.append(m.text) if m.type in ("error", "warning") else None)
         self.page.goto(path.as_uri())
-        self.page.wait_for_function("document.documentElement.dataset.ready === 'true'", timeout=60_000)
+        # By selector: waiting for a function needs eval, which the page's own policy forbids.
+        self.page.wait_for_selector("html[data-ready=true]", timeout=60_000)
 
     def text(self, where: str) -> str:
         """Of an element."""
@@ -67,7 +68,8 @@ class Shown:
 
     def end(self) -> None:
         """Nothing was fetched from anywhere, nothing went wrong."""
-        assert self.faults == []
+        # Chromium remarks on the pictures that the test itself reads back.
+        assert [f for f in self.faults if "due to ReadPixels" not in f] == []
         assert all(url.startswith(("file:", "data:", "blob:")) for url in self.asked)
         self.page.close()
 
@@ -97,7 +99,11 @@ def test_skill_counts_seek_play_keys_and_robot(browser: Any, tmp_path: Path) -> 
     shown.page.evaluate("window.stopeReplay.seek(0)")
     shown.page.click("#play")
     assert shown.text("#play") == "Pause"
-    shown.page.wait_for_function("window.stopeReplay.view.now > 0.5")
+    for _ in range(100):
+        shown.page.wait_for_timeout(100)
+        if shown.page.evaluate("window.stopeReplay.view.now") > 0.5:
+            break
+    assert shown.page.evaluate("window.stopeReplay.view.now") > 0.5
     shown.page.click("#play")
     shown.end()
 
