@@ -35,7 +35,7 @@ flat out vec3 v_colour;
 void main() {
   vec2 cell = vec2(gl_InstanceID % u_grid.x, gl_InstanceID / u_grid.x) - 0.5 * vec2(u_grid - 1);
   vec3 place = a_position + u_shift + vec3(u_apart * cell * vec2(1.0, -1.0), 0.0);
-  v_colour = u_colour * (u_lit > 0.5 ? 0.5 + 0.5 * max(dot(a_normal, u_sun), 0.0) : 1.0);
+  v_colour = u_colour * (u_lit > 0.5 ? 0.55 + 0.45 * max(dot(a_normal, u_sun), 0.0) : 1.0);
   gl_Position = u_view * vec4(place, 1.0);
 }`;
 const FRAGMENT = `#version 300 es
@@ -114,7 +114,7 @@ function placeOf(part, frame, mix, robot) {
 }
 
 function makeScene(canvas, data) {
-  const gl = canvas.getContext('webgl2', { antialias: data.names.length <= 1000, powerPreference: 'high-performance' });
+  const gl = canvas.getContext('webgl2', { antialias: data.names.length <= 64, powerPreference: 'high-performance' });
   if (!gl) return null;
   const robots = data.names.length, columns = Math.ceil(Math.sqrt(robots)), rows = Math.ceil(robots / columns);
   const main = compiled(gl, VERTEX), plain = compiled(gl, FLAT_VERTEX);
@@ -176,7 +176,7 @@ function makeScene(canvas, data) {
     },
     recolour() {
       scene.colours = new Float32Array([...Array(12).keys()].flatMap((k) => rgb('--c' + k)));
-      scene.back = rgb('--grey-soft'); scene.earth = rgb('--grey'); scene.ink = rgb('--ink'); scene.accent = rgb('--accent');
+      scene.back = rgb('--grey-soft'); scene.earth = [rgb('--grey'), rgb('--c11')].sort((a, b) => b[0] - a[0])[0]; scene.ink = rgb('--ink'); scene.accent = rgb('--accent');
     },
     draw(frame, mix) {
       const ratio = Math.min(window.devicePixelRatio || 1, 2);
