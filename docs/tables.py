@@ -469,7 +469,25 @@ def campaign() -> str:
     return "\n\n".join(parts)
 
 
+def view_costs() -> str:
+    """What a replay costs in the browser; from benchmarks/view.py."""
+    found = result("view")
+    rows = (
+        [f"{r['robots']:,}", r["view"], f"{r['pictures_per_second']:.1f}", f"{r['worst_gap_ms']:.0f}",
+         f"{r['page_mb']:.2f}", f"{r['ready_ms'] / 1000:.1f}", f"{r['heap_mb']:.0f}", f"{r['process_mb']:.0f}"]
+        for r in found["rows"]
+    )  # fmt: skip
+    head = ["robots", "view", "pictures a second", "99th percentile between two [ms]", "page [MB]", "ready after [s]",
+            "script's heap [MB]", "process [MB]"]  # fmt: skip
+    drawn = " and ".join(sorted({r["drawn_by"] for r in found["rows"]}))
+    return table(head, rows) + (
+        f"\n\nChromium {found['browser']}, {found['cores']} cores, a window of {found['window']} pixels, "
+        f"{found['frames']} times of each robot; drawn by `{drawn}`."
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "view": view_costs,
     "fleet": fleet, "fleet-growth": fleet_growth, "fleet-assignment": fleet_assignment, "brain": brain,
     "lelar": lelar, "earth": earth, "calibration": calibration, "campaign": campaign,
     "lelar-logs": lelar_logs,

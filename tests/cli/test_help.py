@@ -13,7 +13,7 @@ from stope.cli import cluster, fleet, flight, main, world
 from tests.cli.conftest import Stope
 
 COMMANDS = (
-    "mine", "train", "evaluate", "gap", "export",
+    "mine", "train", "evaluate", "gap", "export", "view",
     "flight", "flight fit", "flight check", "flight show", "flight import", "flight list", "flight export",
     "flight formats", "flight predict",
     "flight forecast", "flight next", "flight campaign", "flight worth",

@@ -15,7 +15,7 @@ import typer
 
 from stope import __version__
 from stope.base.errors import StopeError
-from stope.cli import cluster, evaluate, export, fleet, flight, gap, mine, train, world
+from stope.cli import cluster, evaluate, export, fleet, flight, gap, mine, train, view, world
 from stope.cli.console import line
 from stope.cli.options import example
 
@@ -41,6 +41,7 @@ app.command("evaluate", rich_help_panel=WORK, epilog=evaluate.EXAMPLE)(evaluate.
 app.command("gap", rich_help_panel=WORK, epilog=gap.EXAMPLE)(gap.gap)
 app.command("export", rich_help_panel=WORK, epilog=export.EXAMPLE)(export.export)
 app.add_typer(flight.app, name="flight", rich_help_panel=WORK)
+app.command("view", rich_help_panel=LOOK, epilog=view.EXAMPLE)(view.view)
 app.add_typer(world.app, name="world", rich_help_panel=LOOK)
 app.add_typer(fleet.app, name="fleet", rich_help_panel=LOOK)
 app.add_typer(cluster.app, name="cluster", rich_help_panel=LOOK)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`stope view`: a skill, a flight or a month, replayed in the browser from one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stope.base.errors import ConfigError, FileError, UnknownName
+from stope.cli.console import line, progress_bars, show_json
+from stope.cli.options import AsJson, Seed, Settings, Threads, example, place, skill_config_of
+
+if TYPE_CHECKING:
+    from stope.base.progress import Progress
+    from stope.view.replay import Replay
+
+__all__ = ["EXAMPLE", "view"]
+
+EXAMPLE = example(
+    "stope view anchor --n 16                 # sixteen worlds side by side",
+    "stope view flights/0007                  # measured, beside what the prior predicts",
+    "stope view flights/0007 --belief belief.json",
+    "stope view runs/ryugu-month --out month.html --json",
+)
+MOST_WORLDS = 1024
+"""Of a skill; each is drawn and kept at every control step."""
+MOST_DRAWS = 200
+
+
+def view(
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="A name of `stope world tasks`, a flight folder, or a run of a month.")
+    ],
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Page to write; left out, view-WHAT.html.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", metavar="N", help="Worlds of a skill, 16; draws of a flight, 24.")
+    ] = None,
+    belief: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Belief of `stope flight fit`; a flight's draws come from it.")
+    ] = None,
+    settings: Settings = None,
+    seed: Seed = 1,
+    threads: Threads,
+    as_json: AsJson = False,
+) -> None:
+    """Write one page that replays a skill, a flight or a month in the browser; it loads nothing from anywhere.
+
+    A skill is flown by the policy that comes with the package, under the safety envelope. A flight is shown as it was
+    measured, beside robots drawn from the prior or a belief. A month is read from the run's own files.
+    """
+    from stope.learn.skills import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.view.replay import write_replay  # noqa: PLC0415 -- as above
+
+    command = " ".join(["stope view", what, *(["--n", str(n)] if n is not None else []), "--seed", str(seed)])
+    with progress_bars() as progress:
+        if what in SKILLS:
+            if belief is not None:
+                raise ConfigError("--belief: is for a flight; a skill is told a noisy belief of each world.")
+            replay = _skill(what, n=_within(n, 16, 1, MOST_WORLDS), settings=settings, seed=seed, threads=threads,
+                            progress=progress)  # fmt: skip
+        else:
+            if settings:
+                raise ConfigError("--set: is for a skill; a flight and a month are what they are.")
+            replay = _folder(what, n=n, belief=belief, seed=seed)
+    replay.facts = {"command": command, "seed": str(seed)} | replay.facts | _versions()
+    path = out or Path(f"view-{Path(what).name}.html")
+    size = write_replay(replay, path)
+    if as_json:
+        show_json({"page": str(path), "bytes": size} | replay.as_json())
+    else:
+        line(replay.answer)
+        line(f"page: {path} ({size / 1e6:.1f} MB)")
+
+
+def _within(n: int | None, otherwise: int, low: int, high: int) -> int:
+    if n is not None and not low <= n <= high:
+        raise ConfigError(f"--n {n}: expected {low} to {high}.")
+    return otherwise if n is None else n
+
+
+def _skill(name: str, *, n: int, settings: list[str] | None, seed: int, threads: int, progress: Progress) -> Replay:
+    from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.skill_assess import check_policy  # noqa: PLC0415 -- as above
+    from stope.learn.skills import flight_config, shipped  # noqa: PLC0415 -- as above
+    from stope.view.replay.skill import record_contact, record_flight_skill  # noqa: PLC0415 -- as above
+
+    policy, path = shipped(name)
+    if isinstance(policy, MlpPolicy):
+        config = place(flight_config(name), settings=settings)
+        replay = record_flight_skill(policy, config, num_worlds=n, seed=seed, num_threads=threads, progress=progress)
+    else:
+        found = skill_config_of(name, seed=None, settings=settings)
+        check_policy(policy, found.make_task(), name, str(path))
+        replay = record_contact(policy, found, num_worlds=n, seed=seed, num_threads=threads, progress=progress)
+    replay.facts = {"policy": path.name, "policy digest": policy.digest}
+    return replay
+
+
+def _folder(what: str, *, n: int | None, belief: Path | None, seed: int) -> Replay:
+    from stope.flight.record import load_flight  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.skills import SKILLS  # noqa: PLC0415 -- as above
+    from stope.view.replay.flight import record_flight  # noqa: PLC0415 -- as above
+    from stope.view.replay.month import is_month_folder, record_month  # noqa: PLC0415 -- as above
+    from stope.world.belief import Belief  # noqa: PLC0415 -- as above
+
+    folder = Path(what)
+    if not folder.exists():
+        raise UnknownName.of("skill or folder", what, SKILLS, listing="stope world tasks")
+    if (folder / "flight.toml").is_file():
+        flight, told = load_flight(folder), None if belief is None else Belief.load(belief)
+        if told is not None and told.robot != flight.robot:
+            raise ConfigError(f"{belief}: about robot {told.robot!r}: expected {flight.robot!r} of the flight.")
+        replay = record_flight(flight, belief=told, num_draws=_within(n, 24, 0, MOST_DRAWS), seed=seed)
+        replay.facts = {"flight": flight.name, "telemetry SHA-256": flight.telemetry_sha256,
+                        "licence of the log": flight.licence, "belief": str(belief or "the prior")}  # fmt: skip
+        return replay
+    if is_month_folder(folder):
+        if belief is not None or n is not None:
+            raise ConfigError("--n, --belief: are for skills and flights; a month is read as it was kept.")
+        return record_month(folder)
+    raise FileError(f"{folder}: expected a flight (flight.toml) or a run of a month (kept.json, month/).")
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    from stope import __version__  # noqa: PLC0415 -- as above
+
+    return {"stope": __version__} | {name: version(name) for name in ("numpy", "mujoco")}
