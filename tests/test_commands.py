@@ -85,8 +85,11 @@ def test_a_wrong_line_does_not(line: str) -> None:
         parse(words_of(line))
 
 
-SHORT = [line for line in LINES if len(line.split()) > 1 and line.split()[1] in READ_ONLY and ".toml" not in line
-         and "|" not in line]
+SHORT = [
+    line
+    for line in LINES
+    if len(line.split()) > 1 and line.split()[1] in READ_ONLY and ".toml" not in line and "|" not in line
+]
 
 
 @pytest.mark.parametrize("line", SHORT)

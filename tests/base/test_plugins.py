@@ -103,10 +103,15 @@ def test_without_it_the_names_are_unknown() -> None:
         load_robot("tug")
 
 
-def test_a_task_from_outside_is_listed_and_practised(tmp_path: Path) -> None:
+def test_a_task_from_outside_is_listed(tmp_path: Path) -> None:
     folder = install(tmp_path / "site")
     assert "grab" in json.dumps(stope(folder, "world", "tasks"))
     assert "grab" not in json.dumps(stope(tmp_path, "world", "tasks"))
+
+
+@pytest.mark.slow  # compiles the physics of contact
+def test_a_task_from_outside_is_practised(tmp_path: Path) -> None:
+    folder = install(tmp_path / "site")
     found = stope(folder, "world", "practise", "grab", "--n", "4", "--set", "time_limit=2")
     assert found["tasks"]["grab"]["nothing"]["n"] == 4  # type: ignore[index]
 
