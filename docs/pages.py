@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A page for each task, body, robot, log format and system, made when the documentation is built.
 
-`on_files` hands mkdocs the pages, `reference/bodies/ryugu.md` and so on; `<!-- pages: bodies -->` on a page links to all
-of one kind. What comes from other installed packages has no page: the site is about this one.
+`on_files` hands mkdocs the pages, `reference/bodies/ryugu.md` and so on; `<!-- pages: bodies -->` on a page links to
+all of one kind. What comes from other installed packages has no page: the site is about this one.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def tasks() -> dict[str, str]:
         about = inspect.getdoc(importlib.import_module(kind.__module__)) or ""
         named = getattr(kind, "observation_names", ())
         senses = "" if not isinstance(named, tuple) else "\n".join(f"- {text}" for text in named)
-        out[name] = page(name, rival(name), f"`stope train {name}`, `stope evaluate {name}`, `stope world practise {name}`",
+        out[name] = page(name, rival(name),
+                         f"`stope train {name}`, `stope evaluate {name}`, `stope world practise {name}`",
                          about, "## Its numbers\n\n" + table(["setting", "default"], (
                              [f"`task.{f.name}`", f"`{getattr(kind(), f.name)!r}`"] for f in fields(kind))),
                          f"## What it senses\n\n{senses}" if senses else "",

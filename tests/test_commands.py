@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every `stope ...` line of README and docs is one that the parser takes; the short ones run, the tutorial end to end."""
+"""Every `stope ...` line of README and docs is one that the parser takes; short ones and the tutorial run."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_success_is_in_the_info() -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_stable_baselines3_trains_a_task_as_it_is() -> None:
-    """SB3's own check and its PPO, with nothing of ours between: it steps, updates its weights and acts in the space."""
+    """SB3's own check and its PPO, with nothing of ours between: it steps, learns and acts in the space."""
     sb3 = pytest.importorskip("stable_baselines3")
     from stable_baselines3.common.env_checker import check_env as check  # noqa: PLC0415 -- slow to import
 
