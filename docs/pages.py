@@ -109,7 +109,7 @@ def tasks() -> dict[str, str]:
     """Pages of the tasks; the first line says where a classical controller wins."""
     out: dict[str, str] = {}
     for name in TASK_NAMES:
-        kind = task_class(name)
+        kind: Any = task_class(name)
         about = inspect.getdoc(importlib.import_module(kind.__module__)) or ""
         named = getattr(kind, "observation_names", ())
         senses = "" if not isinstance(named, tuple) else "\n".join(f"- {text}" for text in named)
