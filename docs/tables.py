@@ -420,11 +420,11 @@ def wires() -> str:
 def earth() -> str:
     """What data of each place are worth, in bits."""
     found = result("earth-data")
-    rows: list[list[object]] = []
-    for name, row in found["places"].items():
-        for block, alone in row["bits"].items():
-            rows.append([name, block, f"{alone:.1f}", f"{row['bits_if_nothing_differed'][block]:.1f}",
-                         f"{row['bits_added_to_a_flight'][block]:.2f}"])  # fmt: skip
+    rows: list[list[object]] = [
+        [name, block, f"{alone:.1f}", f"{row['bits_if_nothing_differed'][block]:.1f}",
+         f"{row['bits_added_to_a_flight'][block]:.2f}"]
+        for name, row in found["places"].items() for block, alone in row["bits"].items()
+    ]  # fmt: skip
     rows += [["flight", block, f"{bits:.1f}", "", ""] for block, bits in found["bits_of_a_flight"].items()]
     return table(["place", "block", "alone [bits]", "if right [bits]", "added [bits]"], rows)
 
@@ -461,8 +461,7 @@ def campaign() -> str:
             rows.append([arm, f"{share(row)} of {row['n']}", f"{row['time_s']:.1f}",
                          f"{1000 * row['final_error_m']:.1f}", closed, told])  # fmt: skip
         config = found["config"]
-        kind = "sealed" if config["sealed"] else "open"
-        parts.append(f"**{config['tier']}**, {kind} worlds {config['first']} to {config['last']}, "
+        parts.append(f"**{config['tier']}**, {'sealed' if config['sealed'] else 'open'} worlds {config['first']} to {config['last']}, "
                      f"`{found['command']}`:\n\n" + table(
                          ["arm", "docked", "time [s]", "final error [mm]", "of the gap in final error",
                           "forecasts held: success, time, error, impulse"], rows))  # fmt: skip

@@ -46,5 +46,10 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     bodies = (tmp_path / "site" / "reference" / "bodies" / "index.html").read_text(encoding="utf-8")
     assert "Hayabusa2" in bodies
     assert "table: bodies" not in bodies
+    for page, words in {"tasks/dock": "Against a classical controller",
+                        "bodies/ryugu": "gm_m3ps2", "robots/digger": "its prior",
+                        "formats/mcap": "ROS 2", "systems/laptop": "peak_tflops"}.items():  # fmt: skip
+        made = (tmp_path / "site" / "reference" / page / "index.html").read_text(encoding="utf-8")
+        assert words in made, page
     pages = "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "site").rglob("*.html"))
     assert not re.search(r"""(?:src|rel="stylesheet" href)=["']?https?:""", pages)  # fetches nothing from elsewhere

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -99,9 +100,14 @@ def test_the_wheel_holds_bodies_robots_scenarios_and_licences(tmp_path: Path) ->
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-    data = [p for p in (ROOT / "src").rglob("*") if p.suffix in (".toml", ".obj", ".css")]
-    assert len(data) > 8  # bodies, their mesh, robots, a scenario
-    for needed in [*data, ROOT / "src/stope/py.typed", ROOT / "src/stope/world/bodies/ATTRIBUTION.md"]:
-        assert str(needed.relative_to(ROOT / "src")) in names
+        wheel.extractall(tmp_path / "unpacked")
+    mine = {str(p.relative_to(ROOT / "src")) for p in tracked() if p.is_relative_to(ROOT / "src")}
+    assert {Path(name).suffix for name in mine} >= {".py", ".toml", ".obj", ".css", ".csv", ".safetensors"}
+    assert {name for name in names if "dist-info" not in name} == mine  # all of it, and nothing else
+    code = "import stope, sys; from stope.cli.main import main; print(stope.__file__, file=sys.stderr); main()"
+    done = subprocess.run([sys.executable, "-P", "-c", code, "--help"], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(tmp_path / "unpacked")}, check=True)  # fmt: skip
+    assert str(tmp_path / "unpacked") in done.stderr
+    assert "Teach robots to mine asteroids" in done.stdout
     assert {name.rsplit("/", 1)[1] for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert all(name.startswith(("stope/", "stope-")) for name in names)

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
@@ -126,6 +127,23 @@ def test_success_is_in_the_info() -> None:
     info = env.step(np.zeros(6, dtype=np.float32))[4]
     assert info["is_success"] is False
     assert info["position_error_m"] > 0.0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_stable_baselines3_trains_a_task_as_it_is() -> None:
+    """SB3's own check and its PPO, with nothing of ours between: it steps, learns and acts in the space."""
+    sb3 = pytest.importorskip("stable_baselines3")
+    from stable_baselines3.common.env_checker import check_env as check  # noqa: PLC0415 -- slow to import
+
+    env = gymnasium.make("Stope-DockCabin-v0")
+    check(env)
+    learner = sb3.PPO("MlpPolicy", env, n_steps=64, batch_size=32, n_epochs=2, seed=1, device="auto")
+    before = [w.detach().clone() for w in learner.policy.parameters()]
+    learner.learn(total_timesteps=128)
+    assert learner.num_timesteps == 128
+    assert any(not torch.equal(a, b) for a, b in zip(before, learner.policy.parameters(), strict=True))
+    action, _ = learner.predict(env.reset(seed=3)[0], deterministic=True)
+    assert env.action_space.contains(action)
 
 
 def test_actions_beyond_the_space_are_clipped() -> None:

@@ -19,7 +19,7 @@ class Registry(Generic[T]):
     """Names of one kind of thing."""
 
     def __init__(self, kind: str, listing: str, group: str = "") -> None:
-        """Take what the things are called, the command that lists them, and the group of entry points for more."""
+        """Take what the things are called, the command that lists them, and the entry points that add some."""
         self.kind, self.listing, self.group = kind, listing, group
         self._things: dict[str, T] = {}
         self._tags: dict[str, tuple[str, ...]] = {}
