@@ -454,17 +454,16 @@ def campaign() -> str:
             gap = found["gap_closed"].get(arm, {}).get("final_error_m", {})
             closed = "" if not gap.get("is_there") else (
                 f"{100 * gap['closed']:.0f} % ({100 * gap['low']:.0f} to {100 * gap['high']:.0f})")  # fmt: skip
-            flights = "0" if arm == "default" else arm.removeprefix("belief-")
-            held = found["forecast"].get(flights, {})
+            held = found["forecast"].get(arm.removeprefix("belief-").replace("default", "0"), {})
             told = ", ".join(f"{held[name]['covered'] * held[name]['n']:.0f}/{held[name]['n']}" for name in shown
                              if name in held)  # fmt: skip
             rows.append([arm, f"{share(row)} of {row['n']}", f"{row['time_s']:.1f}",
                          f"{1000 * row['final_error_m']:.1f}", closed, told])  # fmt: skip
-        config = found["config"]
-        parts.append(f"**{config['tier']}**, {'sealed' if config['sealed'] else 'open'} worlds {config['first']} to {config['last']}, "
-                     f"`{found['command']}`:\n\n" + table(
-                         ["arm", "docked", "time [s]", "final error [mm]", "of the gap in final error",
-                          "forecasts held: success, time, error, impulse"], rows))  # fmt: skip
+        kind, config = "sealed" if found["config"]["sealed"] else "open", found["config"]
+        head = ["arm", "docked", "time [s]", "final error [mm]", "of the gap in final error",
+                "forecasts held: success, time, error, impulse"]  # fmt: skip
+        parts.append(f"**{config['tier']}**, {kind} worlds {config['first']} to {config['last']}:\n\n"
+                     f"```\n{found['command']}\n```\n\n" + table(head, rows))  # fmt: skip
     return "\n\n".join(parts)
 
 
