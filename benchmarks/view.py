@@ -41,7 +41,8 @@ def wandering(robots: int, *, seed: int = 1) -> Replay:
     q = rng.standard_normal((1, robots, 4)) + 0.02 * np.cumsum(rng.standard_normal((FRAMES, robots, 4)), axis=0)
     states = [State(name=name, colour=k + 1, level=k) for k, name in enumerate(("working", "waiting", "hot", "lost"))]
     return Replay(
-        kind="skill", title=f"{robots} robots", answer="Robots that wander.", frame="l", times=0.2 * np.arange(FRAMES, dtype=np.float64),
+        kind="skill", title=f"{robots} robots", answer="Robots that wander.", frame="l",
+        times=0.2 * np.arange(FRAMES, dtype=np.float64),
         states=states, state=rng.integers(0, 4, (FRAMES, robots)), names=[f"robot {i}" for i in range(robots)],
         parts=[Part("robot/base", vehicle(0.3), start + np.cumsum(step, axis=0), q)],
     )  # fmt: skip

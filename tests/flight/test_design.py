@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from stope.base.errors import FileError, RangeError
+from stope.fleet.mission.kernels.columns import SKILLS
+from stope.fleet.mission.value import CHANGES, write_weights
 from stope.flight.design import belief_after, load_weights
 from stope.flight.experiment import KINDS, Limits, load_experiment, make_experiment
 from stope.flight.information import Information, eig_bounds
@@ -100,8 +103,12 @@ def test_a_broken_experiment_is_refused_in_one_line(tmp_path: Path) -> None:
         load_experiment(path)
 
 
-@pytest.mark.parametrize("text", ["{}", '{"skills": {"anchor": 1}}', '{"skills": {"dock": -1}}',
-                                  '{"skills": {"dock": "much"}}'])  # fmt: skip
+def weights(table: dict[str, Any], form: str = "stope-weights-1") -> str:
+    return json.dumps({"format": form, "unit": "t", "weights": table})
+
+
+@pytest.mark.parametrize("text", ["{}", weights({"anchor": 1}), weights({"dock": -1}), weights({"dock": "much"}),
+                                  weights({"dock": 1}, "stope-weights-0")])  # fmt: skip
 def test_weights_that_say_nothing_of_docking_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.json"
     path.write_text(text)
@@ -111,5 +118,14 @@ def test_weights_that_say_nothing_of_docking_are_refused(text: str, tmp_path: Pa
 
 def test_weights_of_skills_without_a_regret_are_handed_back(tmp_path: Path) -> None:
     path = tmp_path / "weights.json"
-    path.write_text('{"skills": {"dock": 0.5, "anchor": 2, "dig": 0}}')
+    path.write_text(weights({"dock": 0.5, "anchor": 2, "dig": 0}))
     assert load_weights(path) == (0.5, {"anchor": 2.0})
+
+
+def test_weights_that_a_month_wrote_are_read(tmp_path: Path) -> None:
+    skills = {s: {c: {"t": 0.1} for c in CHANGES} for s in SKILLS}
+    skills["dock"]["sharp_belief"] = {"t": 1.5}
+    skills["dig"]["sharp_belief"] = {"t": -0.2}
+    path = tmp_path / "weights.json"
+    write_weights({"skills": skills, "scenario": "s", "bank_digest": "0" * 16, "seed": 1}, path)
+    assert load_weights(path) == (1.5, {})

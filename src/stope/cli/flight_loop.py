@@ -134,7 +134,7 @@ def next_flight(
     force: Annotated[float, typer.Option(metavar="SHARE", min=0.01, max=1.0, help="Largest excitation.")] = 0.4,
     per_kind: Annotated[int, typer.Option(metavar="N", min=1, max=20, help="Candidates of each kind.")] = 2,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help='What skills are worth: {"skills": {"dock": 1.0}}.')
+        Path | None, typer.Option(metavar="FILE", help="What skills are worth, of `stope fleet value --weights`.")
     ] = None,
     seed: Seed = 1,
     threads: Threads,

@@ -42,6 +42,7 @@ Floats = NDArray[np.float64]
 
 CRITICISM_SHARE = 0.2
 """Share of the robot's time kept for the experiment that could prove the model wrong."""
+WEIGHTS = "stope-weights-1"
 CERTAIN = 1e-3
 """Standard deviation of z of a belief that is told the truth."""
 NUM_WORLDS = 256
@@ -80,23 +81,25 @@ class Judged:
 
 
 def load_weights(path: Path) -> tuple[float, dict[str, float]]:
-    """What the skills are worth to a mission: {"skills": {name: weight}}.
+    """What the skills are worth to a mission, as `stope fleet value --weights FILE` writes it.
 
     Returns:
         The weight of docking, whose regret is estimated, and the weights of skills for which none is.
 
     Raises:
-        FileError: no such table, a weight below 0, or none for docking.
+        FileError: another format, no such table, a weight below 0, or none for docking.
     """
-    table: Any = read_json(path, what="weights").get("skills")
+    data = read_json(path, what="weights")
+    if data.get("format") != WEIGHTS:
+        raise FileError(f"{path}: format {data.get('format')!r}: expected {WEIGHTS!r}, of `stope fleet value`.")
+    table: Any = data.get("weights")
     rows = cast("dict[str, Any]", table) if isinstance(table, dict) else {}
     for name, value in rows.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < np.inf:
-            raise FileError(f"{path}: skills.{name} = {value!r}: expected a number of 0 or more.")
+            raise FileError(f"{path}: weights.{name} = {value!r}: expected a number of 0 or more.")
     weight = float(rows.get("dock", 0.0))
     if weight <= 0.0:
-        raise FileError(f'{path}: skills.dock: expected a weight above 0, such as {{"skills": {{"dock": 1}}}}; regret '
-                        "is estimated for dock alone.")  # fmt: skip
+        raise FileError(f"{path}: weights.dock: expected a weight above 0; regret is estimated for dock alone.")
     return weight, {name: float(value) for name, value in rows.items() if name != "dock" and value > 0.0}
 
 
