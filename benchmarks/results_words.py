@@ -12,7 +12,12 @@ ZH_TW = {
     "docking, the whole prior: ": "對接，整個先驗：",
     "classical controller": "古典控制器",
     "policy": "策略",
-    "ore in 30 days, 20 robots at Ryugu": "30 天的礦石量，龍宮上 20 台機器人",
+    "ore in 30 days, ferry of 20 robots at Ryugu": "30 天的礦石量，龍宮上 20 台機器人的擺渡",
+    "ore processed in 30 days, 1,000 robots at Ryugu, on assumed plant and service times":
+        "30 天處理的礦石，龍宮上 1,000 台機器人，工廠與服務時間為假設",
+    "water won in 30 days, 1,000 robots at Ryugu, on assumed plant and service times":
+        "30 天取得的水，龍宮上 1,000 台機器人，工廠與服務時間為假設",
+    " months: ": " 個月：",
     "mean of ": "平均，共 ",
     " months, ": " 個月，",
     " stand-in flights: 90 % intervals that hold the truth": " 次替身飛行：90 % 區間含有真值的比例",

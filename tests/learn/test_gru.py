@@ -81,7 +81,7 @@ def test_worlds_do_not_see_each_other(seed: int, num: int) -> None:
     whole, _ = p.act(seen, belief, p.start(num))
     for i in range(num):
         alone, _ = p.act(seen[i : i + 1], belief[i : i + 1], p.start(1))
-        assert np.abs(alone[0] - whole[i]).max() < 1e-6
+        assert np.abs(alone[0] - whole[i]).max() < 1e-5  # float32, sums in another order
 
 
 def test_the_belief_and_the_memory_matter() -> None:
