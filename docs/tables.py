@@ -467,6 +467,24 @@ def campaign() -> str:
     return "\n\n".join(parts)
 
 
+def scaling() -> str:
+    """A job at several counts of workers, beside its forecast."""
+    rows: list[list[object]] = []
+    for name, what in (("evaluate", "evaluate, processes"), ("train", "train, threads")):
+        found = result(f"scaling-{name}")
+        for r in found["rows"]:
+            n = r["workers"]
+            said = ["", ""] if n == 1 else [f"{n * r['core_share']:.2f}", f"{100 * r['forecast_error']:+.0f} %"]
+            rows.append([what, n, found["repeats"], f"{r['seconds']:.3g}", f"{100 * r['spread']:.0f} %",
+                         f"{r['throughput']:,.0f}", f"{n * r['efficiency']:.2f}", *said])  # fmt: skip
+    noise = result("scaling-train")["noise_scale"]
+    value, low, high = ("infinity" if noise[k] is None else f"{noise[k]:,.0f}" for k in ("value", "low", "high"))
+    head = ["job", "workers", "repeats", "seconds", "spread", "a second", "times one", "cores allow", "forecast off by"]
+    return table(head, rows) + (
+        "\n\nMedians; spread is the interquartile range; `evaluate` counts episodes, `train` samples. Gradient noise "
+        f"scale after ten iterations: {value} samples ({low} to {high}, 80 %).")  # fmt: skip
+
+
 def view_costs() -> str:
     """What a replay costs in the browser; from benchmarks/view.py."""
     found = result("view")
@@ -485,7 +503,7 @@ def view_costs() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "view": view_costs,
+    "view": view_costs, "scaling": scaling,
     "fleet": fleet, "fleet-growth": fleet_growth, "fleet-assignment": fleet_assignment, "brain": brain,
     "lelar": lelar, "earth": earth, "calibration": calibration, "campaign": campaign,
     "lelar-logs": lelar_logs,

@@ -35,9 +35,9 @@ __all__ = ["JOBS", "core_share", "scale"]
 JOBS = ("evaluate", "train")
 SPINS = 5_000_000
 """Turns of the loop that measures cores [1]; chosen, about a fifth of a second."""
-EPISODES = 256
+EPISODES = 768
 """Docking episodes of a unit of `evaluate`."""
-UNITS = 12
+UNITS = 24
 """Units of `evaluate`."""
 ITERATIONS = 3
 """Iterations of `train` in one measurement."""
@@ -53,6 +53,8 @@ def _spin(num: int) -> float:
 
 def core_share(count: int, *, repeats: int = 3) -> float:
     """Speed of a core while `count` work, over its speed alone [1]."""
+    if count == 1:
+        return 1.0
     with mp.get_context("spawn").Pool(count) as pool:
         pool.map(_spin, [1] * count, chunksize=1)
         alone = np.median([pool.map(_spin, [SPINS], chunksize=1)[0] for _ in range(repeats)])
