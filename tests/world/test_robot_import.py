@@ -11,7 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -187,11 +187,13 @@ def tensors(draw: st.DrawFn) -> tuple[float, NDArray[np.float64], NDArray[np.flo
     lower = np.diag(diagonal)
     lower[[1, 2, 2], [0, 0, 1]] = below
     second = mass * lower @ lower.T
-    return mass, np.array([draw(st.floats(-0.2, 0.2)) for _ in range(3)]), np.trace(second) * np.eye(3) - second
+    # MuJoCo takes a centre within a micrometre of the body's origin to be at it, in a body that is not turned alone.
+    centre = np.array([draw(st.floats(-0.2, 0.2)) for _ in range(3)])
+    centre[np.abs(centre) < 1e-5] = 0.0
+    return mass, centre, np.trace(second) * np.eye(3) - second
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@example(properties=(2.0, np.array([0.0, 0.0, 9e-7]), np.diag([0.1015625, 0.0625, 0.1015625])), seed=0)
 @given(properties=tensors(), seed=st.integers(0, 2**32 - 1))
 def test_an_off_diagonal_base_inertia_turns_the_base_and_changes_no_motion(
     tmp_path_factory: pytest.TempPathFactory, properties: tuple[float, Any, Any], seed: int
@@ -210,8 +212,7 @@ def test_an_off_diagonal_base_inertia_turns_the_base_and_changes_no_motion(
     block = np.eye(a.nv)
     block[3:6, 3:6] = rotation(turn)
     expected = block.T @ mass_matrix(a, qpos) @ block
-    # An import is written if masses and lengths agree to a millionth; a centre within a micrometre of 0 comes out at 0.
-    np.testing.assert_allclose(mass_matrix(b, turned), expected, rtol=0.0, atol=5e-6 * np.abs(expected).max())
+    np.testing.assert_allclose(mass_matrix(b, turned), expected, rtol=0.0, atol=1e-10 * np.abs(expected).max())
     qvel = rng.normal(size=a.nv)
     states: list[Any] = []
     for model, q, v in ((a, qpos, qvel), (b, turned, block.T @ qvel)):
@@ -225,8 +226,8 @@ def test_an_off_diagonal_base_inertia_turns_the_base_and_changes_no_motion(
         mujoco.mj_forward(model, data)
         states.append(data)
     for name in ("xpos", "xipos", "site_xpos", "site_xmat", "geom_xpos", "subtree_com"):
-        np.testing.assert_allclose(getattr(states[1], name), getattr(states[0], name), atol=5e-6)
-    np.testing.assert_allclose(states[1].qpos[7:], states[0].qpos[7:], atol=5e-6)
+        np.testing.assert_allclose(getattr(states[1], name), getattr(states[0], name), atol=1e-7)
+    np.testing.assert_allclose(states[1].qpos[7:], states[0].qpos[7:], atol=1e-7)
 
 
 def test_every_question_is_refused_with_one_line_that_says_what_to_answer(tmp_path: Path) -> None:
