@@ -172,7 +172,7 @@ def test_damaged_files_for_an_hour(tmp_path: Path) -> None:
         at, what = int(rng.integers(100_000)), rng.bytes(int(rng.integers(1, 41)))
         try:
             _fuzz(tmp_path, name, at, what)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it fails with the draw that made it
             raise AssertionError(f"draw {draw}: {name}, at {at}, {what!r}") from error
         draw += 1
     assert draw > 0

@@ -41,8 +41,8 @@ FIGURES = ("success", "time_s", "final_error_m", "impulse_ns", "energy_j")
 RESPONSE = 10.0
 """Over which a docking robot averages what pushes it [s]; chosen, twice the hold."""
 STAYS = 0.2
-"""Largest share of the wandering acceleration that stays while docking [1]; chosen on the open worlds 0 to 9 of T3:
-with the whole of it forecasts of the final error held in 5 to 6 of 10 worlds, with up to 0.2 in 9."""
+"""Largest share of the wandering acceleration that stays while docking [1]; chosen on the open worlds 0 to 9 of T3,
+where forecasts with the whole of it missed too often; sealed worlds tested it (docs/results/campaign.json)."""
 
 
 def forecast(
