@@ -156,16 +156,17 @@ def fly_skill(
             action = envelope.check(action, going)
         effort += np.where(going, np.abs(np.clip(action, -1.0, 1.0)).mean(axis=1), 0.0)
         steps += going
-        observation, _, terminated, truncated = batch.step(action, autoreset=False)
+        observation, _, terminated, truncated = batch.step(action, autoreset=False, going=going)
         # A success counts when it was reached before the episode ended for good.
         new = batch.last_success & ~over & ~success
         duration[new] = batch.time[new]
         success |= new
         failed |= terminated & ~batch.last_success & ~over
         over |= terminated | truncated
+        done = bool((over | success).all())
         if show is not None:
-            show(1.0 if over.all() else (step + 1) / batch.max_episode_steps)
-        if over.all():
+            show(1.0 if done else (step + 1) / batch.max_episode_steps)
+        if done:
             break
     kept = None if envelope is None else envelope.record()
     return Outcomes(success, failed, duration, effort / np.maximum(steps, 1.0), kept)

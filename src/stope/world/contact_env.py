@@ -185,13 +185,15 @@ class ContactBatch:
         return self._observe()
 
     def step(
-        self, actions: ArrayLike, *, autoreset: bool = True
+        self, actions: ArrayLike, *, autoreset: bool = True, going: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
         """One control step of every world.
 
         Args:
             actions: In [-1, 1], (worlds, num_actions); clipped.
             autoreset: Start a new episode at once where one ended; the observation is then the new one's.
+            going: Worlds whose physics goes on (worlds,); what the others show and reward from now on means nothing.
+                All if None.
 
         Returns:
             Observations, rewards, terminated, truncated. `last_success` holds the successes of episodes that ended.
@@ -210,7 +212,7 @@ class ContactBatch:
             self.ground.anchor_command[:] = commands.anchors
         if commands.push is not None:
             self.ground.push[:] = commands.push
-        self.world.step(commands.thrust)
+        self.world.step(commands.thrust, None if going is None or going.all() else np.flatnonzero(going))
         self.steps += 1
         if not np.isfinite(self.world.state).all():
             bad = int(np.flatnonzero(~np.isfinite(self.world.state).all(axis=1))[0])

@@ -258,7 +258,7 @@ class HopBatch(ContactBatch):
         return super().reset(ids)
 
     def step(
-        self, actions: ArrayLike, *, autoreset: bool = True
+        self, actions: ArrayLike, *, autoreset: bool = True, going: Bools | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], Bools, Bools]:
         """One hop of every world; as `ContactBatch.step`, but success ends an episode too."""
         given = np.asarray(actions, dtype=np.float64)
@@ -269,10 +269,13 @@ class HopBatch(ContactBatch):
         assert commands.joints is not None, "a hop is commanded by its drives"
         # Only at rest: the table is aimed in no time, which would turn the momentum of a wheel that still spins.
         acts = (np.abs(commands.joints[:, self.drive.ctrl]).max(axis=1) > 0.0) & self.resting
+        moves = acts | ~self.resting
+        if going is not None:
+            acts, moves = acts & going, moves & going
         self.clock[~acts & self.resting] += self.wait
         if acts.any():
             self._push(np.flatnonzero(acts), commands.joints)
-        self._until_rest(acts | ~self.resting)
+        self._until_rest(moves)
         self.steps += 1
         success, failed = self.task.judge(self)
         self.success |= success
