@@ -6,7 +6,7 @@ The flyer is any program with two commands, and `python -m proving_ground` of th
 - `COMMAND experiment FILE --tier T --worlds A-B --flight K --out DIR`: fly the experiment file in worlds A to B; write
   one flight folder each and print a line `FOLDER: ...` for each, in order;
 - `COMMAND dock --tier T --worlds A-B --episodes N`: speak the protocol `stope-pilot-1` on stdout and stdin, one JSON
-  object a line (docs/how-to/fly-the-loop.md).
+  object a line (docs/how-to/fly-the-loop.md); `COMMAND dig` likewise (`stope.flight.ground.piloting`).
 
 Nothing but flight folders and JSON lines passes.
 """
@@ -50,7 +50,8 @@ class Flyer:
         """Take the program and its first arguments, the tier, and the commit that seals its worlds, if any."""
         self.command, self.tier, self.sealed = list(command), tier, sealed
 
-    def _call(self, what: Sequence[str], worlds: tuple[int, int]) -> list[str]:
+    def call(self, what: Sequence[str], worlds: tuple[int, int]) -> list[str]:
+        """The command line of one of the flyer's commands, such as `["dock", "--episodes", "20"]`."""
         seal = ["--sealed", self.sealed] if self.sealed else []
         return [*self.command, *what, "--tier", self.tier, "--worlds", f"{worlds[0]}-{worlds[1]}", *seal]
 
@@ -60,7 +61,7 @@ class Flyer:
         Raises:
             FileError: if the flyer fails; its own words are passed on.
         """
-        call = [*self._call(["experiment", str(file), "--flight", str(flight), "--out", str(out)], worlds)]
+        call = [*self.call(["experiment", str(file), "--flight", str(flight), "--out", str(out)], worlds)]
         done = subprocess.run(call, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise FileError(f"{' '.join(self.command)}: {done.stderr.strip() or 'failed without a word'}")
@@ -92,7 +93,7 @@ class Flyer:
         Raises:
             FileError: if the flyer does not keep to the protocol.
         """
-        call = self._call(["dock", "--episodes", str(episodes)], worlds)
+        call = self.call(["dock", "--episodes", str(episodes)], worlds)
         with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as flyer:
             try:
                 rows = self._pilot(flyer, make, told, robot, on_step)
@@ -106,7 +107,7 @@ class Flyer:
         self, flyer: subprocess.Popen[str], make: Callable[[int], Policy], told: Callable[[Sequence[str]], Floats],
         robot: Robot, on_step: Callable[[float], None],
     ) -> list[dict[str, Any]]:  # fmt: skip
-        hello = self._read(flyer)
+        hello = self.read(flyer)
         if hello.get("format") != "stope-pilot-1" or hello.get("task") != "dock":
             raise FileError(f"the flyer says format {hello.get('format')!r}: expected 'stope-pilot-1' and task 'dock'.")
         names = [str(name) for name in cast("list[Any]", hello["worlds"])]
@@ -116,7 +117,7 @@ class Flyer:
             raise FileError(f"{beliefs.shape} beliefs for {n} vehicles, {steps} steps: expected one each.")
         actions, observation = np.zeros((n, 6)), np.zeros((n, dock.NUM_OBSERVATION), dtype=np.float32)
         for k in range(steps):
-            seen = np.array(self._read(flyer).get("measured"), dtype=np.float64)
+            seen = np.array(self.read(flyer).get("measured"), dtype=np.float64)
             if seen.shape != (n, 13) or not np.isfinite(seen).all():
                 raise FileError(f"step {k}: the flyer's measured has shape {seen.shape}: expected finite ({n}, 13).")
             _observe_all(seen, actions, beliefs, observation)
@@ -125,12 +126,17 @@ class Flyer:
             flyer.stdin.write(json.dumps({"command": np.round(actions * robot.limit_b, 6).tolist()}) + "\n")
             flyer.stdin.flush()
             on_step((k + 1) / steps)
-        outcomes = cast("list[dict[str, Any]]", self._read(flyer).get("outcomes"))
+        outcomes = cast("list[dict[str, Any]]", self.read(flyer).get("outcomes"))
         if len(outcomes) != n:
             raise FileError(f"the flyer gave {len(outcomes)} outcomes: expected {n}.")
         return [{"world": name, **row} for name, row in zip(names, outcomes, strict=True)]
 
-    def _read(self, flyer: subprocess.Popen[str]) -> dict[str, Any]:
+    def read(self, flyer: subprocess.Popen[str]) -> dict[str, Any]:
+        """The next message of a flyer that runs.
+
+        Raises:
+            FileError: if it is no JSON object.
+        """
         assert flyer.stdout is not None
         line = flyer.stdout.readline(LONGEST_LINE)
         try:

@@ -135,6 +135,7 @@ class ContactBatch:
         """What each robot is told of them, (worlds, NUM_SUMMARY)."""
         self.steps = np.zeros(num_worlds, dtype=np.int64)
         self.episodes = np.zeros(num_worlds, dtype=np.int64)
+        self._given: tuple[Floats, Floats] | None = None
         self.record: dict[str, Floats] = {}
         """What the task keeps of each world's episode, by name, (worlds, ...)."""
         self.action = np.zeros((num_worlds, len(task.action_names)))
@@ -152,6 +153,21 @@ class ContactBatch:
         """Time in the episode [s], (worlds,)."""
         return np.asarray(self.steps * CONTROL_PERIOD, dtype=np.float64)
 
+    def give(self, ground: Floats, told: Floats) -> None:
+        """From the next reset on, each world has this ground and its robot is told this.
+
+        Args:
+            ground: Whitened parameters, (worlds, len(GROUND_PARAMETERS)).
+            told: Summaries as in `stope.world.told`, (worlds, NUM_SUMMARY).
+
+        Raises:
+            RangeError: for another shape, or a number that is not finite.
+        """
+        for name, rows, width in (("ground", ground, self.theta_ground.shape[1]), ("told", told, NUM_SUMMARY)):
+            if rows.shape != (self.num_worlds, width) or not np.isfinite(rows).all():
+                raise RangeError(f"{name} of shape {rows.shape}: expected finite ({self.num_worlds}, {width}).")
+        self._given = np.array(ground, dtype=np.float64), np.array(told, dtype=np.float64)
+
     def reset(self, worlds: ArrayLike | None = None) -> NDArray[np.float32]:
         """Start new episodes in all worlds, or in the listed ones; return all observations."""
         ids = np.arange(self.num_worlds) if worlds is None else np.asarray(worlds, dtype=np.intp)
@@ -164,11 +180,14 @@ class ContactBatch:
             whole = 1.0 + self.link_mass / self.world.plant[ids, p.MASS]
             self.world.plant[ids, p.RESIDUAL + 2] -= whole * self.extra_gravity[ids]
         ground = self.breadth * np.array([rng.standard_normal(self.theta_ground.shape[1]) for rng in rngs])
+        if self._given is not None:
+            ground = self._given[0][ids]
         self.theta_ground[ids] = self.ground_prior.theta(ground)
         self.z[ids] = np.concatenate([z, ground], axis=1)
         for i in ids:  # a stream of its own, so that worlds are the same whatever is told of them
             rng = generator(self.seed, "told", int(i), int(self.episodes[i]))
-            self.belief[i] = summaries(self.told, self.z[i : i + 1], rng)[0]
+            told = summaries(self.told, self.z[i : i + 1], rng)[0]
+            self.belief[i] = told if self._given is None else self._given[1][i]
         self.world.state[ids] = 0.0
         self.world.state[ids, 3] = 1.0
         self.world.state[ids, 25] = self.robot.propellant_capacity

@@ -182,7 +182,7 @@ class DigTask(ContactTask):
 
     def script(self, observation: Floats) -> Floats:
         """Turn the drums against each other, slowly; lower them while neither stone nor anchors complain."""
-        return self._filled(observation, np.full(len(observation), SLOW), FULL)
+        return self.fill(observation, np.full(len(observation), SLOW), FULL)
 
     def tutor(self, observation: Floats, belief: Floats) -> Floats:
         """The same, as fast as scoops surely hold soil of the cohesion that is believed."""
@@ -193,9 +193,9 @@ class DigTask(ContactTask):
         z[:, COHESION], z[:, DENSITY] = mean - 2.0 * std, thick + spread
         ground = ground_prior().theta(z)
         keep = ground[:, COHESION] / (ground[:, DENSITY] * _scoop(self.robot))
-        return self._filled(observation, np.clip(0.7 * np.sqrt(keep / DRUM_RADIUS), SLOW, FAST), TAUGHT_FULL)
+        return self.fill(observation, np.clip(0.7 * np.sqrt(keep / DRUM_RADIUS), SLOW, FAST), TAUGHT_FULL)
 
-    def _filled(self, observation: Floats, rate: Floats, stop: float) -> Floats:
+    def fill(self, observation: Floats, rate: Floats, stop: float) -> Floats:
         """Actions that fill the drums at a rate [rad/s], (worlds,), each to a share `stop` of its capacity."""
         effort = observation[:, 12:14]
         load, felt, blow = observation[:, 14:16], observation[:, 16:20].max(axis=1)[:, None], observation[:, 20:22]
