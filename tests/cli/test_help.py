@@ -16,7 +16,7 @@ COMMANDS = (
     "mine", "train", "evaluate", "gap", "export", "view",
     "flight", "flight fit", "flight check", "flight show", "flight import", "flight list", "flight export",
     "flight formats", "flight predict",
-    "flight forecast", "flight next", "flight campaign", "flight worth",
+    "flight forecast", "flight next", "flight campaign", "flight worth", "flight soil",
     "world", "world bodies", "world body", "world check", "world robots", "world robot", "world robot import",
     "world tasks", "world site", "world physics", "world practise", "world validate",
     "fleet", "fleet scenarios", "fleet check", "fleet measure", "fleet value", "fleet query", "fleet replay",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stope.cli import flight_logs
+from stope.cli import flight_ground, flight_logs
 from stope.cli.console import interval, line, number, percent, progress_bars, show_facts, show_json, show_table
 from stope.cli.flight_loop import register
 from stope.cli.options import AsJson, Episodes, Runs, Seed, Threads, config_of_card, example, policy_for
@@ -31,6 +31,7 @@ app = typer.Typer(
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="Flight folder, or a log of `stope flight formats`.")]
 Logs = Annotated[list[Path], typer.Argument(metavar="LOG...", help="Flights of one robot, one folder each.")]
 register(app)
+flight_ground.register(app)
 RATIO = "Mass and thrust gain enter the motion only as gain over total mass: a flight knows them as that ratio."
 
 

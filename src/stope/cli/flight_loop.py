@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stope.cli.console import line, number, percent, progress_bars, show_facts, show_json, show_table
+from stope.cli.flight_ground import dig_campaign
 from stope.cli.options import AsJson, Seed, Threads, config_of_card, example, policy_for
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "campaign",
         epilog=example("stope flight campaign --tier T3 --worlds 0-4 --flights 0,1,3",
+                       "stope flight campaign --skill dig --tier T2 --worlds 0-9",
                        'stope flight campaign --flyer "python -m proving_ground" --tier T2 --worlds 0-19'),
     )(campaign)  # fmt: skip
     app.command("worth", epilog=example("stope flight worth", "stope flight worth --hours 10 --json"))(worth)
@@ -175,13 +177,19 @@ def next_flight(
 
 def campaign(
     *,
+    skill: Annotated[str, typer.Option(metavar="SKILL", help="dock, or dig after scoop tests of 2 min.")] = "dock",
     tier: Annotated[str, typer.Option(metavar="TIER", help="T1, T2 or T3 of the flyer.")] = "T3",
     worlds: Annotated[str, typer.Option(metavar="A-B", help="Worlds, both included.")] = "0-19",
     sealed: Annotated[str, typer.Option(metavar="COMMIT", help="Seals the worlds; left out, the open ones.")] = "",
-    flights: Annotated[str, typer.Option(metavar="N,N,...", help="After how many flights to dock.")] = "0,1,3",
-    what: Annotated[str, typer.Option("--design", metavar="KIND", help="hand, random, task or designed.")] = "hand",
-    minutes: Annotated[float, typer.Option(metavar="MIN", min=0.5, max=60.0, help="Of each flight.")] = 5.0,
-    episodes: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Dockings a world and arm.")] = 20,
+    flights: Annotated[str, typer.Option(metavar="N,N,...", help="After how many flights to do the task.")] = "0,1,3",
+    what: Annotated[
+        str,
+        typer.Option("--design", metavar="KIND", help="hand, random, task, designed; dig: hand, random, slow, fast."),
+    ] = "hand",
+    minutes: Annotated[
+        float, typer.Option(metavar="MIN", min=0.5, max=60.0, help="Of each flight; a scoop test has its own.")
+    ] = 5.0,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Of the task, a world and arm.")] = 20,
     flyer: Annotated[
         str, typer.Option(metavar="COMMAND", help="Program that flies; see the how-to.")
     ] = "python -m proving_ground",
@@ -192,18 +200,24 @@ def campaign(
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
-    """Fly, fit, forecast and dock in hidden worlds, and say how much of the gap the flights close.
+    """Fly, fit, forecast and do the task in hidden worlds, and say how much of the gap the flights close.
 
     A killed campaign goes on with the same command.
     """
     from stope.base.config import build  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.errors import UnknownName  # noqa: PLC0415 -- as above
     from stope.base.files import write_json  # noqa: PLC0415 -- as above
     from stope.flight.campaign import CampaignConfig, run_campaign  # noqa: PLC0415 -- as above
 
     first, last = _range(worlds)
-    config = build(CampaignConfig, {"tier": tier, "first": first, "last": last, "sealed": sealed, "design": what,
-                                    "flights": _counts(flights), "minutes": minutes, "episodes": episodes,
-                                    "seed": seed}, where="campaign")  # fmt: skip
+    given = {"tier": tier, "first": first, "last": last, "sealed": sealed, "design": what,
+             "flights": _counts(flights), "episodes": episodes, "seed": seed}  # fmt: skip
+    if skill == "dig":
+        dig_campaign(given, flyer=flyer, policy=policy, runs=runs, threads=threads, as_json=as_json, out=out)
+        return
+    if skill != "dock":
+        raise UnknownName.of("skill of a campaign", skill, ["dock", "dig"], listing="stope flight campaign --help")
+    config = build(CampaignConfig, {**given, "minutes": minutes}, where="campaign")
     pilot, setting, _ = _setting(None, policy)
     with progress_bars() as progress:
         answer = run_campaign(config, shlex.split(flyer), pilot, setting.make_robot(), setting.site.site(),

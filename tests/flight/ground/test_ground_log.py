@@ -55,7 +55,10 @@ def _set_cell(row: int, column: int, value: str) -> Callable[[list[str]], None]:
         (_set_cell(4, 0, "0.7"), "time_s"),
         (_set_cell(2, 24, "1.5"), "arm_front"),
         (_set_cell(2, 7, "wet"), "not a table of numbers"),
-        (lambda lines: lines.__setitem__(slice(2, None), [line.rsplit(",", 1)[0] for line in lines[2:]]), "not a table"),
+        (
+            lambda lines: lines.__setitem__(slice(2, None), [line.rsplit(",", 1)[0] for line in lines[2:]]),
+            "not a table",
+        ),
         (lambda lines: lines.__delitem__(slice(2, None)), "expected 2 or more rows"),
     ],
 )

@@ -20,7 +20,7 @@ from stope.world.batch import CONTROL_PERIOD
 from stope.world.tasks import DigTask
 from stope.world.tasks.dig import MAX_SPIN, SLOW
 
-__all__ = ["KINDS", "STAGE_S", "ScoopTest"]
+__all__ = ["KINDS", "STAGE_S", "ScoopTest", "program"]
 
 Floats = NDArray[np.float64]
 Kind = Literal["hand", "random", "slow", "fast"]
@@ -79,3 +79,15 @@ class ScoopTest:
         time = seen[:, -1] * task.time_limit
         stage = np.clip((time / STAGE_S + 1e-6).astype(np.intp), 0, self.num_stages - 1)
         return task.fill(seen, self.rates()[stage], 1.0)
+
+
+def program(name: str) -> ScoopTest:
+    """The test that a log's program names, such as "hand-6-1".
+
+    Raises:
+        ConfigError: for a name that no test has.
+    """
+    kind, *numbers = name.split("-")
+    if kind not in KINDS or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
+        raise ConfigError(f"program {name!r}: expected a kind ({', '.join(KINDS)}), stages and seed, such as hand-6-1.")
+    return ScoopTest(kind, num_stages=int(numbers[0]), seed=int(numbers[1]))
