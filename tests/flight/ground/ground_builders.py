@@ -19,4 +19,5 @@ def scooped(test: ScoopTest, *, pace: float = 0.01, seed: int = 1) -> ContactFli
     observation[:, -1] = 0.2 * np.arange(rows) / task.time_limit
     action = np.stack([test.act(row[None].astype(np.float32), row[None])[0] for row in observation])
     return ContactFlight(name="made-up", task="dig", program=test.name, stand_in=True, robot=task.robot, body=task.body,
-                         latitude_deg=task.latitude_deg, licence="CC0-1.0", observation=observation, action=action)  # fmt: skip
+                         latitude_deg=task.latitude_deg, licence="CC0-1.0", observation=observation,
+                         action=action)  # fmt: skip

@@ -63,8 +63,13 @@ def test_a_file_comes_back_and_a_broken_one_is_refused(tmp_path: Path) -> None:
     found = GroundBelief.load(path)
     assert np.array_equal(found.mean, belief.mean)
     assert np.array_equal(found.covariance, belief.covariance)
-    for change, words in (({"format": "x"}, "format"), ({"mean": [1.0]}, "finite means"),
-                          ({"covariance": (-np.eye(N)).tolist()}, "positive definite"), ({"mean": "a"}, "no table")):  # fmt: skip
+    broken: list[tuple[dict[str, object], str]] = [
+        ({"format": "x"}, "format"),
+        ({"mean": [1.0]}, "finite means"),
+        ({"covariance": (-np.eye(N)).tolist()}, "positive definite"),
+        ({"mean": "a"}, "no table"),
+    ]
+    for change, words in broken:
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
         with pytest.raises(StopeError, match=words) as error:
             GroundBelief.load(path)

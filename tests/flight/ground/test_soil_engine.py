@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.flight.ground.ground_builders import scooped
 from safetensors.torch import save
 
 from stope.base.errors import StopeError
@@ -18,6 +17,7 @@ from stope.flight.ground.imagine import PER_STAGE, features, features_of, imagin
 from stope.flight.ground.scoop import ScoopTest
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.tasks import DigTask
+from tests.flight.ground.ground_builders import scooped
 
 TEST = ScoopTest("hand", num_stages=1)
 

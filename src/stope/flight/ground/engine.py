@@ -168,7 +168,7 @@ def _learned(z: Floats, x: Floats, path: Path, *, seed: int, progress: Progress)
         if not path.exists():
             progress("learn the soil", 0.0)
             prior = torch.distributions.MultivariateNormal(torch.zeros(z.shape[1]), torch.eye(z.shape[1]))
-            trainer = NPE(prior=prior, density_estimator=build, show_progress_bars=False)
+            trainer = NPE(prior=prior, density_estimator=build, show_progress_bars=False, tracker=_Untold())
             trainer.append_simulations(theta, given)
             net = trainer.train(training_batch_size=256, stop_after_epochs=15, max_num_epochs=150)
             write_atomic(path, save({k: v.contiguous() for k, v in net.state_dict().items()}))
@@ -180,6 +180,27 @@ def _learned(z: Floats, x: Floats, path: Path, *, seed: int, progress: Progress)
             raise FileError(f"{path}: weights of another network ({str(error).splitlines()[0]}). Delete it.") from None
     net.eval()
     return net
+
+
+class _Untold:
+    """A tracker of sbi's that keeps nothing; its own writes a folder where one stands."""
+
+    log_dir = None
+
+    def log_metric(self, name: str, value: float, step: int | None = None) -> None:
+        """Nothing."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Nothing."""
+
+    def log_params(self, params: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def add_figure(self, name: str, figure: Any, step: int | None = None) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
