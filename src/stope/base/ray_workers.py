@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from stope.base.errors import ConfigError, MissingExtra
 from stope.base.progress import Progress, silent
-from stope.base.workers import Book, Unit, attempt
+from stope.base.workers import Book, Unit, attempt, failed
 
 __all__ = ["RayWorkers"]
 
@@ -108,6 +108,8 @@ class RayWorkers:
                 k, unit = at.pop(ready)
                 try:
                     book.take(unit, self.ray.get(ready))
+                except self.ray.exceptions.RayTaskError as error:  # `attempt` raises nothing: its answer did not pickle
+                    raise failed(units[unit].name, error.cause, what="its answer cannot travel: ") from None
                 except self.ray.exceptions.RayError:  # the actor, its node or its answer is gone
                     book.lost(unit)
                     crew[k] = kind.remote()

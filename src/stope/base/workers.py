@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol
 
-from stope.base.errors import ConfigError, WorkerLost
+from stope.base.errors import ConfigError, UnitFailed, WorkerLost
 from stope.base.progress import Progress, silent
 
-__all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "make_workers"]
+__all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "failed", "make_workers"]
 
 MOST_TRIES = 3
 """Workers that a unit may cost before it is given up; a unit that kills three is at fault itself."""
@@ -57,6 +59,7 @@ class Workers(Protocol):
 
         Raises:
             WorkerLost: a unit that took `MOST_TRIES` workers with it.
+            UnitFailed: a unit raised what cannot be pickled, or its answer cannot be; names it in one line.
             Exception: what a unit raised, as it would here.
         """
         ...
@@ -174,21 +177,56 @@ class _Worker:
 
 
 def attempt(unit: Unit) -> tuple[bool, Any]:
-    """Whether a unit went well, and its answer or what it raised."""
+    """Whether a unit went well, and its answer or what it raised, as far as that can travel."""
     try:
         return True, unit.do()
     except Exception as error:  # noqa: BLE001 -- it is raised again where the unit was given out
-        return False, error
+        return False, _travelling(error, unit.name)
+
+
+def _travelling(error: Exception, name: str) -> Exception:
+    """An exception that arrives whole, or else its type and message in one that does."""
+    try:
+        pickle.loads(pickle.dumps(error))  # our own bytes; many a class pickles and cannot be made again
+    except Exception:  # noqa: BLE001 -- whatever its methods raise, the first exception is what matters
+        return failed(name, error)
+    return error
+
+
+def failed(name: str, error: BaseException, *, what: str = "") -> UnitFailed:
+    """What is raised in place of an exception of a unit: one line with its type and message.
+
+    Args:
+        name: Of the unit.
+        error: What was raised.
+        what: Where, when it was not in the unit itself.
+    """
+    return UnitFailed(f"{name}: {what}{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _serve(pipe: Connection) -> None:
     """The life of a worker; it ends with the pipe, and so with who holds the other end."""
     while True:
         try:
-            unit: Unit = pipe.recv()
+            given = pipe.recv_bytes()
         except (EOFError, OSError):
             return
-        pipe.send(attempt(unit))
+        pipe.send_bytes(_answer(given))
+
+
+def _answer(given: bytes) -> Any:
+    """Bytes of the answer to the bytes of a unit."""
+    name = "a unit of work"
+    try:
+        unit: Unit = pickle.loads(given)  # of the process that started this one
+        name = unit.name
+    except Exception as error:  # noqa: BLE001 -- as in `attempt`
+        return ForkingPickler.dumps((False, failed(name, error, what="cannot be read by a worker: ")))
+    answer = attempt(unit)
+    try:
+        return ForkingPickler.dumps(answer)
+    except Exception as error:  # noqa: BLE001 -- as in `attempt`
+        return ForkingPickler.dumps((False, failed(name, error, what="its answer cannot travel: ")))
 
 
 def make_workers(text: str) -> Workers:
