@@ -78,6 +78,17 @@ def test_answers_come_in_order_and_do_not_depend_on_who_works() -> None:
     assert equal(here, [drawn(k) for k in range(6)])
 
 
+@pytest.mark.parametrize("crew", [Here(), Processes(2)])
+def test_answers_are_kept_as_they_come_and_the_one_that_fails_loses_no_other(crew: Here | Processes) -> None:
+    kept: dict[int, Any] = {}
+    out = crew.do(units(), keep=lambda at, answer: kept.update({at: answer}))
+    assert equal(out, [kept[k] for k in range(6)])
+    kept.clear()
+    with pytest.raises(ConfigError):
+        crew.do([*units(2), Unit(refuses, (2,), "unit 2")], keep=lambda at, answer: kept.update({at: answer}))
+    assert np.array_equal(kept[0], drawn(0)) and 2 not in kept
+
+
 def test_a_killed_worker_costs_its_unit_and_nothing_else(tmp_path: Path) -> None:
     some = units()
     some[2] = Unit(dies_once, (2, tmp_path / "mark"), "unit 2")

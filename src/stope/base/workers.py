@@ -28,6 +28,8 @@ MOST_TRIES = 3
 RAY = "ray://"
 STAGE = "units of work"
 
+Keep = Callable[[int, Any], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -54,8 +56,14 @@ class Workers(Protocol):
         """Units done at a time."""
         ...
 
-    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """Answers in the order of the units.
+
+        Args:
+            units: What to do.
+            progress: Told of the share done.
+            keep: Given each answer with the place of its unit as soon as it is there, in this process and in no
+                fixed order: what it writes down is not done again after a kill of this process.
 
         Raises:
             WorkerLost: a unit that took `MOST_TRIES` workers with it.
@@ -70,11 +78,13 @@ class Here:
 
     num = 1
 
-    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """See `Workers`."""
         out: list[Any] = []
         for k, unit in enumerate(units):
             out.append(unit.do(lambda share, before=k: progress(STAGE, (before + share) / len(units))))
+            if keep is not None:
+                keep(k, out[k])
             progress(STAGE, (k + 1) / len(units))
         return out
 
@@ -92,12 +102,12 @@ class Processes:
             raise ConfigError(f"workers = {num}: expected 1 or more.")
         self.num = num
 
-    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """See `Workers`."""
         if not units:
             return []
         crew = [_Worker() for _ in range(min(self.num, len(units)))]
-        book = Book(units, progress)
+        book = Book(units, progress, keep)
         try:
             while not book.is_done:
                 for worker in crew:
@@ -122,9 +132,9 @@ class Processes:
 class Book:
     """Which unit is where, and what came of it; shared by all kinds of workers."""
 
-    def __init__(self, units: Sequence[Unit], progress: Progress) -> None:
+    def __init__(self, units: Sequence[Unit], progress: Progress, keep: Keep | None = None) -> None:
         """Take the units, all waiting, the first on top."""
-        self.units, self.progress = units, progress
+        self.units, self.progress, self.keep = units, progress, keep
         self.answers: list[Any] = [None] * len(units)
         self.waiting, self.tries, self.num_done = list(range(len(units)))[::-1], [0] * len(units), 0
 
@@ -143,6 +153,8 @@ class Book:
         if not is_well:
             raise value
         self.answers[at] = value
+        if self.keep is not None:
+            self.keep(at, value)
         self.num_done += 1
         self.progress(STAGE, self.num_done / len(self.units))
 
