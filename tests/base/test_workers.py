@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stope.base.errors import ConfigError, WorkerLost
+from stope.base.errors import ConfigError, UnitFailed, WorkerLost
 from stope.base.seeding import generator
 from stope.base.workers import Here, Processes, Unit, make_workers
+from tests.base.ray_units import raises_picky
 
 
 def drawn(seed: int) -> np.ndarray:
@@ -36,6 +38,22 @@ def dies(seed: int) -> None:
 
 def refuses(seed: int) -> None:
     raise ConfigError(f"unit {seed}: expected another.")
+
+
+def raises_what_holds_a_function(seed: int) -> None:
+    raise ValueError("bad", lambda: seed)
+
+
+def answers_with_a_function(seed: int) -> Any:
+    return lambda: seed
+
+
+class Unreadable:
+    """Pickles, and raises where it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be read by a call that raises."""
+        return refuses, (7,)
 
 
 def slow(seed: int) -> int:
@@ -60,6 +78,17 @@ def test_answers_come_in_order_and_do_not_depend_on_who_works() -> None:
     assert equal(here, [drawn(k) for k in range(6)])
 
 
+@pytest.mark.parametrize("crew", [Here(), Processes(2)])
+def test_answers_are_kept_as_they_come_and_the_one_that_fails_loses_no_other(crew: Here | Processes) -> None:
+    kept: dict[int, Any] = {}
+    out = crew.do(units(), keep=lambda at, answer: kept.update({at: answer}))
+    assert equal(out, [kept[k] for k in range(6)])
+    kept.clear()
+    with pytest.raises(ConfigError):
+        crew.do([*units(2), Unit(refuses, (2,), "unit 2")], keep=lambda at, answer: kept.update({at: answer}))
+    assert np.array_equal(kept[0], drawn(0)) and 2 not in kept
+
+
 def test_a_killed_worker_costs_its_unit_and_nothing_else(tmp_path: Path) -> None:
     some = units()
     some[2] = Unit(dies_once, (2, tmp_path / "mark"), "unit 2")
@@ -75,6 +104,21 @@ def test_a_unit_that_kills_every_worker_is_given_up() -> None:
 def test_what_a_unit_raises_is_raised_where_it_was_given_out() -> None:
     with pytest.raises(ConfigError, match="unit 3: expected another"):
         Processes(2).do([Unit(refuses, (3,), "unit 3")])
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        (Unit(raises_picky, (5,), "unit 5"), r"^unit 5: Picky: code 5, in two lines$"),
+        (Unit(raises_what_holds_a_function, (5,), "unit 5"), r"^unit 5: ValueError: \('bad', <function "),
+        (Unit(answers_with_a_function, (5,), "unit 5"), r"^unit 5: its answer cannot travel: \w+: .*lambda"),
+        (Unit(drawn, (Unreadable(),), "unit 5"), r"cannot be read by a worker: ConfigError: unit 7: expected another"),
+    ],
+)
+def test_what_cannot_be_pickled_is_told_in_one_line_and_no_worker_is_lost(unit: Unit, text: str) -> None:
+    with pytest.raises(UnitFailed, match=text) as caught:
+        Processes(1).do([unit])
+    assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
 
 
 def test_two_work_at_the_same_time() -> None:
@@ -132,16 +176,43 @@ print("equal")
 """
 
 
+RAY_PICKLE_TEST = """
+from stope.base.errors import UnitFailed
+from stope.base.ray_workers import RayWorkers
+from stope.base.workers import Unit
+from tests.base.ray_units import answers_with_a_lock, raises_picky
+
+crew = RayWorkers.of("ray://local?num=1")
+for call in (raises_picky, answers_with_a_lock):
+    try:
+        crew.do([Unit(call, (5,), "unit 5")])
+    except UnitFailed as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_what_cannot_be_pickled_is_told_through_ray_too() -> None:
+    pytest.importorskip("ray", reason="needs stope[ray]")
+    done = ray_process("-c", RAY_PICKLE_TEST)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = done.stdout.strip().splitlines()
+    assert first == "unit 5: Picky: code 5, in two lines"
+    assert second.startswith("unit 5: its answer cannot travel: TypeError: ") and "lock" in second
+
+
+def ray_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)]),
+           "RAY_USAGE_STATS_ENABLED": "0"}  # fmt: skip
+    return subprocess.run([sys.executable, *arguments], cwd=root, env=env, capture_output=True, text=True,
+                          check=False, timeout=300)  # fmt: skip
+
+
 @pytest.mark.slow
 def test_a_node_that_dies_costs_its_units_and_nothing_else(tmp_path: Path) -> None:
     """Two Ray nodes on this machine, raylets of their own; one is killed while it works."""
     pytest.importorskip("ray", reason="needs stope[ray]")
-    import subprocess  # noqa: PLC0415 -- for this test alone
-
-    root = Path(__file__).parents[2]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)]),
-           "RAY_USAGE_STATS_ENABLED": "0"}  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", RAY_TEST, str(tmp_path / "mark")], cwd=root, env=env,
-                          capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
+    done = ray_process("-c", RAY_TEST, str(tmp_path / "mark"))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "equal" in done.stdout

@@ -28,6 +28,7 @@ def test_validate_prints_what_was_promised(stope: Stope) -> None:
     assert set(found["baselines"]) == {"constant_efficiency", "amdahl"}
     answer = stope("cluster", "validate", "--table", TABLE)
     assert answer.code == 0 and "interval_coverage" in answer.out
+    assert found["amdahl_serial_share"] == 0.0 and "amdahl: its best serial share on those rows is 0" in answer.out
 
 
 def test_plan_and_its_picture(stope: Stope, tmp_path: Path) -> None:

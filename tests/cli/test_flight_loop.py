@@ -64,6 +64,9 @@ def test_the_loop_runs_end_to_end_and_goes_on_from_what_it_has(stope: Stope, tmp
     assert first["arms"]["belief-1"]["n"] == 2
     again = json.loads(stope(*call, "--flights", "0,1").out)
     assert again == first
+    elsewhere = [*call, "--flights", "0,1", "--workers", "2"]
+    elsewhere[elsewhere.index(str(tmp_path))] = str(tmp_path / "two")
+    assert json.loads(stope(*elsewhere).out) == first, "two processes fit, forecast and dock the same"
     more = json.loads(stope(*call, "--flights", "0,1,2").out)
     assert more["arms"]["belief-1"] == first["arms"]["belief-1"]
     assert len(more["beliefs"]["2"][0]["disturbances"]) == 2

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import cluster as benchmark
 from stope.base.errors import FileError
-from stope.cluster.fitting import fit_amdahl, fit_constant, half_width, scores
+from stope.cluster.fitting import amdahl_time, constant_time, fit_amdahl, fit_constant, half_width, scores
 from stope.cluster.measured import START, MeasuredStep, Refused, read_table
 from stope.cluster.training_step import TERMS, fitted, shipped_coefficients
 from stope.cluster.validation import validate_table
@@ -63,6 +66,37 @@ def test_the_shipped_baselines_are_those_of_the_table() -> None:
     steps = [row for row in read_table(TABLE)[0] if isinstance(row, MeasuredStep)]
     assert fitted()["baselines"]["constant_efficiency"]["efficiency"] == pytest.approx(fit_constant(steps), rel=1e-9)
     assert fitted()["baselines"]["amdahl"]["serial"] == fit_amdahl(steps)[1]
+
+
+@pytest.mark.parametrize("serial", [1e-5, 1e-4, 1e-3])
+def test_the_amdahl_baseline_finds_the_share_of_steps_that_amdahls_law_made(serial: float) -> None:
+    steps = [row for row in read_table(TABLE)[0] if isinstance(row, MeasuredStep)]
+    made = [replace(s, seconds=amdahl_time(s, 0.4, serial)) for s in steps]
+    efficiency, found = fit_amdahl(made)
+    assert found == pytest.approx(serial, rel=0.07)  # the grid's neighbours are a factor 1.12 apart
+    assert efficiency == pytest.approx(0.4, rel=0.05)
+    constant = fit_constant(made)
+    wrong = [abs(constant_time(s, constant) / s.seconds - 1.0) for s in made]
+    right = [abs(amdahl_time(s, efficiency, found) / s.seconds - 1.0) for s in made]
+    assert np.mean(right) < 0.5 * np.mean(wrong)
+
+
+def test_no_serial_share_helps_where_larger_jobs_are_the_more_efficient_ones() -> None:
+    steps = [row for row in read_table(TABLE)[0] if isinstance(row, MeasuredStep)]
+    share = [math.log(constant_time(s, 1.0) / s.seconds) for s in steps]
+    counts = [math.log(s.layout.devices) for s in steps]
+    assert np.corrcoef(counts, share)[0, 1] > 0.0
+    assert fit_amdahl(steps) == (fit_constant(steps), 0.0)
+
+    def error(serial: float) -> float:
+        logs = np.array([math.log(amdahl_time(s, 1.0, serial) / s.seconds) for s in steps])
+        return float(np.mean(np.abs(logs - np.median(logs))))
+
+    errors = [error(serial) for serial in (0.0, 1e-9, 1e-7, 1e-5, 1e-3)]
+    assert errors == sorted(errors) and errors[0] < errors[1]  # least at the bound, and rising from there
+    # Steps whose efficiency falls with their count are another matter.
+    falling = [replace(s, seconds=constant_time(s, 0.5 * s.layout.devices**-0.2)) for s in steps]
+    assert fit_amdahl(falling)[1] > 0.0
 
 
 @pytest.mark.slow

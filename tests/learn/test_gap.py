@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from stope.base.errors import ConfigError, UnknownName
+from stope.base.workers import Processes
 from stope.learn import gap as module
 from stope.learn.gap import TESTED, TRAINED, flight_gap, gap
 from stope.learn.skills import flight_config
+from stope.learn.train import TrainConfig
 from stope.world.env import DockBatch
 from stope.world.physics import index_of
 from stope.world.platforms import PLATFORMS, platform
@@ -91,9 +93,20 @@ def test_no_table_in_mujocos_worlds() -> None:
                   engine="mujoco")  # fmt: skip
 
 
+def tiny() -> TrainConfig:
+    return replace(flight_config("dock"), num_worlds=16, steps_per_iteration=8, num_iterations=2, evaluate_every=1,
+                   num_evaluation=8, hidden=(8,), task=DockConfig(time_limit=6.0))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_test_the_same_matrix(tmp_path: Path) -> None:
+    one = flight_gap(tiny(), tmp_path / "one", seeds=(1,), num=20)
+    two = flight_gap(tiny(), tmp_path / "two", seeds=(1,), num=20, workers=Processes(2))
+    assert {**one, "learning_s": None} == {**two, "learning_s": None}, "all but the wall-clock"
+
+
 def test_the_matrix_has_every_cell_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = replace(flight_config("dock"), num_worlds=16, steps_per_iteration=8, num_iterations=2, evaluate_every=1,
-                     num_evaluation=8, hidden=(8,), task=DockConfig(time_limit=6.0))  # fmt: skip
+    config = tiny()
     found = flight_gap(config, tmp_path, seeds=(1, 2), num=20)
     assert set(found["cells"]) == set(TRAINED)
     for row in found["cells"].values():

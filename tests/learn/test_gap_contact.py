@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from stope.base.errors import ConfigError, UnknownName
 from stope.base.rotation import normalise
+from stope.base.workers import Processes
 from stope.learn import gap_contact, gap_model, gap_quick
 from stope.learn.gap import matrix
 from stope.learn.gap_contact import RECIPES, TESTED, TRAINED, skill_gap
@@ -35,6 +37,9 @@ def test_the_matrix_over_gravities_has_every_cell_and_is_kept(tmp_path: Path, mo
         assert all((cell["n"], cell["gap"], cell["why"]) == (2, None, "infeasible") for cell in row.values())
     assert len(set(found["policies"])) == len(TRAINED), "another gravity is another policy"
 
+    other = skill_gap(TINY, tmp_path / "other", seeds=(1,), num=2, workers=Processes(2))
+    assert {**other, "learning_s": None} == {**found, "learning_s": None}
+
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError
 
@@ -43,6 +48,14 @@ def test_the_matrix_over_gravities_has_every_cell_and_is_kept(tmp_path: Path, mo
     assert skill_gap(TINY, tmp_path, seeds=(1,), num=2) == found
     with pytest.raises(ConfigError, match="expected 1 or more of each"):
         skill_gap(TINY, tmp_path, seeds=(), num=2)
+
+
+@pytest.mark.slow
+def test_what_is_shipped_and_models_are_flown_the_same_by_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLACES, "anchor", ("gravity-0.01",))
+    for call in (partial(quick_gap, "anchor", num=1), partial(quick_gap, "dock", num=8),
+                 partial(model_gap, num=60, seeds=(1,))):  # fmt: skip
+        assert call(workers=Processes(2)) == call()
 
 
 def test_a_training_of_the_matrix_differs_from_the_shipped_ones_in_its_budget_alone() -> None:

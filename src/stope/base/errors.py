@@ -11,6 +11,7 @@ The tree::
     │   └── FlightError        a flight record with such a fault
     ├── Misfit                 no world in the prior explains a flight (also a ValueError)
     ├── WorkerLost             a unit of work that took its workers with it
+    ├── UnitFailed             what a unit of work raised elsewhere, when that cannot travel (also a RuntimeError)
     └── MissingExtra           an optional dependency or device is not there (also an ImportError)
 
 Pattern of a message: *where = value unit: rule. Next step.*
@@ -29,6 +30,7 @@ __all__ = [
     "MissingExtra",
     "RangeError",
     "StopeError",
+    "UnitFailed",
     "UnknownName",
     "WorkerLost",
 ]
@@ -78,6 +80,12 @@ class Misfit(StopeError, ValueError):
 
 class WorkerLost(StopeError):
     """A unit of work that took its workers with it."""
+
+    exit_code = 1
+
+
+class UnitFailed(StopeError, RuntimeError):
+    """What a unit of work raised in a worker, when the exception itself cannot travel: its type and message."""
 
     exit_code = 1
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from stope.base.errors import ConfigError, MissingExtra
 from stope.base.progress import Progress, silent
-from stope.base.workers import Book, Unit, attempt
+from stope.base.workers import Book, Keep, Unit, attempt, failed
 
 __all__ = ["RayWorkers"]
 
@@ -91,13 +91,13 @@ class RayWorkers:
             raise ConfigError(f"--workers {text}: expected ray://local or ray://HOST:PORT, with ?num=N or without.")
         return cls(parts.netloc, None if num is None else int(num))
 
-    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """See `stope.base.workers.Workers`."""
         if not units:
             return []
         kind = self.ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")(_Actor)
         crew = [kind.remote() for _ in range(min(self.num, len(units)))]
-        book, at = Book(units, progress), dict[Any, tuple[int, int]]()
+        book, at = Book(units, progress, keep), dict[Any, tuple[int, int]]()
         idle = list(range(len(crew)))
         try:
             while not book.is_done:
@@ -108,6 +108,8 @@ class RayWorkers:
                 k, unit = at.pop(ready)
                 try:
                     book.take(unit, self.ray.get(ready))
+                except self.ray.exceptions.RayTaskError as error:  # `attempt` raises nothing: its answer did not pickle
+                    raise failed(units[unit].name, error.cause, what="its answer cannot travel: ") from None
                 except self.ray.exceptions.RayError:  # the actor, its node or its answer is gone
                     book.lost(unit)
                     crew[k] = kind.remote()

@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol
 
-from stope.base.errors import ConfigError, WorkerLost
+from stope.base.errors import ConfigError, UnitFailed, WorkerLost
 from stope.base.progress import Progress, silent
 
-__all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "make_workers"]
+__all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "failed", "make_workers"]
 
 MOST_TRIES = 3
 """Workers that a unit may cost before it is given up; a unit that kills three is at fault itself."""
 RAY = "ray://"
 STAGE = "units of work"
+
+Keep = Callable[[int, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,18 @@ class Workers(Protocol):
         """Units done at a time."""
         ...
 
-    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """Answers in the order of the units.
+
+        Args:
+            units: What to do.
+            progress: Told of the share done.
+            keep: Given each answer with the place of its unit as soon as it is there, in this process and in no
+                fixed order: what it writes down is not done again after a kill of this process.
 
         Raises:
             WorkerLost: a unit that took `MOST_TRIES` workers with it.
+            UnitFailed: a unit raised what cannot be pickled, or its answer cannot be; names it in one line.
             Exception: what a unit raised, as it would here.
         """
         ...
@@ -67,11 +78,13 @@ class Here:
 
     num = 1
 
-    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """See `Workers`."""
         out: list[Any] = []
         for k, unit in enumerate(units):
             out.append(unit.do(lambda share, before=k: progress(STAGE, (before + share) / len(units))))
+            if keep is not None:
+                keep(k, out[k])
             progress(STAGE, (k + 1) / len(units))
         return out
 
@@ -89,12 +102,12 @@ class Processes:
             raise ConfigError(f"workers = {num}: expected 1 or more.")
         self.num = num
 
-    def do(self, units: Sequence[Unit], *, progress: Progress = silent) -> list[Any]:
+    def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """See `Workers`."""
         if not units:
             return []
         crew = [_Worker() for _ in range(min(self.num, len(units)))]
-        book = Book(units, progress)
+        book = Book(units, progress, keep)
         try:
             while not book.is_done:
                 for worker in crew:
@@ -119,9 +132,9 @@ class Processes:
 class Book:
     """Which unit is where, and what came of it; shared by all kinds of workers."""
 
-    def __init__(self, units: Sequence[Unit], progress: Progress) -> None:
+    def __init__(self, units: Sequence[Unit], progress: Progress, keep: Keep | None = None) -> None:
         """Take the units, all waiting, the first on top."""
-        self.units, self.progress = units, progress
+        self.units, self.progress, self.keep = units, progress, keep
         self.answers: list[Any] = [None] * len(units)
         self.waiting, self.tries, self.num_done = list(range(len(units)))[::-1], [0] * len(units), 0
 
@@ -140,6 +153,8 @@ class Book:
         if not is_well:
             raise value
         self.answers[at] = value
+        if self.keep is not None:
+            self.keep(at, value)
         self.num_done += 1
         self.progress(STAGE, self.num_done / len(self.units))
 
@@ -174,21 +189,56 @@ class _Worker:
 
 
 def attempt(unit: Unit) -> tuple[bool, Any]:
-    """Whether a unit went well, and its answer or what it raised."""
+    """Whether a unit went well, and its answer or what it raised, as far as that can travel."""
     try:
         return True, unit.do()
     except Exception as error:  # noqa: BLE001 -- it is raised again where the unit was given out
-        return False, error
+        return False, _travelling(error, unit.name)
+
+
+def _travelling(error: Exception, name: str) -> Exception:
+    """An exception that arrives whole, or else its type and message in one that does."""
+    try:
+        pickle.loads(pickle.dumps(error))  # our own bytes; many a class pickles and cannot be made again
+    except Exception:  # noqa: BLE001 -- whatever its methods raise, the first exception is what matters
+        return failed(name, error)
+    return error
+
+
+def failed(name: str, error: BaseException, *, what: str = "") -> UnitFailed:
+    """What is raised in place of an exception of a unit: one line with its type and message.
+
+    Args:
+        name: Of the unit.
+        error: What was raised.
+        what: Where, when it was not in the unit itself.
+    """
+    return UnitFailed(f"{name}: {what}{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _serve(pipe: Connection) -> None:
     """The life of a worker; it ends with the pipe, and so with who holds the other end."""
     while True:
         try:
-            unit: Unit = pipe.recv()
+            given = pipe.recv_bytes()
         except (EOFError, OSError):
             return
-        pipe.send(attempt(unit))
+        pipe.send_bytes(_answer(given))
+
+
+def _answer(given: bytes) -> Any:
+    """Bytes of the answer to the bytes of a unit."""
+    name = "a unit of work"
+    try:
+        unit: Unit = pickle.loads(given)  # of the process that started this one
+        name = unit.name
+    except Exception as error:  # noqa: BLE001 -- as in `attempt`
+        return ForkingPickler.dumps((False, failed(name, error, what="cannot be read by a worker: ")))
+    answer = attempt(unit)
+    try:
+        return ForkingPickler.dumps(answer)
+    except Exception as error:  # noqa: BLE001 -- as in `attempt`
+        return ForkingPickler.dumps((False, failed(name, error, what="its answer cannot travel: ")))
 
 
 def make_workers(text: str) -> Workers:

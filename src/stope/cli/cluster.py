@@ -72,6 +72,8 @@ def validate(
     show_table(f"All {found['n']} rows", ("", *names),
                [(who, *(f"{100 * row[k]:.1f} %" for k in names)) for who, row in whole],
                note=f"Fitted on {found['fitted_on']}.")  # fmt: skip
+    if not found["amdahl_serial_share"]:
+        line("amdahl: its best serial share on those rows is 0, so that it is constant efficiency.")
     for one in found["refused"]:
         line(f"line {one['line']} refused: {one['why']}")
     if found["ignored_columns"]:

@@ -10,7 +10,7 @@ import typer
 
 from stope.cli import serve
 from stope.cli.console import line, number, percent, progress_bars, show_json, show_table
-from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, example
+from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, Workers, example
 from stope.cli.settings import show_settings
 
 __all__ = ["app"]
@@ -65,7 +65,10 @@ def check(
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 
 
-@app.command("measure", epilog=example("stope fleet measure --n 128 --out bank.parquet"))
+@app.command(
+    "measure",
+    epilog=example("stope fleet measure --n 128 --out bank.parquet", "stope fleet measure --workers 4 --out b.parquet"),
+)
 def measure(
     *,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file that the bank is written to.")],
@@ -74,6 +77,7 @@ def measure(
         list[str] | None, typer.Option(metavar="SKILL", help="Measure this skill alone; may be repeated.")
     ] = None,
     seed: Seed = 1,
+    workers: Workers = "1",
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
@@ -82,11 +86,14 @@ def measure(
     Beside the file a card is written, FILE.json: the command, and who flew what in which physics.
     """
     from stope.base.files import write_json  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.workers import make_workers  # noqa: PLC0415 -- as above
     from stope.fleet.mission.kernels.columns import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.fleet.mission.measuring import measure_bank  # noqa: PLC0415 -- as above
 
+    crew = make_workers(workers)
+    each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:
-        bank = measure_bank(num=n, seed=seed, skills=skill or SKILLS, num_threads=threads, progress=progress)
+        bank = measure_bank(num=n, seed=seed, skills=skill or SKILLS, num_threads=each, progress=progress, workers=crew)
     bank.save(out)
     only = "".join(f" --skill {name}" for name in skill or ())
     write_json(

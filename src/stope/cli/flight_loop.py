@@ -12,7 +12,7 @@ import typer
 
 from stope.cli.console import line, number, percent, progress_bars, show_facts, show_json, show_table
 from stope.cli.flight_ground import dig_campaign
-from stope.cli.options import AsJson, Seed, Threads, config_of_card, example, policy_for
+from stope.cli.options import AsJson, Seed, Threads, Workers, config_of_card, example, policy_for
 
 if TYPE_CHECKING:
     from stope.learn.policies import MlpPolicy
@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
         "campaign",
         epilog=example("stope flight campaign --tier T3 --worlds 0-4 --flights 0,1,3",
                        "stope flight campaign --skill dig --tier T2 --worlds 0-9",
+                       "stope flight campaign --tier T3 --worlds 0-19 --workers 8",
                        'stope flight campaign --flyer "python -m proving_ground" --tier T2 --worlds 0-19'),
     )(campaign)  # fmt: skip
     app.command("worth", epilog=example("stope flight worth", "stope flight worth --hours 10 --json"))(worth)
@@ -197,6 +198,7 @@ def campaign(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report here, as JSON.")] = None,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder that the pieces are kept in.")] = Path("runs"),
     seed: Seed = 1,
+    workers: Workers = "1",
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
@@ -205,23 +207,29 @@ def campaign(
     A killed campaign goes on with the same command.
     """
     from stope.base.config import build  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.base.errors import UnknownName  # noqa: PLC0415 -- as above
+    from stope.base.errors import ConfigError, UnknownName  # noqa: PLC0415 -- as above
     from stope.base.files import write_json  # noqa: PLC0415 -- as above
+    from stope.base.workers import make_workers  # noqa: PLC0415 -- as above
     from stope.flight.campaign import CampaignConfig, run_campaign  # noqa: PLC0415 -- as above
 
     first, last = _range(worlds)
     given = {"tier": tier, "first": first, "last": last, "sealed": sealed, "design": what,
              "flights": _counts(flights), "episodes": episodes, "seed": seed}  # fmt: skip
     if skill == "dig":
+        if workers != "1":
+            raise ConfigError(f"--workers {workers}: a campaign of dig is flown by one process; expected 1.")
         dig_campaign(given, flyer=flyer, policy=policy, runs=runs, threads=threads, as_json=as_json, out=out)
         return
     if skill != "dock":
         raise UnknownName.of("skill of a campaign", skill, ["dock", "dig"], listing="stope flight campaign --help")
     config = build(CampaignConfig, {**given, "minutes": minutes}, where="campaign")
     pilot, setting, _ = _setting(None, policy)
+    crew = make_workers(workers)
+    each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:
         answer = run_campaign(config, shlex.split(flyer), pilot, setting.make_robot(), setting.site.site(),
-                              task=setting.make_task(), root=runs, num_threads=threads, progress=progress)  # fmt: skip
+                              task=setting.make_task(), root=runs, num_threads=each, progress=progress,
+                              workers=crew)  # fmt: skip
     if out is not None:
         write_json(out, answer)
     if as_json:

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from stope.cli.console import line, percent, progress_bars, show_json, show_table
-from stope.cli.options import AsJson, Runs, Threads, example
+from stope.cli.options import AsJson, Runs, Threads, Workers, example
 
 __all__ = ["EXAMPLE", "gap"]
 
 EXAMPLE = example("stope gap dock", "stope gap all --quick --plot gap.png", "stope gap anchor --seeds 1 --n 16 --json",
-                  "stope gap dock --model")  # fmt: skip
+                  "stope gap dock --model", "stope gap dock --workers 2")  # fmt: skip
 
 
 def gap(
@@ -30,6 +30,7 @@ def gap(
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the matrix as a heat map.")] = None,
     runs: Runs = Path("runs"),
+    workers: Workers = "1",
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
@@ -41,6 +42,7 @@ def gap(
     package are flown beside the scripts, whose success is then the best.
     """
     from stope.base.errors import ConfigError, FileError, UnknownName  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.workers import make_workers  # noqa: PLC0415 -- as above
     from stope.learn.gap_all import GAPS, gaps  # noqa: PLC0415 -- as above
 
     if plot is not None and plot.suffix not in {".png", ".svg"}:
@@ -52,9 +54,11 @@ def gap(
     kind = "quick" if quick else "model" if model else "trained"
     if skill not in (*GAPS[kind], "all"):
         raise UnknownName.of(f"{kind} gap of skill", skill, [*GAPS[kind], "all"], listing="stope gap --help")
+    crew = make_workers(workers)
+    each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:
-        found = gaps(kind, GAPS[kind] if skill == "all" else (skill,), runs, seeds=seeds, num=n, num_threads=threads,
-                     progress=progress)  # fmt: skip
+        found = gaps(kind, GAPS[kind] if skill == "all" else (skill,), runs, seeds=seeds, num=n, num_threads=each,
+                     progress=progress, workers=crew)  # fmt: skip
     if plot is not None:
         from stope.view.plots.gap import draw_gap  # noqa: PLC0415 -- as above
 

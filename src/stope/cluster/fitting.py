@@ -74,7 +74,12 @@ def amdahl_time(step: MeasuredStep, efficiency: float, serial: float) -> float:
 
 
 def fit_amdahl(steps: Sequence[MeasuredStep]) -> tuple[float, float]:
-    """Efficiency and serial share of least absolute log error, over shares 0 and 1e-7 to 1e-2."""
+    """Efficiency and serial share of least absolute log error, over shares 0 and 1e-7 to 1e-2.
+
+    A share of 0 is the bound, and makes `amdahl_time` equal `constant_time`. It is what the calibration rows give:
+    their larger jobs train larger models at a higher share of the peak, where Amdahl's law with one serial share for
+    all jobs can only let it fall. Rows made by the law give their share back (tests/cluster/test_validation.py).
+    """
     best = (math.inf, 1.0, 0.0)
     for serial in (0.0, *np.logspace(-7, -2, 101).tolist()):
         logs = [math.log(amdahl_time(s, 1.0, serial) / s.seconds) for s in steps]

@@ -31,6 +31,7 @@ def validate_table(path: Path | str) -> dict[str, Any]:
     Returns:
         `n`, `median_ape`, `mape`, `p90_ape`, `interval_coverage` over all rows, the same under `baselines`, by machine
         under `systems`, and under `rows` each row with the same figures of its own; `refused` rows with their reason.
+        `amdahl_serial_share` is that of the baseline; at 0, its best on the calibration rows, both baselines are one.
 
     Raises:
         FileError: a table that cannot be read, or of which no row can be predicted.
@@ -51,6 +52,7 @@ def validate_table(path: Path | str) -> dict[str, Any]:
         "ignored_columns": list(ignored),
         "systems": {name: _over([row for row in told if row["system"] == name]) for name in systems},
         "fitted_on": fitted()["fitted_on"],
+        "amdahl_serial_share": fitted()["baselines"]["amdahl"]["serial"],
     }
 
 

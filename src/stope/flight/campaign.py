@@ -27,12 +27,13 @@ from stope.base.files import read_json, write_json
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator
+from stope.base.workers import Here, Unit, Workers
 from stope.flight.design import next_flight
 from stope.flight.effect import load_truth
 from stope.flight.experiment import Experiment, Limits, make_experiment
 from stope.flight.fit import fit_flights
 from stope.flight.forecast import FIGURES, compare, forecast
-from stope.flight.record import load_flight
+from stope.flight.record import Flight, load_flight
 from stope.flight.stand_in import Flyer
 from stope.learn.adaptive import AdaptivePd
 from stope.learn.evaluate import Policy
@@ -97,6 +98,7 @@ def run_campaign(
     root: Path,
     num_threads: int = 1,
     progress: Progress = silent,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Run a campaign, or take up one that was begun.
 
@@ -110,6 +112,9 @@ def run_campaign(
         root: Folder of all campaigns.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each stage.
+        workers: Who designs, fits, forecasts and docks: a design, fit or forecast of one world, and one arm's dockings,
+            are a unit each. The flyer's experiments run on this machine. This process if left out; results do not
+            depend on it.
 
     Returns:
         Arms with rates and means, gap closed, coverage of the forecasts, and what was refused or widened.
@@ -118,7 +123,7 @@ def run_campaign(
     decides = {k: v for k, v in as_dict(config).items() if k != "flights"}
     key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command)})
     run = _Run(config, Flyer(command, tier=config.tier, sealed=config.sealed), policy, robot, site, task,
-               Path(root) / f"campaign-{key}", num_threads, progress)  # fmt: skip
+               Path(root) / f"campaign-{key}", num_threads, progress, workers or Here())  # fmt: skip
     run.fly()
     beliefs = {n: run.beliefs(n) for n in config.flights}
     forecasts = {n: run.forecasts(n, beliefs[n]) for n in config.flights}
@@ -145,10 +150,10 @@ class _Run:
 
     def __init__(
         self, config: CampaignConfig, flyer: Flyer, policy: MlpPolicy, robot: Robot, site: Site, task: DockConfig,
-        folder: Path, threads: int, progress: Progress,
+        folder: Path, threads: int, progress: Progress, workers: Workers,
     ) -> None:  # fmt: skip
         self.config, self.flyer, self.policy, self.robot, self.site = config, flyer, policy, robot, site
-        self.task, self.folder, self.threads, self.progress = task, folder, threads, progress
+        self.task, self.folder, self.threads, self.progress, self.workers = task, folder, threads, progress, workers
         self.worlds = list(range(config.first, config.last + 1))
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -158,16 +163,18 @@ class _Run:
         together = self.config.design != "designed"
         groups = [(first, last)] if together else [(k, k) for k in self.worlds]
         for number in range(1, max(self.config.flights) + 1):
-            for k, group in enumerate(groups):
+            open_groups = [group for group in groups if not self._kept(group, number).exists()]
+            experiments = self._experiments([group[0] for group in open_groups], number)
+            for k, group in enumerate(open_groups):
                 kept = self._kept(group, number)
-                if not kept.exists():
-                    file = kept.with_name(f"experiment-{kept.name}")
-                    self._experiment(group[0], number).save(file, self.robot)
-                    # A folder of its own for each attempt: what a killed one left is not in the way.
-                    out = Path(tempfile.mkdtemp(prefix=f"flight-{number}-", dir=self.folder))
-                    flown = self.flyer.experiment(file, group, flight=number, out=out)
-                    write_json(kept, {"flights": [str(f.relative_to(self.folder)) for f in flown]})
-                self.progress("fly", ((number - 1) * len(groups) + k + 1) / (len(groups) * max(self.config.flights)))
+                file = kept.with_name(f"experiment-{kept.name}")
+                experiments[k].save(file, self.robot)
+                # A folder of its own for each attempt: what a killed one left is not in the way.
+                out = Path(tempfile.mkdtemp(prefix=f"flight-{number}-", dir=self.folder))
+                flown = self.flyer.experiment(file, group, flight=number, out=out)
+                write_json(kept, {"flights": [str(f.relative_to(self.folder)) for f in flown]})
+                done = (number - 1) * len(groups) + len(groups) - len(open_groups) + k + 1
+                self.progress("fly", done / (len(groups) * max(self.config.flights)))
 
     def _kept(self, group: tuple[int, int], number: int) -> Path:
         return self.folder / f"flight-{number}-worlds-{group[0]}-{group[1]}.json"
@@ -179,52 +186,47 @@ class _Run:
         names = cast("list[str]", read_json(self._kept(group, number), what="list of flights")["flights"])
         return self.folder / names[world - group[0]]
 
-    def _experiment(self, world: int, number: int) -> Experiment:
+    def _experiments(self, worlds: list[int], number: int) -> list[Experiment]:
+        """What worlds fly as their flight of a number."""
         c = self.config
         limits = Limits(robot_minutes=c.minutes)
         if c.design != "designed":
-            return make_experiment(c.design, self.robot, limits, minutes=c.minutes, seed=c.seed + number)
-        belief = self.belief(world, number - 1)
-        return next_flight(self.policy, belief, self.robot, self.site, task=self.task, limits=limits, per_kind=1,
-                           seed=c.seed + number, num_threads=self.threads)[0]  # fmt: skip
+            one = make_experiment(c.design, self.robot, limits, minutes=c.minutes, seed=c.seed + number)
+            return [one] * len(worlds)
+        beliefs = self._beliefs(worlds, number - 1)
+        units = [Unit(_design, (self.policy, belief, self.robot, self.site, self.task, limits, c.seed + number,
+                                self.threads), f"world {world}: design of flight {number}")
+                 for world, belief in zip(worlds, beliefs, strict=True)]  # fmt: skip
+        return self.workers.do(units, progress=lambda _, share: self.progress(f"design {number}", share))
 
     def beliefs(self, number: int) -> list[Belief]:
         """After a number of flights, one a world."""
-        out: list[Belief] = []
-        for k, world in enumerate(self.worlds):
-            out.append(self.belief(world, number))
-            self.progress(f"fit after {number}", (k + 1) / len(self.worlds))
-        return out
+        return self._beliefs(self.worlds, number)
 
-    def belief(self, world: int, number: int) -> Belief:
-        """From the first flights of a world; where they are refused, the prior, and the reason with it."""
+    def _beliefs(self, worlds: list[int], number: int) -> list[Belief]:
+        """From the first flights of worlds; where they are refused, the prior, and the reason with it."""
         if number == 0:
-            return Belief.prior(self.robot.name)
-        path = self.folder / f"world-{world:03d}" / f"belief-{number}.json"
-        if not path.exists():
-            flights = [load_flight(self._flown(world, k)) for k in range(1, number + 1)]
-            try:
-                found = fit_flights(flights, self.robot, [self.site] * len(flights), seed=self.config.seed,
-                                    num_threads=self.threads)  # fmt: skip
-            except Misfit as error:
-                prior = Belief.prior(self.robot.name)
-                found = Belief(robot=prior.robot, mean=prior.mean, covariance=prior.covariance,
-                               provenance={"method": "prior", "refused": str(error)})  # fmt: skip
-            found.save(path)
-        return Belief.load(path)
+            return [Belief.prior(self.robot.name)] * len(worlds)
+        paths = [self.folder / f"world-{world:03d}" / f"belief-{number}.json" for world in worlds]
+        missing = [k for k, path in enumerate(paths) if not path.exists()]
+        units = [Unit(_fit, ([load_flight(self._flown(worlds[k], n)) for n in range(1, number + 1)], self.robot,
+                             self.site, self.config.seed, self.threads), f"world {worlds[k]}: fit after {number}")
+                 for k in missing]  # fmt: skip
+        self.workers.do(units, keep=lambda at, belief: belief.save(paths[missing[at]]),
+                        progress=lambda _, share: self.progress(f"fit after {number}", share))  # fmt: skip
+        return [Belief.load(path) for path in paths]
 
     def forecasts(self, number: int, beliefs: list[Belief]) -> list[dict[str, Any]]:
         """Before the dockings, one a world."""
-        out: list[dict[str, Any]] = []
-        for world, belief in zip(self.worlds, beliefs, strict=True):
-            path = self.folder / f"world-{world:03d}" / f"forecast-{number}.json"
-            if not path.exists():
-                write_json(path, forecast(self.policy, belief, self.robot, self.site, task=self.task,
-                                          episodes=self.config.episodes, seed=self.config.seed, num_robots=60,
-                                          num_threads=self.threads))  # fmt: skip
-            out.append(read_json(path, what="forecast"))
-            self.progress(f"forecast after {number}", len(out) / len(self.worlds))
-        return out
+        paths = [self.folder / f"world-{world:03d}" / f"forecast-{number}.json" for world in self.worlds]
+        missing = [k for k, path in enumerate(paths) if not path.exists()]
+        c = self.config
+        units = [Unit(_forecast, (self.policy, beliefs[k], self.robot, self.site, self.task, c.episodes, c.seed,
+                                  self.threads), f"world {self.worlds[k]}: forecast after {number}")
+                 for k in missing]  # fmt: skip
+        self.workers.do(units, keep=lambda at, found: write_json(paths[missing[at]], found),
+                        progress=lambda _, share: self.progress(f"forecast after {number}", share))  # fmt: skip
+        return [read_json(path, what="forecast") for path in paths]
 
     def dock_all(self, beliefs: dict[int, list[Belief]]) -> dict[str, list[list[dict[str, Any]]]]:
         """Outcomes by arm, then world, then episode."""
@@ -233,20 +235,17 @@ class _Run:
         told |= {f"belief-{n}": [b.summary() for b in found] for n, found in beliefs.items() if n > 0}
         if max(self.config.flights) > 0:
             told[ORACLE] = [self._truth(world) for world in self.worlds]
+        n = self.config.episodes
+        paths = {arm: self.folder / f"dock-{arm}.json" for arm in told}
+        missing = [arm for arm, path in paths.items() if not path.exists()]
+        units = [Unit(_dock, (self.flyer, None if arm == ADAPTIVE else self.policy, self.robot,
+                              (self.config.first, self.config.last), n, np.repeat(told[arm], n, axis=0)),
+                      f"dock {arm}", shows=True) for arm in missing]  # fmt: skip
+        self.workers.do(units, keep=lambda at, rows: write_json(paths[missing[at]], {"outcomes": rows}),
+                        progress=lambda _, share: self.progress("dock", share))  # fmt: skip
         out: dict[str, list[list[dict[str, Any]]]] = {}
-        for arm, summaries in told.items():
-            path = self.folder / f"dock-{arm}.json"
-            if not path.exists():
-                make: Callable[[int], Policy] = (
-                    (lambda n: AdaptivePd(self.robot)) if arm == ADAPTIVE else (lambda n: self.policy)
-                )
-                told_each = np.repeat(summaries, self.config.episodes, axis=0)
-                rows = self.flyer.dock(make, lambda names, s=told_each: s, self.robot,
-                                       (self.config.first, self.config.last), episodes=self.config.episodes,
-                                       on_step=lambda x, what=arm: self.progress(f"dock {what}", x))  # fmt: skip
-                write_json(path, {"outcomes": rows})
+        for arm, path in paths.items():
             rows = cast("list[dict[str, Any]]", read_json(path, what="outcomes")["outcomes"])
-            n = self.config.episodes
             out[arm] = [rows[k * n : (k + 1) * n] for k in range(len(self.worlds))]
         return out
 
@@ -254,6 +253,47 @@ class _Run:
         """What the oracle is told: theta of the stand-in, and nothing of the effects that theta has no word for."""
         z = self.robot.prior.whiten(load_truth(self._flown(world, 1) / "truth.json"))
         return np.concatenate([z, np.full(NUM_PARAMETERS, np.log(1e-3))])
+
+
+def _design(
+    policy: MlpPolicy, belief: Belief, robot: Robot, site: Site, task: DockConfig, limits: Limits, seed: int,
+    num_threads: int,
+) -> Experiment:  # fmt: skip
+    """The next flight of one world."""
+    return next_flight(policy, belief, robot, site, task=task, limits=limits, per_kind=1, seed=seed,
+                       num_threads=num_threads)[0]  # fmt: skip
+
+
+def _fit(flights: list[Flight], robot: Robot, site: Site, seed: int, num_threads: int) -> Belief:
+    """The belief of one world's flights; the prior, and the reason with it, where they are refused."""
+    try:
+        return fit_flights(flights, robot, [site] * len(flights), seed=seed, num_threads=num_threads)
+    except Misfit as error:
+        prior = Belief.prior(robot.name)
+        return Belief(robot=prior.robot, mean=prior.mean, covariance=prior.covariance,
+                      provenance={"method": "prior", "refused": str(error)})  # fmt: skip
+
+
+def _forecast(
+    policy: MlpPolicy, belief: Belief, robot: Robot, site: Site, task: DockConfig, episodes: int, seed: int,
+    num_threads: int,
+) -> dict[str, Any]:  # fmt: skip
+    """The forecast of one world's dockings."""
+    return forecast(policy, belief, robot, site, task=task, episodes=episodes, seed=seed, num_robots=60,
+                    num_threads=num_threads)  # fmt: skip
+
+
+def _dock(
+    flyer: Flyer, policy: MlpPolicy | None, robot: Robot, worlds: tuple[int, int], episodes: int, told: Floats, *,
+    show: Callable[[float], None] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Dockings of one arm, of the adaptive controller where there is no policy."""
+
+    def make(_: int) -> Policy:
+        return AdaptivePd(robot) if policy is None else policy
+
+    return flyer.dock(make, lambda names: told, robot, worlds, episodes=episodes,
+                      on_step=show or (lambda share: None))  # fmt: skip
 
 
 def _means(worlds: list[list[dict[str, Any]]], name: str) -> Floats:

@@ -13,7 +13,7 @@ are within `LEAST_SPAN`, and a platform whose own specialist stays under `FEASIB
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,18 @@ from stope.base.files import read_json, write_json
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator
+from stope.base.workers import Here, Unit, Workers
 from stope.learn.assess import fresh_seed
 from stope.learn.baselines import ZeroPolicy
-from stope.learn.evaluate import Episodes, Policy, conditions, fly
+from stope.learn.evaluate import Policy, conditions, fly
 from stope.learn.policies import MlpPolicy
-from stope.learn.store import trained_flight
+from stope.learn.store import trained_all
 from stope.learn.train import TrainConfig
 from stope.world.allocation import Allocation
 from stope.world.env import DockBatch
 from stope.world.platforms import PLATFORMS
 
-__all__ = ["FEASIBLE", "LEAST_SPAN", "TESTED", "TRAINED", "Found", "flight_gap", "gap", "matrix"]
+__all__ = ["FEASIBLE", "LEAST_SPAN", "TESTED", "TRAINED", "Found", "flight_gap", "gap", "kept_units", "matrix"]
 
 FEASIBLE = 0.5
 """Success that a specialist must reach for its platform to be feasible [1]."""
@@ -56,6 +57,7 @@ def flight_gap(
     num: int = 1000,
     num_threads: int = 1,
     progress: Progress = silent,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Matrix of success, and of the gap, of `dock` or `haul` over platforms; what is found in `root` is not done again.
 
@@ -65,7 +67,9 @@ def flight_gap(
         seeds: One training each, tested in worlds of its own, which all policies of the seed share.
         num: Episodes in each cell and seed.
         num_threads: Threads of the physics; results do not depend on it.
-        progress: Told of each training and of the stage "test".
+        progress: Told of trainings, then of tests.
+        workers: Who trains and tests: a training, and the tests of a seed at a place, are a unit of work each. This
+            process if left out; results do not depend on it, but for `learning_s`, which is wall-clock.
 
     Returns:
         `{"skill", "trained", "tested", "cells": {trained: {tested: cell}}, "nothing", ...}`; rates are fractions. A
@@ -77,22 +81,22 @@ def flight_gap(
     """
     if not seeds or num < 1:
         raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected 1 or more of each.")
-    who = (*TRAINED, "nothing")
-    flown: dict[str, dict[str, list[Found]]] = {where: {there: [] for there in TESTED} for where in who}
-    cost: dict[str, list[float]] = {where: [] for where in TRAINED}
-    digests: list[str] = []
-    for seed in seeds:
-        policies: dict[str, MlpPolicy] = {}
-        for where in TRAINED:
-            there = replace(config, platform=where, seed=seed)
-            policies[where], _ = trained_flight(there, root, num_threads=num_threads, progress=progress)
-            cost[where].append(policies[where].card["learning_s"])
-            digests.append(policies[where].digest)
-        for index, where in enumerate(TESTED):
-            answers = _tested(config, where, policies, seed=seed, num=num, root=root, num_threads=num_threads)
-            for name, found in answers.items():
-                flown[name][where].append(found)
-            progress("test", (seeds.index(seed) + (index + 1) / len(TESTED)) / len(seeds))
+    pairs = [(seed, where) for seed in seeds for where in TRAINED]
+    policies = dict(zip(pairs, trained_all([replace(config, platform=where, seed=seed) for seed, where in pairs], root,
+                                           num_threads=num_threads, progress=progress, workers=workers),
+                        strict=True))  # fmt: skip
+    tests = [_Test(config, there, seed, {where: policies[seed, where] for where in TRAINED}, num)
+             for seed in seeds for there in TESTED]  # fmt: skip
+    answers = kept_units(
+        [Unit(_tested, (test, num_threads), f"test at {test.where}, seed {test.seed}") for test in tests],
+        [Path(root) / f"gap-{config.skill}-{test.key}.json" for test in tests], progress=progress, workers=workers,
+    )  # fmt: skip
+    flown: dict[str, dict[str, list[Found]]] = {w: {there: [] for there in TESTED} for w in (*TRAINED, "nothing")}
+    for test, found in zip(tests, answers, strict=True):
+        for who, values in found.items():
+            flown[who][test.where].append(np.array(values, dtype=np.bool_))
+    cost = {where: [policies[seed, where].card["learning_s"] for seed in seeds] for where in TRAINED}
+    digests = [policies[pair].digest for pair in pairs]
     return {
         "skill": config.skill, "robot": config.robot, "seeds": list(seeds), "episodes": num, "trained": list(TRAINED),
         "tested": list(TESTED), "platforms": {name: PLATFORMS[name].summary for name in TRAINED},
@@ -122,30 +126,48 @@ def matrix(
     return {"cells": cells, "nothing": {there: _rate(nothing[there]) for there in tested}}
 
 
-def _tested(
-    config: TrainConfig, where: str, policies: dict[str, MlpPolicy], *, seed: int, num: int, root: Path,
-    num_threads: int,
-) -> dict[str, Found]:  # fmt: skip
-    """Success of every policy, and of doing nothing, in the same worlds of one platform; kept on disk."""
-    key = content_hash({"config": replace(config, platform=where, seed=seed), "num": num,
-                        "policies": {k: p.digest for k, p in policies.items()}})  # fmt: skip
-    kept = Path(root) / f"gap-{config.skill}-{key}.json"
-    if kept.exists():
-        return {k: np.array(v, dtype=np.bool_) for k, v in read_json(kept, what="cells of a gap").items()}
-    there = replace(config, platform=where)
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """All policies of a seed in the same worlds of one platform."""
+
+    config: TrainConfig
+    where: str
+    seed: int
+    policies: dict[str, MlpPolicy]
+    num: int
+
+    @property
+    def key(self) -> str:
+        """Of what decides the answer."""
+        return content_hash({"config": replace(self.config, platform=self.where, seed=self.seed), "num": self.num,
+                             "policies": {k: p.digest for k, p in self.policies.items()}})  # fmt: skip
+
+
+def _tested(test: _Test, num_threads: int) -> dict[str, list[bool]]:
+    """Success of every policy, and of doing nothing."""
+    config, seed, num = test.config, test.seed, test.num
+    there = replace(config, platform=test.where)
     robot = there.make_robot()
     batch = DockBatch(robot, config.site.site(), num_worlds=num, seed=fresh_seed(seed), task=there.make_task(),
                       pool_size=1, num_threads=num_threads)  # fmt: skip
     z, told = conditions(num, fresh_seed(seed))["prior"]
-    flyers: dict[str, Policy] = {k: MlpPolicy(p.weights, Allocation.of(robot), {}) for k, p in policies.items()}
+    flyers: dict[str, Policy] = {k: MlpPolicy(p.weights, Allocation.of(robot), {}) for k, p in test.policies.items()}
     flyers["nothing"] = ZeroPolicy()
-    out: dict[str, Episodes] = {}
+    out: dict[str, list[bool]] = {}
     for name, flyer in flyers.items():
         batch.episodes[:] = 0
-        out[name] = fly(flyer, batch, z, told)
-    found = {name: episodes.is_success for name, episodes in out.items()}
-    write_json(kept, {name: values.tolist() for name, values in found.items()})
-    return found
+        out[name] = fly(flyer, batch, z, told).is_success.tolist()
+    return out
+
+
+def kept_units(
+    units: Sequence[Unit], paths: Sequence[Path], *, progress: Progress = silent, workers: Workers | None = None
+) -> list[dict[str, Any]]:
+    """JSON objects of units: read where they are on disk, else made and written, each as soon as it is there."""
+    missing = [k for k, path in enumerate(paths) if not path.exists()]
+    (workers or Here()).do([units[k] for k in missing], progress=progress,
+                           keep=lambda at, found: write_json(paths[missing[at]], found))  # fmt: skip
+    return [read_json(path, what=unit.name) for path, unit in zip(paths, units, strict=True)]
 
 
 def _rate(found: Sequence[Found]) -> dict[str, float]:

@@ -9,8 +9,8 @@ Budget, seeds, pairs, gaps and intervals are those of `stope.learn.gap`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ import numpy as np
 
 from stope.base.config import as_dict, content_hash
 from stope.base.errors import ConfigError
-from stope.base.files import read_json, write_json
 from stope.base.progress import Progress, silent
 from stope.base.seeding import stream_key
-from stope.learn.gap import Found, matrix
+from stope.base.workers import Unit, Workers
+from stope.learn.gap import Found, kept_units, matrix
 from stope.learn.pilots import GruPilot, NothingPilot, Pilot, fly_skill
+from stope.learn.policies import GruPolicy
 from stope.learn.skill_training import SkillConfig
-from stope.learn.store import TUTORS, trained_skill
+from stope.learn.store import TUTORS, trained_all
 from stope.world.gravities import ALL, GRAVITIES
 
 __all__ = ["RECIPES", "TESTED", "TRAINED", "skill_gap"]
@@ -47,6 +48,7 @@ def skill_gap(
     num: int = 32,
     num_threads: int = 1,
     progress: Progress = silent,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Matrix of success, and of the gap, of a task over gravities; what is found in `root` is not done again.
 
@@ -56,7 +58,9 @@ def skill_gap(
         seeds: One training each, tested in worlds of its own, which all policies of the seed share.
         num: Episodes in each cell and seed.
         num_threads: Threads of the physics; results do not depend on it.
-        progress: Told of each training and of each test.
+        progress: Told of trainings, then of tests.
+        workers: Who trains and tests: a training, and one policy at one gravity, are a unit of work each. This process
+            if left out; results do not depend on it, but for `learning_s`, which is wall-clock.
 
     Returns:
         As `stope.learn.gap.flight_gap`.
@@ -66,22 +70,22 @@ def skill_gap(
     """
     if not seeds or num < 1:
         raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected 1 or more of each.")
+    pairs = [(seed, who) for seed in seeds for who in TRAINED]
+    policies = dict(zip(pairs, trained_all([_at(config, who, seed) for seed, who in pairs], root,
+                                           num_threads=num_threads, progress=progress, workers=workers),
+                        strict=True))  # fmt: skip
+    tests = [_Test(_at(config, there, seed), there, who, policies.get((seed, who)), num)
+             for seed in seeds for there in TESTED for who in (*TRAINED, "nothing")]  # fmt: skip
+    answers = kept_units(
+        [Unit(_tested, (test, num_threads), f"{test.who} at {test.where}, seed {test.config.seed}", shows=True)
+         for test in tests],
+        [Path(root) / f"gap-{config.task}-{test.key}.json" for test in tests], progress=progress, workers=workers,
+    )  # fmt: skip
     flown: dict[str, dict[str, list[Found]]] = {who: {there: [] for there in TESTED} for who in (*TRAINED, "nothing")}
-    cost: dict[str, list[float]] = {who: [] for who in TRAINED}
-    digests: list[str] = []
-    for seed in seeds:
-        pilots: dict[str, tuple[Pilot, str]] = {}
-        for who in TRAINED:
-            policy, _ = trained_skill(_at(config, who, seed), root, num_threads=num_threads, progress=progress)
-            cost[who].append(policy.card["learning_s"])
-            digests.append(policy.digest)
-            pilots[who] = GruPilot(policy), policy.digest
-        pilots["nothing"] = NothingPilot(len(config.make_task().action_names)), "nothing"
-        for there in TESTED:
-            for who, (pilot, digest) in pilots.items():
-                found = _tested(_at(config, there, seed), pilot, digest, num=num, root=root, num_threads=num_threads,
-                                progress=progress)  # fmt: skip
-                flown[who][there].append(found)
+    for test, found in zip(tests, answers, strict=True):
+        flown[test.who][test.where].append(np.array(found["success"], dtype=np.bool_))
+    cost = {who: [policies[seed, who].card["learning_s"] for seed in seeds] for who in TRAINED}
+    digests = [policies[pair].digest for pair in pairs]
     words = {name: g.summary for name, g in GRAVITIES.items()} | {ALL: "every gravity, in turn from world to world"}
     return {
         "skill": config.task, "robot": config.make_task().robot, "seeds": list(seeds), "episodes": num,
@@ -95,16 +99,27 @@ def _at(config: SkillConfig, place: str, seed: int) -> SkillConfig:
     return replace(config, settings=(*config.settings, f"body={place}"), seed=seed)
 
 
-def _tested(
-    config: SkillConfig, pilot: Pilot, digest: str, *, num: int, root: Path, num_threads: int, progress: Progress
-) -> Found:
-    """Success of one pilot in the worlds of one gravity and seed; kept on disk."""
-    task = config.make_task()
-    key = content_hash({"task": as_dict(task), "seed": config.seed, "num": num, "policy": digest, "tutors": TUTORS})
-    kept = Path(root) / f"gap-{config.task}-{key}.json"
-    if kept.exists():
-        return np.array(read_json(kept, what="a cell of a gap")["success"], dtype=np.bool_)
-    batch = task.batch(num_worlds=num, seed=stream_key(config.seed, "gap", config.task), num_threads=num_threads)
-    found = fly_skill(pilot, batch, show=lambda share: progress(f"test {config.task}", share)).is_success
-    write_json(kept, {"success": found.tolist()})
-    return found
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """One policy, or nobody, in the worlds of one gravity and seed."""
+
+    config: SkillConfig
+    where: str
+    who: str
+    policy: GruPolicy | None
+    num: int
+
+    @property
+    def key(self) -> str:
+        """Of what decides the answer."""
+        return content_hash({"task": as_dict(self.config.make_task()), "seed": self.config.seed, "num": self.num,
+                             "policy": "nothing" if self.policy is None else self.policy.digest,
+                             "tutors": TUTORS})  # fmt: skip
+
+
+def _tested(test: _Test, num_threads: int, *, show: Callable[[float], None] | None = None) -> dict[str, list[bool]]:
+    """Success in each world."""
+    task, config = test.config.make_task(), test.config
+    pilot: Pilot = NothingPilot(len(task.action_names)) if test.policy is None else GruPilot(test.policy)
+    batch = task.batch(num_worlds=test.num, seed=stream_key(config.seed, "gap", config.task), num_threads=num_threads)
+    return {"success": fly_skill(pilot, batch, show=show).is_success.tolist()}

@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.errors import ConfigError
+from stope.base.progress import Progress, silent
 from stope.base.rotation import from_rotation_vector, multiply, rotate, rotate_inverse
 from stope.base.seeding import generator, stream_key
+from stope.base.workers import Here, Unit, Workers
 from stope.learn.gap import TESTED, TRAINED
 from stope.learn.skills import flight_config
 from stope.world.batch import CONTROL_PERIOD
@@ -146,8 +148,9 @@ def _past(flights: Flights, step: int) -> Floats:
 
 
 def model_gap(
-    *, skill: str = "dock", num: int = 1000, seeds: tuple[int, ...] = (1, 2, 3), num_threads: int = 1
-) -> dict[str, Any]:
+    *, skill: str = "dock", num: int = 1000, seeds: tuple[int, ...] = (1, 2, 3), num_threads: int = 1,
+    progress: Progress = silent, workers: Workers | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Matrix of open-loop errors and of the gap of models over platforms.
 
     Args:
@@ -155,6 +158,9 @@ def model_gap(
         num: Flights that each model is fitted to, and that each is tested on, for each seed.
         seeds: Of flights; tests are flown in other worlds than fits.
         num_threads: Threads of the physics; results do not depend on it.
+        progress: Told of fits, then of tests.
+        workers: Who works: a model's fit, and all tests of a seed at a place, are a unit each. This process if left
+            out; results do not depend on it.
 
     Returns:
         `{"cells": {fitted: {tested: {"error_m", "low", "high", "by_seed", "gap"}}}, "constant": {tested: ...}, ...}`;
@@ -165,16 +171,18 @@ def model_gap(
     """
     if not seeds or num < 2:
         raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected a seed and 2 or more flights.")
+    crew = workers or Here()
+    pairs = [(seed, where) for seed in seeds for where in TRAINED]
+    models = dict(zip(pairs, crew.do([Unit(_fitted, (where, skill, num, seed, num_threads), f"fit of {where}")
+                                      for seed, where in pairs], progress=progress), strict=True))  # fmt: skip
+    tests = [(seed, there) for seed in seeds for there in TESTED]
+    of_seed = {seed: {where: models[seed, where] for where in TRAINED} for seed in seeds}
+    found = crew.do([Unit(_tested, (of_seed[seed], there, skill, num, seed, num_threads), f"test at {there}")
+                     for seed, there in tests], progress=progress)  # fmt: skip
     errors: dict[str, dict[str, list[Floats]]] = {w: {t: [] for t in TESTED} for w in (*TRAINED, "constant")}
-    for seed in seeds:
-        models: dict[str, Model | None] = {"constant": None}
-        for where in TRAINED:
-            flights = fly_at_random(where, skill=skill, num=num, seed=stream_key(seed, "fit"), num_threads=num_threads)
-            models[where] = fit(flights)
-        for there in TESTED:
-            flights = fly_at_random(there, skill=skill, num=num, seed=stream_key(seed, "test"), num_threads=num_threads)
-            for who, model in models.items():
-                errors[who][there].append(open_loop(model, flights))
+    for (_, there), answer in zip(tests, found, strict=True):
+        for who, each in answer.items():
+            errors[who][there].append(each)
     cells = {who: {there: _cell(errors[who][there], errors[there][there], errors["constant"][there])
                    for there in TESTED} for who in (*TRAINED, "constant")}  # fmt: skip
     constant = cells.pop("constant")
@@ -183,6 +191,19 @@ def model_gap(
         "horizon_s": HORIZON, "trained": list(TRAINED), "tested": list(TESTED), "cells": cells, "constant": constant,
         "platforms": {name: PLATFORMS[name].summary for name in TRAINED},
     }  # fmt: skip
+
+
+def _fitted(where: str, skill: str, num: int, seed: int, num_threads: int) -> Model:
+    """The model of a platform."""
+    return fit(fly_at_random(where, skill=skill, num=num, seed=stream_key(seed, "fit"), num_threads=num_threads))
+
+
+def _tested(
+    models: dict[str, Model], there: str, skill: str, num: int, seed: int, num_threads: int
+) -> dict[str, Floats]:
+    """Errors [m] of every model, and of none, in the same flights, (num,) each."""
+    flights = fly_at_random(there, skill=skill, num=num, seed=stream_key(seed, "test"), num_threads=num_threads)
+    return {who: open_loop(model, flights) for who, model in ({"constant": None} | models).items()}
 
 
 def _cell(found: list[Floats], best: list[Floats], constant: list[Floats]) -> dict[str, Any]:

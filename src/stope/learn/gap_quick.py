@@ -8,8 +8,8 @@ gets the same worlds, starts and noise at a place. No safety envelope: its limit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from stope.base.errors import ConfigError, UnknownName
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.base.seeding import stream_key
+from stope.base.workers import Here, Unit, Workers
 from stope.learn.baselines import VelocityPd, ZeroPolicy
 from stope.learn.evaluate import Policy, conditions, fly
 from stope.learn.gap import TESTED, Found, matrix
@@ -51,8 +52,9 @@ NUM = {"dock": 500, "haul": 500, "capture": 48, "anchor": 48, "dig": 12, "hop": 
 
 
 def quick_gap(
-    skill: str, *, num: int | None = None, seed: int = 1, num_threads: int = 1, progress: Progress = silent
-) -> dict[str, Any]:
+    skill: str, *, num: int | None = None, seed: int = 1, num_threads: int = 1, progress: Progress = silent,
+    workers: Workers | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Success of the shipped policy, the script and nobody at each place, and the policy's gap to the script.
 
     Args:
@@ -61,6 +63,7 @@ def quick_gap(
         seed: Root seed of worlds, starts and noise.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each pilot at each place.
+        workers: Who flies: one pilot at one place is a unit. This process if left out; results do not depend on it.
 
     Returns:
         As `stope.learn.gap.flight_gap`, with the rows "shipped" (where one is shipped) and "script", and `paired`:
@@ -76,13 +79,14 @@ def quick_gap(
     if num < 1:
         raise ConfigError(f"gap: num = {num}: expected 1 or more.")
     policy = shipped(skill)[0] if skill in shipped_names() else None
-    try_at = _flown if skill in FLIGHTS else _touched
+    who_flies = ("script", "nothing") if policy is None else ("script", "nothing", "shipped")
+    pairs = [(there, who) for there in PLACES[skill] for who in who_flies]
+    units = [Unit(_flown if skill in FLIGHTS else _touched,
+                  (skill, there, who, policy, num, stream_key(seed, "gap-quick", skill), num_threads),
+                  f"{skill} at {there}: {who}", shows=True) for there, who in pairs]  # fmt: skip
     flown: dict[str, dict[str, list[Found]]] = {}
-    for there in PLACES[skill]:
-        answers = try_at(skill, there, policy, num=num, seed=stream_key(seed, "gap-quick", skill),
-                         num_threads=num_threads, progress=progress)  # fmt: skip
-        for who, found in answers.items():
-            flown.setdefault(who, {})[there] = [found]
+    for (there, who), found in zip(pairs, (workers or Here()).do(units, progress=progress), strict=True):
+        flown.setdefault(who, {})[there] = [found]
     rows = [who for who in ("shipped", "script") if who in flown]
     words = {name: PLATFORMS[name].summary for name in TESTED} | {name: g.summary for name, g in GRAVITIES.items()}
     return {
@@ -110,38 +114,39 @@ def _paired(one: Found, other: Found) -> dict[str, Any]:
 
 
 def _flown(
-    skill: str, there: str, policy: GruPolicy | MlpPolicy | None, *, num: int, seed: int, num_threads: int,
-    progress: Progress,
-) -> dict[str, Found]:  # fmt: skip
+    skill: str, there: str, who: str, policy: MlpPolicy | None, num: int, seed: int, num_threads: int, *,
+    show: Callable[[float], None] | None = None,
+) -> Found:  # fmt: skip
+    """Success of one flyer on one platform."""
     config, where = flight_config(skill), PLATFORMS[there]
     robot = where.robot(config.make_robot())
     batch = DockBatch(robot, config.site.site(), num_worlds=num, seed=seed, task=where.task(config.task), pool_size=1,
                       num_threads=num_threads)  # fmt: skip
     z, told = conditions(num, seed)["prior"]
-    flyers: dict[str, Policy] = {"script": VelocityPd(robot=robot, uses_belief=True), "nothing": ZeroPolicy()}
-    if isinstance(policy, MlpPolicy):
-        flyers["shipped"] = MlpPolicy(policy.weights, Allocation.of(robot), {})
-    out = {}
-    for k, (who, flyer) in enumerate(flyers.items()):
-        batch.episodes[:] = 0  # the episode's number picks start and noise
-        out[who] = fly(flyer, batch, z, told).is_success
-        progress(f"{skill} at {there}", (k + 1) / len(flyers))
-    return out
+    flyer: Policy = ZeroPolicy()
+    if who == "script":
+        flyer = VelocityPd(robot=robot, uses_belief=True)
+    elif policy is not None and who == "shipped":
+        flyer = MlpPolicy(policy.weights, Allocation.of(robot), {})
+    found = fly(flyer, batch, z, told).is_success
+    if show is not None:
+        show(1.0)
+    return found
 
 
 def _touched(
-    skill: str, there: str, policy: GruPolicy | MlpPolicy | None, *, num: int, seed: int, num_threads: int,
-    progress: Progress,
-) -> dict[str, Found]:  # fmt: skip
+    skill: str, there: str, who: str, policy: GruPolicy | None, num: int, seed: int, num_threads: int, *,
+    show: Callable[[float], None] | None = None,
+) -> Found:  # fmt: skip
+    """Success of one pilot of a task with contact at one place."""
     task = CONTACT_TASKS.get(skill)()
-    pilots: dict[str, Pilot] = {"script": ScriptPilot(task), "nothing": NothingPilot(len(task.action_names))}
-    if isinstance(policy, GruPolicy):
-        pilots["shipped"] = GruPilot(policy)
-    out = {}
-    for who, pilot in pilots.items():
-        batch = _batch(skill, there, num=num, seed=seed, num_threads=num_threads)
-        out[who] = np.asarray(fly_skill(pilot, batch, show=partial(progress, f"{skill} at {there}: {who}")).is_success)
-    return out
+    pilot: Pilot = NothingPilot(len(task.action_names))
+    if who == "script":
+        pilot = ScriptPilot(task)
+    elif policy is not None and who == "shipped":
+        pilot = GruPilot(policy)
+    batch = _batch(skill, there, num=num, seed=seed, num_threads=num_threads)
+    return np.asarray(fly_skill(pilot, batch, show=show).is_success)
 
 
 def _batch(skill: str, there: str, *, num: int, seed: int, num_threads: int) -> ContactBatch:

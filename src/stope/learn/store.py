@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from stope.base.config import as_dict, content_hash
 from stope.base.errors import FileError
 from stope.base.files import write_json
 from stope.base.progress import Progress, silent
+from stope.base.workers import Here, Unit, Workers
 from stope.learn.assess import NUM_EPISODES, fly_conditions, fresh_seed
 from stope.learn.curves import Curves
 from stope.learn.evaluate import conditions
@@ -32,7 +34,7 @@ from stope.world.regolith import ground_prior
 from stope.world.robots import Robot
 from stope.world.site import Site
 
-__all__ = ["git_commit", "physics_hash", "run_folder", "trained_flight", "trained_skill"]
+__all__ = ["git_commit", "physics_hash", "run_folder", "trained_all", "trained_flight", "trained_skill"]
 
 TUTORS = 4
 """Raised whenever a script or a tutor of a task is changed, so that policies taught by the one before are not found."""
@@ -141,6 +143,43 @@ def trained_skill(
     run.replay.clear()
     checkpoint.unlink(missing_ok=True)
     return policy, path
+
+
+def trained_all(
+    configs: Sequence[TrainConfig] | Sequence[SkillConfig], root: Path, *, num_threads: int = 1,
+    progress: Progress = silent, workers: Workers | None = None,
+) -> list[Any]:  # fmt: skip
+    """The policies of several configurations, each training a unit of work; their weights do not depend on who works.
+
+    Args:
+        configs: Of free flights, or of tasks with contact.
+        root: Folder of all runs; what another machine trains is written here too.
+        num_threads: Threads of the physics of each training.
+        progress: Told of the share of trainings that are there.
+        workers: Who trains; this process if left out.
+
+    Returns:
+        One policy each, in order.
+    """
+    units = [Unit(_trained_one, (config, root, num_threads), f"training {k + 1} of {len(configs)}", shows=True)
+             for k, config in enumerate(configs)]  # fmt: skip
+
+    def keep(at: int, found: tuple[MlpPolicy | GruPolicy, Path]) -> None:
+        if not found[1].exists():  # trained where there is no folder in common
+            found[0].save(found[1])
+
+    return [policy for policy, _ in (workers or Here()).do(units, progress=progress, keep=keep)]
+
+
+def _trained_one(
+    config: TrainConfig | SkillConfig, root: Path, num_threads: int, *, show: Callable[[float], None] | None = None
+) -> tuple[MlpPolicy | GruPolicy, Path]:
+    def told(stage: str, share: float) -> None:
+        if show is not None and stage.startswith("train"):
+            show(share)
+
+    trained = trained_skill if isinstance(config, SkillConfig) else trained_flight
+    return trained(config, root, num_threads=num_threads, progress=told)  # type: ignore[arg-type]
 
 
 def physics_hash(robot: Robot, site: Site) -> str:

@@ -21,7 +21,7 @@ from stope.fleet.mission.bank import Bank, shipped_bank
 from stope.fleet.mission.bound import month_bound
 from stope.fleet.mission.kept import keep_month
 from stope.fleet.mission.kernels.columns import SKILLS
-from stope.fleet.mission.measuring import join_rows, measured
+from stope.fleet.mission.measuring import join_rows, measure_bank
 from stope.fleet.mission.result import months, summarise
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
 from stope.fleet.mission.value import skill_values
@@ -108,8 +108,8 @@ def bank_of(run: Run, config: MonthConfig, *, num_threads: int, progress: Progre
         for skill in SKILLS:
             path = run.path(f"bank/{skill}.parquet")
             if not path.exists():
-                measured(skill, num=config.outcomes, seed=config.seed, num_threads=num_threads,
-                         progress=progress).save(path)  # fmt: skip
+                measure_bank(num=config.outcomes, seed=config.seed, skills=(skill,), num_threads=num_threads,
+                             progress=progress).save(path)  # fmt: skip
             parts.append(Bank.load(path))
         join_rows(parts).save(whole)
     return Bank.load(whole)

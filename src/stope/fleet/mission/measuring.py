@@ -8,7 +8,7 @@ thrusters, and, for drums and arms, the mechanical work of their motors; losses 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from stope import __version__
 from stope.base.errors import ConfigError, UnknownName
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
+from stope.base.workers import Here, Unit, Workers
 from stope.fleet.mission.bank import COLUMNS, Bank
 from stope.fleet.mission.kernels.columns import SKILLS
 from stope.learn.envelope import envelope_for
@@ -38,7 +39,7 @@ from stope.world.tasks import ContactTask, dock
 from stope.world.tasks.dig import ARM_GAIN, DRUM_GAIN
 from stope.world.told import SHARP
 
-__all__ = ["TOLD", "join_rows", "measure_bank", "measure_skill", "measured"]
+__all__ = ["TOLD", "join_rows", "measure_bank", "measure_skill"]
 
 Floats = NDArray[np.float64]
 Rows = dict[str, Any]
@@ -55,9 +56,10 @@ def measure_bank(
     num: int,
     seed: int,
     skills: Iterable[str] = SKILLS,
-    told: Iterable[str] = TOLD,
+    told: Sequence[str] = TOLD,
     num_threads: int = 1,
     progress: Progress = silent,
+    workers: Workers | None = None,
 ) -> Bank:
     """Measure skills and join their rows.
 
@@ -67,28 +69,19 @@ def measure_bank(
         skills: Names of `SKILLS`.
         told: Of `TOLD`; a script is told nothing, so its rows stand under "prior" alone.
         num_threads: Threads of the physics; results do not depend on it.
-        progress: Told of each skill.
+        progress: Told of the share done.
+        workers: Who flies: one skill told one thing is a unit. This process if left out; results do not depend on it.
 
     Raises:
         UnknownName: no such skill.
         ConfigError: fewer than one outcome, or nothing to measure.
     """
-    return join_rows([measured(skill, num=num, seed=seed, told=told, num_threads=num_threads, progress=progress)
-                      for skill in skills])  # fmt: skip
-
-
-def measured(
-    skill: str,
-    *,
-    num: int,
-    seed: int,
-    told: Iterable[str] = TOLD,
-    num_threads: int = 1,
-    progress: Progress = silent,
-) -> Bank:
-    """A bank of one skill; the arguments are those of `measure_bank`."""
-    parts = [measure_skill(skill, what, num=num, seed=seed, num_threads=num_threads, progress=progress)
-             for what in (told if skill in shipped_names() else ("prior",))]  # fmt: skip
+    pairs = [(skill, what) for skill in skills for what in (told if skill in shipped_names() else ("prior",))]
+    if not pairs:
+        raise ConfigError("measure_bank of no skills: expected at least one skill to measure.")
+    units = [Unit(measure_skill, (skill, what, num, seed, num_threads), f"measure {skill}, told the {what}", shows=True)
+             for skill, what in pairs]  # fmt: skip
+    parts: list[Rows] = (workers or Here()).do(units, progress=progress)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     return Bank(columns, {"version": __version__, "seed": seed, "num": num, "worlds": "drawn from the prior"})
 
@@ -105,18 +98,14 @@ def join_rows(banks: list[Bank]) -> Bank:
 
 
 def measure_skill(
-    skill: str, told: str, *, num: int, seed: int, num_threads: int = 1, progress: Progress = silent
+    skill: str, told: str, num: int, seed: int, num_threads: int = 1, *, show: Callable[[float], None] | None = None
 ) -> Rows:
-    """Columns of one skill's rows, (num,) each."""
+    """Columns of one skill's rows, (num,) each; `show` is told the share done."""
     if skill not in SKILLS:
         raise UnknownName.of("skill", skill, SKILLS, listing="stope fleet measure --help")
     if told not in TOLD or num < 1:
         raise ConfigError(f"measure_skill({skill!r}, told={told!r}, num={num}): expected one of {TOLD}, 1 or more.")
-    name = f"measure {skill}, told the {told}"
-
-    def show(share: float) -> None:
-        progress(name, share)
-
+    show = show or (lambda share: None)
     rows = (_flown if skill in FLIGHTS else _touched)(skill, told, num, seed, num_threads, show)
     common = {"skill": skill, "told": told, "seed": seed}
     show(1.0)
