@@ -175,10 +175,12 @@ class _Run:
         """Before the digging, one a world."""
         path = self.folder / f"forecast-{number}.json"
         if not path.exists():
-            found = forecasts(GruPilot(self.policy), self.task, beliefs, episodes=self.config.episodes,
+            # Before any flight all worlds are believed the same: one forecast is theirs.
+            alone = beliefs[:1] if number == 0 else beliefs
+            found = forecasts(GruPilot(self.policy), self.task, alone, episodes=self.config.episodes,
                               num_grounds=self.config.num_grounds, seed=self.config.seed, num_threads=self.threads,
                               progress=lambda _, x: self.progress(f"forecast after {number}", x))  # fmt: skip
-            write_json(path, {"forecasts": found})
+            write_json(path, {"forecasts": found if number else found * len(beliefs)})
         return cast("list[dict[str, Any]]", read_json(path, what="forecasts")["forecasts"])
 
     def dig_all(self, beliefs: dict[int, list[GroundBelief]]) -> dict[str, list[list[dict[str, Any]]]]:
