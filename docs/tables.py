@@ -467,6 +467,31 @@ def campaign() -> str:
     return "\n\n".join(parts)
 
 
+def campaign_dig() -> str:
+    """Digging on hidden soils by arm, the gap that flights close, the forecasts that held, and the beliefs."""
+    parts: list[str] = []
+    for found in result("campaign-dig")["campaigns"]:
+        rows: list[list[object]] = []
+        for arm, row in found["arms"].items():
+            gaps = found["gap_closed"].get(arm, {})
+            closed = [
+                "" if not (gap := gaps.get(name, {})).get("is_there") else
+                f"{100 * gap['closed']:.0f} % ({100 * gap['low']:.0f} to {100 * gap['high']:.0f})"
+                for name in ("success", "time_s")
+            ]  # fmt: skip
+            held = found["forecast"].get(arm.removeprefix("belief-").replace("adapts", "0"), {})
+            told = ", ".join(f"{held[name]['covered'] * held[name]['n']:.0f}/{held[name]['n']}" for name in held)
+            rows.append([arm, f"{share(row)} of {row['n']}", f"{row['time_s']:.0f}", *closed, told])
+        known = [f"after {n}: standard deviation {b['cohesion']['std']:.2f}, off by {b['cohesion']['rms_off']:.2f}; "
+                 f"{b['widened']} of {b['of']} logs widened" for n, b in found["beliefs"].items()]  # fmt: skip
+        kind, config = "sealed" if found["config"]["sealed"] else "open", found["config"]
+        head = ["arm", "full", "time [s]", "of the gap in success", "in time", "forecasts held: success, time"]
+        parts.append(f"**{config['tier']}**, {kind} worlds {config['first']} to {config['last']}:\n\n"
+                     f"```\n{found['command']}\n```\n\n" + table(head, rows)
+                     + f"\n\nCohesion, in units of the prior, {'; '.join(known)}.")  # fmt: skip
+    return "\n\n".join(parts)
+
+
 def scaling() -> str:
     """A job at several counts of workers, beside its forecast."""
     rows: list[list[object]] = []
@@ -505,7 +530,7 @@ def view_costs() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "view": view_costs, "scaling": scaling,
     "fleet": fleet, "fleet-growth": fleet_growth, "fleet-assignment": fleet_assignment, "brain": brain,
-    "lelar": lelar, "earth": earth, "calibration": calibration, "campaign": campaign,
+    "lelar": lelar, "earth": earth, "calibration": calibration, "campaign": campaign, "campaign-dig": campaign_dig,
     "lelar-logs": lelar_logs,
     "bodies": bodies, "robots": robots, "physics": physics, "envelope": envelope, "flights": flights,
     "envelope-healthy": envelope_healthy, "envelope-faults": envelope_faults,
