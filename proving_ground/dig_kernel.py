@@ -30,7 +30,8 @@ ROW = np.dtype([
     ("arm_force", "f8"), ("drum_gain", "f8"), ("drum_damping", "f8"), ("drum_torque", "f8"), ("density", "f8"),
     ("cohesion", "f8"), ("growth", "f8"), ("crust", "f8"), ("crust_depth", "f8"), ("passive", "f8"),
     ("nc", "f8"), ("nq", "f8"), ("stand", "f8"), ("bulking", "f8"), ("bearing_yield", "f8"), ("thrust_ratio", "f8"),
-    ("back_ratio", "f8"), ("spill_reach", "f8"), ("catch", "f8"), ("adhesion", "f8"), ("hold", "f8"), ("let_go", "f8"),
+    ("back_ratio", "f8"), ("spill_reach", "f8"), ("catch", "f8"), ("adhesion", "f8"), ("stick_most", "f8"),
+    ("hold", "f8"), ("let_go", "f8"),
     ("strength", "f8", 4), ("stiffness", "f8", 4), ("damping", "f8", 4), ("tear", "f8"),
     ("pad_stiffness", "f8"), ("rate_scale", "f8"), ("stiction", "f8"), ("stone_stiffness", "f8"),
     ("stone_density", "f8"), ("stone_knock", "f8"),
@@ -222,8 +223,9 @@ def dig(row, s, k, bed):
         over = bed[j] - _outline(row, s.height[k], j * CELL - at)
         if over > 0.0:
             total, most, num = total + over, max(most, over), num + 1
-    margin = 3
-    ground = 0.5 * (bed[max(0, first - margin)] + bed[min(NUM_CELLS - 1, last + margin)])
+    # Three cells beside the drum; a base that came loose may have left the profile.
+    behind, ahead = min(NUM_CELLS - 1, max(0, first - 3)), max(0, min(NUM_CELLS - 1, last + 3))
+    ground = 0.5 * (bed[behind] + bed[ahead])
     s.engaged[k], s.chord[k] = most, num * CELL
     s.depth[k] = max(0.0, ground - s.height[k] + row.radius)
     hold = kept(row, s.spin[k])
@@ -242,13 +244,12 @@ def dig(row, s, k, bed):
     s.cut[k] += mass
     caught = row.catch * mass
     flung = caught * (1.0 - hold)
-    room = max(0.0, row.capacity * row.density / row.bulking - s.load[k])
-    stays = min(caught - flung, room)
+    full = row.capacity * row.density / row.bulking
+    stays = min(caught - flung, max(0.0, full - s.load[k]))
     s.load[k] += stays
     s.thrown[k] += flung
     falling = mass - flung - stays
-    # At most a tenth of a drum's load sticks to it.
-    sticks = min(row.adhesion * falling, max(0.0, 0.1 * row.capacity * row.density / row.bulking - s.stuck[k]))
+    sticks = min(row.adhesion * falling, max(0.0, row.stick_most * full - s.stuck[k]))
     s.stuck[k] += sticks
     s.spilt[k] += falling - sticks
     _fall(row, (falling - sticks) / (row.density * row.width * CELL), first, last, bed)

@@ -21,7 +21,6 @@ then, or when fewer than two anchors hold or the base has moved by half a metre;
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -29,7 +28,7 @@ import numpy as np
 
 from proving_ground.dig_fleet import NUM_COMMAND, DigFleet
 from proving_ground.dig_world import DigScenario, DigWorld
-from proving_ground.serve import FORMAT, LONGEST_LINE, Lines
+from proving_ground.serve import FORMAT, Lines, read_command, say
 
 
 def serve_dig(
@@ -56,30 +55,14 @@ def serve_dig(
     vehicles = [w for w in worlds for _ in episodes]
     n = len(vehicles)
     fleet = DigFleet(scenario, vehicles, episodes=[k for _ in worlds for k in episodes], num_rows=steps)
-    _say(out, {"format": FORMAT, "task": "dig", "num": n, "steps": steps, "control_period_s": period,
+    say(out, {"format": FORMAT, "task": "dig", "num": n, "steps": steps, "control_period_s": period,
                "worlds": [w.name for w in vehicles]})  # fmt: skip
     judge = DigJudge(fleet, seconds)
     for k in range(steps):
-        _say(out, {"step": k, "measured": np.round(fleet.seen, 9).tolist()})
-        fleet.advance(_command(given, n))
+        say(out, {"step": k, "measured": np.round(fleet.seen, 9).tolist()})
+        fleet.advance(read_command(given, n, NUM_COMMAND))
         judge.look((k + 1) * period)
-    _say(out, {"outcomes": judge.outcomes()})
-
-
-def _say(out: TextIO, message: dict[str, Any]) -> None:
-    out.write(json.dumps(message, allow_nan=False) + "\n")
-    out.flush()
-
-
-def _command(given: Lines, n: int) -> np.ndarray:
-    line = given.readline(LONGEST_LINE)
-    try:
-        command = np.array(json.loads(line)["command"], dtype=float)
-    except (ValueError, TypeError, KeyError):
-        raise ValueError(f'the pilot sent {line[:60]!r}: expected {{"command": [...]}}.') from None
-    if command.shape != (n, NUM_COMMAND) or not np.isfinite(command).all():
-        raise ValueError(f"the pilot sent commands of shape {command.shape}: expected finite ({n}, {NUM_COMMAND}).")
-    return command
+    say(out, {"outcomes": judge.outcomes()})
 
 
 class DigJudge:

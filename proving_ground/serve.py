@@ -65,29 +65,35 @@ def serve(scenario: Scenario, worlds: list[HiddenWorld], num_episodes: int, give
     steps = round(TIME_LIMIT / period)
     # Docking flights come after experiments: their numbers start where no experiment's does.
     fleet = Fleet(scenario, vehicles, starts(vehicles, episodes), flight=[1000 + k for k in episodes], num_rows=steps)
-    _say(out, {"format": FORMAT, "task": "dock", "num": n, "steps": steps, "control_period_s": period,
+    say(out, {"format": FORMAT, "task": "dock", "num": n, "steps": steps, "control_period_s": period,
                "worlds": [w.name for w in vehicles]})  # fmt: skip
     judge = _Judge(n, period, steps)
     for k in range(steps):
-        _say(out, {"step": k, "measured": np.round(fleet.seen, 9).tolist()})
-        judge.effort(fleet.advance(_command(given, n)))
+        say(out, {"step": k, "measured": np.round(fleet.seen, 9).tolist()})
+        judge.effort(fleet.advance(read_command(given, n, 6)))
         judge.look(fleet.true())
-    _say(out, {"outcomes": judge.outcomes()})
+    say(out, {"outcomes": judge.outcomes()})
 
 
-def _say(out: TextIO, message: dict[str, Any]) -> None:
+def say(out: TextIO, message: dict[str, Any]) -> None:
+    """Send one line."""
     out.write(json.dumps(message, allow_nan=False) + "\n")
     out.flush()
 
 
-def _command(given: Lines, n: int) -> np.ndarray:
+def read_command(given: Lines, n: int, num: int) -> np.ndarray:
+    """The pilot's next command, (n, num).
+
+    Raises:
+        ValueError: if the line is not one.
+    """
     line = given.readline(LONGEST_LINE)
     try:
         command = np.array(json.loads(line)["command"], dtype=float)
     except (ValueError, TypeError, KeyError):
         raise ValueError(f'the pilot sent {line[:60]!r}: expected {{"command": [...]}}.') from None
-    if command.shape != (n, 6) or not np.isfinite(command).all():
-        raise ValueError(f"the pilot sent commands of shape {command.shape}: expected finite ({n}, 6).")
+    if command.shape != (n, num) or not np.isfinite(command).all():
+        raise ValueError(f"the pilot sent commands of shape {command.shape}: expected finite ({n}, {num}).")
     return command
 
 
