@@ -254,7 +254,7 @@ async def serve(
                           max_size=LARGEST_FRAME, max_queue=1, write_limit=1 << 16, open_timeout=5.0, close_timeout=1.0,
                           logger=quiet, server_header=None)  # fmt: skip
     tasks = [asyncio.create_task(service.batcher.run()), asyncio.create_task(service.watch())]
-    _on_signals(service, over, tasks)
+    _on_signals(service, over)
     host, port = next(iter(server.sockets)).getsockname()[:2]
     if on_start is not None:
         on_start(f"ws://{f'[{host}]' if ':' in host else host}:{port}/")
@@ -270,12 +270,14 @@ async def serve(
     return service.metrics.rows()
 
 
-def _on_signals(service: _Service, over: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+def _on_signals(service: _Service, over: asyncio.Event) -> None:
     """Drain on SIGTERM and SIGINT, reload on SIGHUP, where this is the main thread."""
-    loop = asyncio.get_running_loop()
+    loop, looks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     def hang_up() -> None:
-        tasks.append(loop.create_task(_once(service)))
+        look = loop.create_task(_once(service))
+        looks.add(look)  # a loop holds its tasks weakly
+        look.add_done_callback(looks.discard)
 
     try:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -222,6 +222,7 @@ class FlightTile(Tile):
 
     def _run(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
         activations.inside(given, self.low, self.high, fits)
+        given = np.where(fits[:, None], given, np.float32(0.0))  # or allocation might overflow
         self._motion.numpy()[:] = given[:, : dock.NUM_MOTION]
         with torch.inference_mode():
             self._head(self._motion, self._wanted)
