@@ -14,7 +14,7 @@ from typing import Any
 
 import numba as nb
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # pyright: ignore[reportMissingTypeStubs] -- it has none
 from numba.core import types
 from numba.extending import intrinsic
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stope.base.errors import FileError, RangeError
 from stope.fleet.brain.shelf import Shelf, Version
 
-__all__ = ["Answer", "Brain", "Request", "Verdict", "fallback", "joined", "split"]
+__all__ = ["OLDEST", "Answer", "Brain", "Request", "Verdict", "fallback", "joined", "split"]
 
 Floats = NDArray[np.float32]
 
@@ -156,6 +156,9 @@ class Brain:
         shelf: The policies.
         oldest: Age from which an observation is stale [s].
     """
+
+    is_remote = False
+    """Whether an answer is waited for, so that who asks has something else to do meanwhile."""
 
     def __init__(self, shelf: Shelf, *, oldest: float = OLDEST) -> None:
         """Take both."""
