@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stope.fleet.brain.answering import Request
+from stope.fleet.brain.answering import Brain, Request
 from stope.fleet.brain.batching import BatchConfig
 from stope.fleet.brain.service import ServiceConfig, serve
 from stope.fleet.brain.shelf import Shelf, Version, number_of
@@ -40,7 +40,7 @@ def request(version: Version, num: int, *, seed: int = 0) -> Request:
 
 @contextlib.asynccontextmanager
 async def serving(
-    held: Shelf, batches: BatchConfig | None = None, **settings: Any
+    held: Brain | Shelf, batches: BatchConfig | None = None, **settings: Any
 ) -> AsyncGenerator[tuple[str, asyncio.Task[dict[str, int]]], None]:
     """A service in this process: its address and its task."""
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()

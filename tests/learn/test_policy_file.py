@@ -110,6 +110,9 @@ def set_tensor(key: str, value: torch.Tensor | None) -> Edit:
         (set_tensor("0.weight", torch.zeros(8, 3)), f"expected {NUM_INPUTS} inputs and 6 outputs"),
         (set_tensor("2.bias", torch.zeros(5)), "do not fit together"),
         (set_tensor("0.bias", torch.full((8,), float("nan"))), "weights are not finite"),
+        (set_tensor("0.bias", torch.full((8,), 0.5)), "weights or card are not those that were written"),
+        (set_header("card", '{"task": "haul"}'), "weights or card are not those that were written"),
+        (set_header("seal", ""), "weights or card are not those that were written"),
     ],
 )
 def test_changed_policy_file_is_refused(policy: MlpPolicy, tmp_path: Path, change: Edit, text: str) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stope.base.errors import FileError, RangeError
 from stope.fleet.brain.shelf import Shelf, Version
 
-__all__ = ["Answer", "Brain", "Request", "Verdict", "fallback", "joined", "split"]
+__all__ = ["OLDEST", "Answer", "Brain", "Request", "Verdict", "fallback", "joined", "split"]
 
 Floats = NDArray[np.float32]
 
@@ -131,13 +131,10 @@ def joined(requests: list[Request]) -> Request:
 
 def _stacked(parts: list[Floats]) -> Floats:
     width = max(part.shape[1] for part in parts)
-    return np.concatenate([_widened(part, width) for part in parts])
-
-
-def _widened(part: Floats, width: int) -> Floats:
-    """At least so many columns; those that are missing are not a number."""
-    missing = width - part.shape[1]
-    return part if missing <= 0 else np.pad(part, ((0, 0), (0, missing)), constant_values=np.nan)
+    return np.concatenate([
+        part if part.shape[1] == width else np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=np.nan)
+        for part in parts
+    ])  # fmt: skip
 
 
 def split(answer: Answer, requests: list[Request]) -> list[Answer]:
@@ -159,6 +156,9 @@ class Brain:
         shelf: The policies.
         oldest: Age from which an observation is stale [s].
     """
+
+    is_remote = False
+    """Whether an answer is waited for, so that who asks has something else to do meanwhile."""
 
     def __init__(self, shelf: Shelf, *, oldest: float = OLDEST) -> None:
         """Take both."""
@@ -184,8 +184,12 @@ class Brain:
         if version is None:
             out.verdict[rows] = Verdict.NO_VERSION if self.shelf.has_skill(skill) else Verdict.NO_SKILL
             return
-        tile = version.tile
-        observation, memory = _widened(request.observation, tile.num_inputs), _widened(request.memory, tile.num_memory)
+        tile, observation, memory = version.tile, request.observation, request.memory
+        if observation.shape[1] < tile.num_inputs or memory.shape[1] < tile.num_memory:
+            # What is missing is not a number; such rows have no room for an answer's memory either.
+            fresh = _fresh(request.age[rows], self.oldest)
+            out.verdict[rows] = np.where(fresh, np.uint8(Verdict.NOT_FINITE), np.uint8(Verdict.STALE))
+            return
         is_whole = rows.size == len(request)
         given = observation[:, : tile.num_inputs] if is_whole else observation[rows, : tile.num_inputs]
         before = memory[:, : tile.num_memory] if is_whole else memory[rows, : tile.num_memory]

@@ -105,10 +105,10 @@ class Batcher:
                         await self._wake.wait()
                 except TimeoutError:
                     break
-            self._step(loop.time())
+            await self._step(loop.time())
             await asyncio.sleep(0)
 
-    def _step(self, now: float) -> None:
+    async def _step(self, now: float) -> None:
         """Answer one batch."""
         batch: list[_Waiting] = []
         rows = 0
@@ -127,6 +127,11 @@ class Batcher:
             return
         self.metrics.counts["batches"] += 1
         requests = [w.request for w in batch]
-        for waiting, answer in zip(batch, split(self.brain.answer(joined(requests)), requests), strict=True):
+        together = joined(requests)
+        if self.brain.is_remote:
+            answers = await asyncio.to_thread(self.brain.answer, together)
+        else:
+            answers = self.brain.answer(together)
+        for waiting, answer in zip(batch, split(answers, requests), strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)

@@ -2,7 +2,8 @@
 """BrainClient: asks a brain over the wire, and always has an answer by the deadline.
 
 What the brain does not answer in time, because it is late, gone, draining or killed, the client answers itself with the
-fallback action and the verdict `NO_ANSWER`. It reconnects on its own, at longer and longer intervals.
+fallback action and the verdict `NO_ANSWER`; so it does with answers that no robot should act on. It reconnects on its
+own, at longer and longer intervals.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
-from stope.base.errors import ConfigError, MissingExtra, StopeError
+import numpy as np
+
+from stope.base.errors import ConfigError, MissingExtra, RangeError, StopeError
 from stope.fleet.brain.answering import Answer, Request, Verdict, fallback
 from stope.fleet.brain.frames import LARGEST_FRAME, pack_request, unpack_answer
 
@@ -44,10 +47,11 @@ class BrainClient:
         self.num_connections = 0
         """Times a connection was made."""
         self._numbers = itertools.count(1)
-        self._open: dict[int, asyncio.Future[Answer]] = {}
+        self._open: dict[int, tuple[Request, asyncio.Future[Answer]]] = {}
         self._orders: asyncio.Queue[str] = asyncio.Queue(maxsize=16)
         self._connection: ClientConnection | None = None
         self._is_up = asyncio.Event()
+        self._pause = FIRST_PAUSE
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> BrainClient:
@@ -70,7 +74,7 @@ class BrainClient:
         """The brain's answer, or after `within` seconds the fallback; never an error of the wire."""
         number = next(self._numbers)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._open[number] = answer
+        self._open[number] = request, answer
         try:
             async with asyncio.timeout(within):
                 await self._is_up.wait()
@@ -96,6 +100,8 @@ class BrainClient:
             async with asyncio.timeout(within):
                 await self._is_up.wait()
                 assert self._connection is not None
+                while not self._orders.empty():
+                    self._orders.get_nowait()  # of an order before that was given up
                 await self._sent(self._connection, json.dumps({"do": do, **fields}))
                 reply: dict[str, Any] = json.loads(await self._orders.get())
         except TimeoutError:
@@ -121,7 +127,6 @@ class BrainClient:
             from websockets.exceptions import WebSocketException  # noqa: PLC0415 -- as above
         except ImportError:
             raise MissingExtra("BrainClient: websockets is not installed: `pip install 'stope[serve]'`.") from None
-        pause = FIRST_PAUSE
         while True:
             try:
                 self._connection = await connect(
@@ -129,14 +134,16 @@ class BrainClient:
                     max_size=LARGEST_FRAME, open_timeout=5.0, close_timeout=1.0, proxy=None,
                 )  # fmt: skip
                 self.num_connections += 1
-                pause = FIRST_PAUSE
                 self._is_up.set()
                 await self._read(self._connection)
-            except (OSError, WebSocketException, StopeError):
-                pass  # gone, not there yet, or not a brain: try again, slower
+            except (OSError, WebSocketException):
+                pass  # gone, or not there yet: try again, slower
+            except StopeError:
+                assert self._connection is not None
+                await self._connection.close()  # not a brain: leave it before trying again
             self._is_up.clear()
-            await asyncio.sleep(pause)
-            pause = min(2.0 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(self._pause)
+            self._pause = min(2.0 * self._pause, LONGEST_PAUSE)
 
     async def _read(self, connection: ClientConnection) -> None:
         """Hand out answers until the connection ends."""
@@ -146,6 +153,22 @@ class BrainClient:
                     self._orders.put_nowait(message)
                 continue
             answer, number, _ = unpack_answer(message)
-            waiting = self._open.get(number)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(answer)
+            asked, waiting = self._open.get(number, (None, None))
+            if asked is None or waiting is None or waiting.done():
+                continue
+            _check(answer, asked)
+            waiting.set_result(answer)
+            self._pause = FIRST_PAUSE  # it is a brain
+
+
+def _check(answer: Answer, asked: Request) -> None:
+    """Refuse an answer that no robot should act on, whoever gave it.
+
+    Raises:
+        RangeError: of another shape than the question, or with actions beyond [-1, 1] or not finite.
+    """
+    found, wanted = (len(answer), answer.memory.shape[1]), (len(asked), asked.memory.shape[1])
+    if found != wanted:
+        raise RangeError(f"answer: {found} rows and columns of memory: expected {wanted}.")
+    if not (np.abs(answer.action) <= 1.0).all():
+        raise RangeError("answer: actions beyond [-1, 1], or not finite.")

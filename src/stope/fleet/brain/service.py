@@ -78,11 +78,10 @@ class ServiceConfig:
 class _Service:
     """One run of the service."""
 
-    def __init__(self, shelf: Shelf, token: str, config: ServiceConfig, batches: BatchConfig) -> None:
-        self.shelf, self.token, self.config = shelf, token, config
+    def __init__(self, brain: Brain, token: str, config: ServiceConfig, batches: BatchConfig) -> None:
+        self.shelf, self.token, self.config = brain.shelf, token, config
         self.metrics = Metrics()
-        self.brain = Brain(shelf)
-        self.batcher = Batcher(self.brain, batches, self.metrics)
+        self.batcher = Batcher(brain, batches, self.metrics)
         self.num_open = 0
         self.num_at_work = 0
         self.is_draining = False
@@ -215,7 +214,7 @@ def _json(connection: ServerConnection, status: HTTPStatus, value: object) -> Re
 
 
 async def serve(
-    shelf: Shelf,
+    brain: Brain | Shelf,
     token: str,
     *,
     config: ServiceConfig | None = None,
@@ -226,7 +225,7 @@ async def serve(
     """Serve until SIGTERM, SIGINT or `stop`; then drain. SIGHUP looks for changed policies at once.
 
     Args:
-        shelf: The policies.
+        brain: What answers; of a shelf, a brain in this process.
         token: What a client must have.
         config: Where to listen, and bounds.
         batches: Window and bounds of batches.
@@ -245,7 +244,8 @@ async def serve(
     except ImportError:
         raise MissingExtra("stope fleet serve: websockets is not installed: `pip install 'stope[serve]'`.") from None
     config = config or ServiceConfig()
-    service = _Service(shelf, token, config, batches or BatchConfig())
+    brain = Brain(brain) if isinstance(brain, Shelf) else brain
+    service = _Service(brain, token, config, batches or BatchConfig())
     over = stop or asyncio.Event()
     quiet = logging.getLogger("stope.brain.wire")
     quiet.setLevel(logging.CRITICAL)  # what strangers send is counted, not logged with a traceback
@@ -254,7 +254,7 @@ async def serve(
                           max_size=LARGEST_FRAME, max_queue=1, write_limit=1 << 16, open_timeout=5.0, close_timeout=1.0,
                           logger=quiet, server_header=None)  # fmt: skip
     tasks = [asyncio.create_task(service.batcher.run()), asyncio.create_task(service.watch())]
-    _on_signals(service, over, tasks)
+    _on_signals(service, over)
     host, port = next(iter(server.sockets)).getsockname()[:2]
     if on_start is not None:
         on_start(f"ws://{f'[{host}]' if ':' in host else host}:{port}/")
@@ -270,12 +270,14 @@ async def serve(
     return service.metrics.rows()
 
 
-def _on_signals(service: _Service, over: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+def _on_signals(service: _Service, over: asyncio.Event) -> None:
     """Drain on SIGTERM and SIGINT, reload on SIGHUP, where this is the main thread."""
-    loop = asyncio.get_running_loop()
+    loop, looks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     def hang_up() -> None:
-        tasks.append(loop.create_task(_once(service)))
+        look = loop.create_task(_once(service))
+        looks.add(look)  # a loop holds its tasks weakly
+        look.add_done_callback(looks.discard)
 
     try:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -49,8 +49,8 @@ class Version:
 class Shelf:
     """Versions by skill, the newest last."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Take policies from a folder of `SKILL.safetensors`, or else those that come with the package.
+    def __init__(self, folder: Path | None = None, *, is_empty: bool = False) -> None:
+        """Take policies from a folder of `SKILL.safetensors`, or else those that come with the package, or none yet.
 
         Raises:
             FileError: a folder without a policy, or a policy that is not whole.
@@ -62,7 +62,7 @@ class Shelf:
         self.num_rolled_back = 0
         """Times a version was given up."""
         if folder is None:
-            for skill in shipped_names():
+            for skill in () if is_empty else shipped_names():
                 policy, path = shipped(skill)
                 self.put(skill, policy, source=path.name)
             return
@@ -152,6 +152,10 @@ class Shelf:
     def has_skill(self, skill: int) -> bool:
         """Whether a number of a skill is one with a policy."""
         return 0 <= skill < len(SKILLS) and SKILLS[skill] in self._versions
+
+    def versions(self) -> list[Version]:
+        """Every version, by skill, the newest of each last."""
+        return [v for _, held in sorted(self._versions.items()) for v in held]
 
     def summary(self) -> list[dict[str, Any]]:
         """Every version, the current ones marked."""

@@ -11,7 +11,7 @@ construction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +42,23 @@ CLOSE_ENOUGH = 1e-4
 """Between a tile and its policy's own `act` [1]; trained policies reach 1e-6, by the rounding of float32."""
 
 
+class _Rows(NamedTuple):
+    """Rows that are given and made; see `Tile.act`."""
+
+    given: Floats
+    memory: Floats
+    action: Floats
+    kept: Floats
+    fits: Flags
+    sound: Flags
+
+    def part(self, first: int) -> _Rows:
+        """Those of the tile that begins at `first`, as many as there are."""
+        here = slice(first, first + ROWS)
+        given, memory, action, kept, fits, sound = self
+        return _Rows(given[here], memory[here], action[here], kept[here], fits[here], sound[here])
+
+
 class Tile(ABC):
     """One policy on `ROWS` rows."""
 
@@ -61,8 +78,8 @@ class Tile(ABC):
     """Largest ones, (num_inputs,)."""
 
     @abstractmethod
-    def _run(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
-        """Write actions and memory of a whole tile, and clear `fits` where what is given is out of range."""
+    def _run(self, rows: _Rows, following: _Rows) -> None:
+        """Write actions and memory of a whole tile; clear `fits` and `sound` as `act` does; more rows may follow."""
 
     @abstractmethod
     def _own(self, given: Floats, memory: Floats) -> Floats:
@@ -92,33 +109,32 @@ class Tile(ABC):
             (n, num_actions) and (n, num_memory).
         """
         n = len(given)
-        action = np.empty((n, self.num_actions), dtype=np.float32) if action is None else action
-        kept = np.empty((n, self.num_memory), dtype=np.float32) if kept is None else kept
-        fits = np.ones(n, dtype=np.bool_) if fits is None else fits
-        sound = np.ones(n, dtype=np.bool_) if sound is None else sound
-        for first in range(0, n, ROWS):
-            here = slice(first, min(first + ROWS, n))
-            if n - first >= ROWS:
-                self._run(given[here], memory[here], action[here], kept[here], fits[here])
-            else:
-                self._run_part(given[here], memory[here], action[here], kept[here], fits[here])
-            activations.sound(action[here], sound[here])
-            activations.sound(kept[here], sound[here])
-        return action, kept
+        rows = _Rows(
+            np.ascontiguousarray(given), np.ascontiguousarray(memory),
+            np.empty((n, self.num_actions), dtype=np.float32) if action is None else action,
+            np.empty((n, self.num_memory), dtype=np.float32) if kept is None else kept,
+            np.ones(n, dtype=np.bool_) if fits is None else fits,
+            np.ones(n, dtype=np.bool_) if sound is None else sound,
+        )  # fmt: skip
+        here = rows.part(0)
+        with torch.inference_mode():
+            for first in range(0, n, ROWS):
+                following = rows.part(first + ROWS)
+                if n - first >= ROWS:
+                    self._run(here, following)
+                else:
+                    self._run_part(here)
+                here = following
+        return rows.action, rows.kept
 
-    def _run_part(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
+    def _run_part(self, rows: _Rows) -> None:
         """A tile that is not full: padded with zeros."""
-        n = len(given)
-        whole, before = _padded(given), _padded(memory)
-        actions, memories, all_fit = np.empty_like(whole[:, : self.num_actions]), np.empty_like(before), _padded(fits)
-        self._run(whole, before, actions, memories, all_fit)
-        action[:], kept[:], fits[:] = actions[:n], memories[:n], all_fit[:n]
-
-    def _once(self, given: Floats, memory: Floats) -> tuple[Floats, Floats]:
-        """One whole tile into new arrays."""
-        action, kept = np.empty((ROWS, self.num_actions), np.float32), np.empty((ROWS, self.num_memory), np.float32)
-        self._run(given, memory, action, kept, np.ones(ROWS, dtype=np.bool_))
-        return action, kept
+        n = len(rows.given)
+        whole = _Rows(_padded(rows.given), _padded(rows.memory), _padded(rows.action), _padded(rows.kept),
+                      _padded(rows.fits), _padded(rows.sound))  # fmt: skip
+        self._run(whole, whole.part(ROWS))
+        for part, array in zip(rows[2:], whole[2:], strict=True):
+            part[:] = array[:n]
 
     def check(self, *, where: str) -> None:
         """Refuse a policy whose bits depend on a row's place or neighbours on this machine, or that is not itself here.
@@ -133,7 +149,7 @@ class Tile(ABC):
         middle, half = 0.5 * (self.low + self.high), 0.1 * (self.high - self.low)
         given = (middle + half * rng.uniform(-1, 1, (ROWS, self.num_inputs))).astype(np.float32)
         memory = rng.uniform(-1, 1, (ROWS, self.num_memory)).astype(np.float32)
-        action, kept = self._once(given, memory)
+        action, kept = self.act(given, memory)
         if not np.isfinite(action).all():
             raise FileError(f"{where}: actions that are not finite for inputs as in training. Train it again.")
         difference = float(np.abs(action - self._own(given, memory)).max())
@@ -141,7 +157,7 @@ class Tile(ABC):
             raise FileError(f"{where}: a tile's actions differ from the policy's own by {difference:.2g}: expected at "
                             f"most {CLOSE_ENOUGH:g}. Its weights are too large for float32.")  # fmt: skip
         for shift in range(1, ROWS):
-            a, m = self._once(np.roll(given, shift, axis=0), np.roll(memory, shift, axis=0))
+            a, m = self.act(np.roll(given, shift, axis=0), np.roll(memory, shift, axis=0))
             if (np.roll(a, -shift, axis=0) != action).any() or (np.roll(m, -shift, axis=0) != kept).any():
                 raise FileError(f"{where}: on this machine a row's bits depend on its place in the tile. Install the "
                                 "torch of constraints.txt.")  # fmt: skip
@@ -154,7 +170,11 @@ def _padded(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 class MemoryTile(Tile):
-    """A `GruPolicy` on a tile."""
+    """A `GruPolicy` on a tile.
+
+    What is given meets the weights of the memory and those of the head's first layer in one product, and all biases but
+    one are in it too, as the weights of a last input that is always 1.
+    """
 
     def __init__(self, policy: GruPolicy) -> None:
         """Lay out weights and buffers."""
@@ -166,40 +186,45 @@ class MemoryTile(Tile):
         reach = np.maximum(LARGEST_INPUT * std, np.float32(WIDEST))
         self.low, self.high = mean - reach, mean + reach
         self.num_told = NUM_SUMMARY
-        num_seen = self.num_inputs - NUM_SUMMARY
-        self._mean, self._inverse = mean, np.float32(1.0) / std
+        num_seen, n = self.num_inputs - NUM_SUMMARY, self.num_memory
+        self._mean, self._inverse, self._reach = mean, np.float32(1.0) / std, reach / std
         self._scale = np.float32(MAGNIFIED) / std[:num_seen]
         self._scratch = np.zeros(ROWS * num_seen, dtype=np.float32)
-        both, by_input, by_memory = (
-            w["memory.bias_ih"] + w["memory.bias_hh"],
-            w["memory.bias_ih"],
-            w["memory.bias_hh"],
-        )
-        n = self.num_memory
-        self._biases = both[: 2 * n].numpy(), by_input[2 * n :].numpy(), by_memory[2 * n :].numpy()
-        self._weights = [w[k].t() for k in ("memory.weight_ih", "memory.weight_hh")]
-        # What the head sees: inputs, magnified observation, memory; the first part is what the memory sees too.
-        self._joined = torch.zeros(ROWS, self.num_inputs + num_seen + self.num_memory)
-        joined, at = self._joined.numpy(), self.num_inputs + num_seen
-        # On its own, although it is a part of what is joined: a product with rows far apart takes half as long again.
-        self._inputs = torch.zeros(ROWS, self.num_inputs)
-        self._parts = joined[:, : self.num_inputs], joined[:, self.num_inputs : at], joined[:, at:]
-        self._gates = torch.zeros(ROWS, 3 * self.num_memory), torch.zeros(ROWS, 3 * self.num_memory)
-        self._head = _Head(policy)
-        self._before = torch.zeros(ROWS, self.num_memory)
-        self._views = [t.numpy() for t in (self._inputs, self._before, *self._gates)]
+        first, own = w["0.weight"], w["memory.bias_hh"]
+        biases = w["memory.bias_ih"] + torch.cat([own[: 2 * n], torch.zeros(n)])
+        self._bias = own[2 * n :].numpy()
+        by_input = torch.cat([w["memory.weight_ih"], first[:, : self.num_inputs]])
+        # Turned, not copied: with the weights the other way round, narrow products depend on a row's place.
+        self._weights = (
+            torch.cat([by_input, torch.cat([biases, w["0.bias"]])[:, None]], dim=1).t(), w["memory.weight_hh"].t(),
+            torch.cat([first[:, self.num_inputs + num_seen :], first[:, self.num_inputs : -n]], dim=1).t(),
+        )  # fmt: skip
+        self._inputs = torch.ones(ROWS, self.num_inputs + 1)
+        self._before = torch.zeros(ROWS, n)
+        # What the head sees besides: the new memory and the magnified observation.
+        self._besides = torch.zeros(ROWS, n + num_seen)
+        self._products = tuple(torch.zeros(ROWS, weights.shape[1]) for weights in self._weights)
+        self._head = _Head(policy, first=1)
+        self._views = [t.numpy() for t in (self._inputs, self._before, self._besides, *self._products)]
 
-    def _run(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
-        shown, near, last = self._parts
-        inputs, before, from_input, from_memory = self._views
-        activations.standardised(given, self.low, self.high, self._mean, self._inverse, _LARGEST, fits, inputs, shown)
-        activations.magnified(given, self._scale, self._scratch, near)
+    def _run(self, rows: _Rows, following: _Rows) -> None:
+        given, memory, action, kept, fits, sound = rows
+        inputs, before, besides, from_input, from_memory, hidden = self._views
+        n = self.num_memory
+        activations.standardised(given, self._mean, self._inverse, self._reach, _LARGEST, fits, inputs)
+        activations.magnified(given, self._scale, self._scratch, besides, n)
         activations.carried(memory, fits, before)  # to one address: how a product is summed may depend on alignment
-        with torch.inference_mode():
-            torch.mm(self._inputs, self._weights[0], out=self._gates[0])
-            torch.mm(self._before, self._weights[1], out=self._gates[1])
-            activations.gates(from_input, from_memory, *self._biases, before, last, kept)
-            self._head(self._joined, action)
+        torch.mm(self._inputs, self._weights[0], out=self._products[0])
+        torch.mm(self._before, self._weights[1], out=self._products[1])
+        activations.gates(from_input, from_memory, self._bias, before, kept, besides, sound, following.given,
+                          following.memory)  # fmt: skip
+        torch.mm(self._besides, self._weights[2], out=self._products[2])
+        if self._head.num_layers:
+            activations.elu_of_sum(hidden, from_input, 3 * n)
+            self._head(self._products[2], action, sound)
+        else:
+            hidden += from_input[:, 3 * n :]
+            activations.bounded(hidden, np.zeros(hidden.shape[1], dtype=np.float32), np.float32(1.0), action, sound)
 
     def _own(self, given: Floats, memory: Floats) -> Floats:
         seen = given.shape[1] - NUM_SUMMARY
@@ -220,25 +245,28 @@ class FlightTile(Tile):
         self._motion = torch.zeros(ROWS, dock.NUM_MOTION)
         self._wanted = np.zeros((ROWS, self._head.num_outputs), dtype=np.float32)
 
-    def _run(self, given: Floats, memory: Floats, action: Floats, kept: Floats, fits: Flags) -> None:
+    def _run(self, rows: _Rows, following: _Rows) -> None:
+        given, _, action, _, fits, sound = rows
         activations.inside(given, self.low, self.high, fits)
+        given = np.where(fits[:, None], given, np.float32(0.0))  # or allocation might overflow
         self._motion.numpy()[:] = given[:, : dock.NUM_MOTION]
-        with torch.inference_mode():
-            self._head(self._motion, self._wanted)
+        self._head(self._motion, self._wanted, sound)
         action[:] = allocate(self._whole.allocation, self._wanted, given)
+        activations.sound(action, sound)
 
     def _own(self, given: Floats, memory: Floats) -> Floats:
         return self._whole.act(given)
 
 
 class _Head:
-    """Layers with exponential linear units, the last clipped to [-1, 1]."""
+    """Layers, from the `first` on, with exponential linear units, the last clipped to [-1, 1]."""
 
-    def __init__(self, policy: Policy) -> None:
-        w = policy.weights
+    def __init__(self, policy: Policy, *, first: int = 0) -> None:
+        w, numbers = policy.weights, range(first, policy.num_layers)
+        self.num_layers = len(numbers)
         # Turned, not copied: with the weights the other way round, narrow products depend on a row's place.
-        self._layers = [w[f"{k}.weight"].t() for k in range(policy.num_layers)]
-        self._biases = [w[f"{k}.bias"].numpy() for k in range(policy.num_layers)]
+        self._layers = [w[f"{k}.weight"].t() for k in numbers]
+        self._biases = [w[f"{k}.bias"].numpy() for k in numbers]
         self._outs = [torch.zeros(ROWS, layer.shape[1]) for layer in self._layers]
         self._views = [out.numpy() for out in self._outs]
 
@@ -247,16 +275,13 @@ class _Head:
         """Columns of what comes out."""
         return int(self._views[-1].shape[1])
 
-    def __call__(self, x: torch.Tensor, wanted: Floats) -> None:
-        last = len(self._layers) - 1
-        for k, (layer, bias, out, view) in enumerate(
-            zip(self._layers, self._biases, self._outs, self._views, strict=True)
-        ):
+    def __call__(self, x: torch.Tensor, wanted: Floats, sound: Flags) -> None:
+        for layer, bias, out, view in zip(self._layers, self._biases, self._outs, self._views, strict=True):
             torch.mm(x, layer, out=out)
-            if k < last:
-                activations.elu(view, bias)
+            if view is self._views[-1]:
+                activations.bounded(view, bias, np.float32(1.0), wanted, sound)
             else:
-                activations.bounded(view, bias, np.float32(1.0), wanted)
+                activations.elu(view, bias)
             x = out
 
 

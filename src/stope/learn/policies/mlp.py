@@ -99,9 +99,14 @@ class MlpPolicy:
         shares[~np.isfinite(observation).all(axis=1)] = np.nan
         return shares
 
+    def _seal(self, card: str) -> str:
+        """What tells a file that was changed: a hash of weights, allocation and card."""
+        return hashlib.sha256(f"{self.digest}{card}".encode()).hexdigest()[:16]
+
     def save(self, path: Path) -> None:
         """Write weights and card to one file, atomically."""
-        header = {"format": "stope-policy-1", "family": self.family, "card": json.dumps(self.card, sort_keys=True)}
+        card = json.dumps(self.card, sort_keys=True)
+        header = {"format": "stope-policy-1", "family": self.family, "card": card, "seal": self._seal(card)}
         arrays = {f"allocation.{k}": torch.from_numpy(getattr(self.allocation, k)) for k in _ALLOCATION}
         write_atomic(path, save({**self.weights, **arrays}, metadata=header))
 
@@ -110,7 +115,8 @@ class MlpPolicy:
         """Read a policy file.
 
         Raises:
-            FileError: missing, truncated, not a policy, of another family, or with weights that do not fit together.
+            FileError: missing, truncated, changed, not a policy, of another family, or with weights that do not fit
+                together.
         """
         if not path.is_file():
             raise FileError(f"{path}: no such policy file. Train one: `stope train dock --out {path}`.")
@@ -129,19 +135,27 @@ class MlpPolicy:
         shapes = [getattr(allocation, k).shape for k in _ALLOCATION]
         if shapes != list(_ALLOCATION_SHAPES):
             raise FileError(f"{path}: allocation of shapes {shapes}: expected {list(_ALLOCATION_SHAPES)}.")
-        layers = len(weights) // 2
-        wanted = {f"{k}.{part}" for k in range(layers) for part in ("weight", "bias")}
-        if set(weights) != wanted or not wanted:
-            raise FileError(f"{path}: tensors {', '.join(sorted(weights))}: expected 0.weight, 0.bias, 1.weight, ...")
-        sizes = [tuple(weights[f"{k}.weight"].shape) for k in range(layers)]
-        units = [NUM_INPUTS, *(size[0] for size in sizes)]
-        biases = [tuple(weights[f"{k}.bias"].shape) for k in range(layers)]
-        if sizes != [(b, a) for a, b in pairwise(units)] or biases != [(b,) for b in units[1:]] or units[-1] != 6:
-            raise FileError(f"{path}: layers {sizes} do not fit together: expected {NUM_INPUTS} inputs and 6 outputs.")
-        if not all(torch.isfinite(w).all() for w in weights.values()):
-            raise FileError(f"{path}: weights are not finite.")
+        _check_layers(weights, path)
         try:
             card = json.loads(header.get("card", ""))
         except ValueError as error:
             raise FileError(f"{path}: its card is not JSON ({error}). Copy or train it again.") from None
-        return cls(weights, allocation, card)
+        policy = cls(weights, allocation, card)
+        if policy._seal(header["card"]) != header.get("seal"):
+            raise FileError(f"{path}: weights or card are not those that were written. Copy or train it again.")
+        return policy
+
+
+def _check_layers(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Refuse tensors that are not the layers of a policy, or that do not fit together."""
+    layers = len(weights) // 2
+    wanted = {f"{k}.{part}" for k in range(layers) for part in ("weight", "bias")}
+    if set(weights) != wanted or not wanted:
+        raise FileError(f"{path}: tensors {', '.join(sorted(weights))}: expected 0.weight, 0.bias, 1.weight, ...")
+    sizes = [tuple(weights[f"{k}.weight"].shape) for k in range(layers)]
+    units = [NUM_INPUTS, *(size[0] for size in sizes)]
+    biases = [tuple(weights[f"{k}.bias"].shape) for k in range(layers)]
+    if sizes != [(b, a) for a, b in pairwise(units)] or biases != [(b,) for b in units[1:]] or units[-1] != 6:
+        raise FileError(f"{path}: layers {sizes} do not fit together: expected {NUM_INPUTS} inputs and 6 outputs.")
+    if not all(torch.isfinite(w).all() for w in weights.values()):
+        raise FileError(f"{path}: weights are not finite.")
