@@ -2,8 +2,8 @@
 """Figures and pictures of README and docs, made anew: `make results`.
 
 Runs each measurement whose JSON is not in `docs/results/` (all of them with `--again`), then writes the page
-`docs/results/index.md`, the table between the markers of README.md and README.zh-TW.md, and the picture. A figure in a
-README is therefore one that a command printed, and a test compares the two.
+`docs/results/index.md`, the table between the markers of README.md and README.zh-TW.md, the picture and the film. A
+figure in a README is therefore one that a command printed, and a test compares the two.
 
     python benchmarks/results.py            # measure what is missing, write the pages
     python benchmarks/results.py --again    # measure everything, about half an hour on 2 cores
@@ -51,6 +51,8 @@ SHOWN = {
 }
 IN_SOIL = ("anchor", "dig", "hop")
 """Tasks whose figures hang on the soil."""
+FILM = [STOPE, "view", "anchor", "--n", "9", "--seconds", "6"]
+"""The moving picture of the READMEs; Chromium draws it."""
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -225,6 +227,15 @@ def measure(name: str) -> None:
     write_json(KEPT / f"{name}.json", found)
 
 
+def film() -> None:
+    """docs/anchor.gif, by `stope view`; its page goes where other runs go."""
+    page = ROOT / "runs" / "anchor.html"
+    page.parent.mkdir(exist_ok=True)
+    shown = [*FILM, "--out", str(page), "--video", str(ROOT / "docs" / "anchor.gif")]
+    sys.stderr.write(f"film: stope {' '.join(FILM[1:])}\n")
+    subprocess.run(shown, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -233,6 +244,8 @@ def main() -> None:
     for name in COMMANDS:
         if given.again or not (KEPT / f"{name}.json").exists():
             measure(name)
+    if given.again or not (ROOT / "docs" / "anchor.gif").exists():
+        film()
     found = load()
     write_atomic(KEPT / "index.md", page(found))
     for readme, shown in readmes(found).items():

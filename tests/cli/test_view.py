@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from stope.view.browser import NAMES
 from tests.cli.conftest import Stope
 
 SAMPLE = Path(str(files("stope.flight.samples") / "ryugu-gas-0001"))
@@ -48,6 +50,7 @@ def test_flight_beside_its_prediction(stope: Stope, tmp_path: Path) -> None:
         (("anchor", "--n", "0"), "--n 0: expected 1 to 1024."),
         (("anchor", "--belief", "b.json"), "--belief: is for a flight"),
         ((SAMPLE, "--set", "a=1"), "--set: is for a skill"),
+        (("anchor", "--video", "film.avi"), "expected a name that ends in .gif or .mp4"),
     ],
 )
 def test_misuse_is_one_line(stope: Stope, arguments: tuple[str | Path, ...], words: str) -> None:
@@ -61,3 +64,25 @@ def test_folder_of_something_else_is_refused(stope: Stope, tmp_path: Path) -> No
     answer = stope("view", tmp_path)
     assert answer.code == 2
     assert "expected a flight (flight.toml) or a run of a month" in answer.err
+
+
+def test_film_without_a_browser_is_refused_before_anything_is_flown(
+    stope: Stope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    answer = stope("view", SAMPLE, "--video", tmp_path / "film.gif")
+    assert (answer.code, answer.out) == (3, "")
+    assert "none of chromium" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_film_of_a_flight(stope: Stope, tmp_path: Path) -> None:
+    if not any(shutil.which(name) for name in NAMES):
+        pytest.skip("no Chromium on the path")
+    film = tmp_path / "flight.gif"
+    answer = stope("view", SAMPLE, "--n", "2", "--out", tmp_path / "flight.html", "--video", film, "--seconds", "1",
+                   "--json")  # fmt: skip
+    assert answer.code == 0, answer.err
+    shown = json.loads(answer.out)
+    assert (shown["video"], shown["video_bytes"]) == (str(film), film.stat().st_size)

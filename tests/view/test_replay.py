@@ -151,6 +151,9 @@ def test_month_is_its_activities(run: Path) -> None:
     rows = [row for path in sorted((run / "month" / "activities").glob("*.parquet"))
             for row in pq.read_table(path).to_pylist()]  # fmt: skip
     assert replay.as_json()["num_activities"] == len(rows) > 100
+    maintainers = month(robots=20, days=2.0).fleet.maintainers
+    assert replay.num_robots == 20 - maintainers < 20
+    assert any(f"the {maintainers} maintainers are not shown" in note for note in replay.notes)
     lost = dict.fromkeys(replay.lost_time(), 0.0)
     assert lost
     for row in rows:

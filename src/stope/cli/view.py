@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ EXAMPLE = example(
     "stope view flights/0007                  # measured, beside what the prior predicts",
     "stope view flights/0007 --belief belief.json",
     "stope view runs/ryugu-month --out month.html --json",
+    "stope view anchor --n 9 --video anchor.gif",
 )
 MOST_WORLDS = 1024
 """Of a skill; each is drawn and kept at every control step."""
@@ -41,6 +42,11 @@ def view(
     belief: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Belief of `stope flight fit`; a flight's draws come from it.")
     ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Film too: .gif, or .mp4 with the extra 'video'. Drawn by Chromium."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(metavar="S", help="Length of the film, 1 to 120.")] = 8.0,
     settings: Settings = None,
     seed: Seed = 1,
     threads: Threads,
@@ -52,8 +58,13 @@ def view(
     measured, beside robots drawn from the prior or a belief. A month is read from the run's own files.
     """
     from stope.learn.skills import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.view.film import check_film, write_film  # noqa: PLC0415 -- as above
     from stope.view.replay import write_replay  # noqa: PLC0415 -- as above
 
+    if video is not None:
+        check_film(video)  # before anything is flown
+        if not 1.0 <= seconds <= 120.0:
+            raise ConfigError(f"--seconds {seconds:g}: expected 1 to 120.")
     command = " ".join(["stope view", what, *(["--n", str(n)] if n is not None else []), "--seed", str(seed)])
     with progress_bars() as progress:
         if what in SKILLS:
@@ -67,12 +78,18 @@ def view(
             replay = _folder(what, n=n, belief=belief, seed=seed)
     replay.facts = {"command": command, "seed": str(seed)} | replay.facts | _versions()
     path = out or Path(f"view-{Path(what).name}.html")
-    size = write_replay(replay, path)
+    written: dict[str, Any] = {"page": str(path), "bytes": write_replay(replay, path)}
+    if video is not None:
+        with progress_bars() as progress:
+            size = write_film(replay, video, seconds=seconds, progress=progress)
+        written |= {"video": str(video), "video_bytes": size}
     if as_json:
-        show_json({"page": str(path), "bytes": size} | replay.as_json())
+        show_json(written | replay.as_json())
     else:
         line(replay.answer)
-        line(f"page: {path} ({size / 1e6:.1f} MB)")
+        line(f"page: {path} ({written['bytes'] / 1e6:.1f} MB)")
+        if video is not None:
+            line(f"video: {video} ({written['video_bytes'] / 1e6:.1f} MB)")
 
 
 def _within(n: int | None, otherwise: int, low: int, high: int) -> int:

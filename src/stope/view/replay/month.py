@@ -94,6 +94,8 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
         bands={"daylight at pit 0": _daylight(place, times[-1]), "contact with Earth": links},
         notes=[
             "Robots are drawn larger than they are, beside their pit by lot; a way is drawn as an arc over the ground.",
+            f"Of the scenario's {fleet.total} robots, the {fleet.maintainers} maintainers are not shown: the month "
+            "counts how many are free and keeps no activities of each.",
             "Alarm levels of activities are stope's choice, in the five levels of XTCE.",
             "An activity is in the log when it ended: those under way at the end of the month are shown as decide.",
             f"The scene has {frames} times; charts, lists and the Pareto of lost time use every activity.",
@@ -103,7 +105,7 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
     first = next(iter(lost.items()), ("nothing", 0.0))
     counts = result["counts"]
     replay.answer = (
-        f"{num} robots in {scenario.days:g} days: {len(rows['robot'])} activities, "
+        f"{num} robots and {fleet.maintainers} maintainers in {scenario.days:g} days: {len(rows['robot'])} activities, "
         f"{counts['unloaded'] / 1e6:.2f} t unloaded; most time was lost in {first[0]}, {first[1]:.0f} robot hours."
     )
     replay.summary = {"digest": result["digest"], "unloaded_t": counts["unloaded"] / 1e6, "counts": counts}

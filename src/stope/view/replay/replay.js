@@ -171,6 +171,7 @@ function start(data) {
     $('clock').textContent = clock(view.now, end);
     $('time').value = view.now;
     $('time').setAttribute('aria-valuetext', clock(view.now, end));
+    if (view.legend) $('overlay').textContent = view.legend(scene.sunAt(view.frame));
     drawArea($('area'), data, view.now);
     if (view.robot >= 0) refreshRobot();
     view.words = performance.now();
@@ -239,7 +240,8 @@ function start(data) {
     $('home').addEventListener('click', () => { scene.home(); view.dirty = true; });
     steer(scene, view);
     const g = Math.hypot(...data.gravity);
-    $('overlay').textContent = `${g > 0 ? `dark arrow: gravity, ${short(g)} m/s²` : 'gravity: into the body'}\nyellow arrow: sunlight` +
+    view.legend = (sun) => `${g > 0 ? `dark arrow: gravity, ${short(g)} m/s²` : 'gravity: into the body'}\n` +
+      (data.shown.frame === 'l' && sun[2] <= 0 ? 'night: the Sun is under the horizon' : 'yellow arrow: sunlight') +
       (data.force ? `\norange arrows: ${data.force.name}, the longest ${short(data.force.most)} N` : '');
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { scene.recolour(); view.dirty = true; refresh(); });
   }

@@ -42,7 +42,7 @@ const FRAGMENT = `#version 300 es
 precision mediump float; flat in vec3 v_colour; out vec4 colour;
 void main() { colour = vec4(v_colour, 1.0); }`;
 
-const DOT = 3;  // pixels, half the width of a robot, under which it is drawn as a dot
+const DOT = 3;  // pixels, half the width of a robot, under which it is drawn as a dot, and half a dot's least width
 const MOST_FACES = 100000;  // above, only the nearest robots have their shape, the others are dots
 const NEAR = 100;  // so many
 
@@ -162,17 +162,22 @@ function makeScene(canvas, data) {
       for (let k = 0; k < around.length; k++) {
         box.low[k % 3] = Math.min(box.low[k % 3], around[k]); box.high[k % 3] = Math.max(box.high[k % 3], around[k]);
       }
-      const spread = [columns - 1, rows - 1, 0].map((n) => n * scene.apart);
-      const wide = box.high.map((h, k) => h - box.low[k] + spread[k]);
+      // Side by side, each world has a patch of its own, and the nearest corner must be seen too.
+      const spread = [columns - 1, rows - 1, 0].map((n) => n * scene.apart), patch = [columns, rows, 0].map((n) => n * scene.apart);
+      const wide = box.high.map((h, k) => Math.max(h - box.low[k] + spread[k], patch[k]));
       const sun = data.sun[0], isMonth = data.shown.kind === 'month';
       scene.camera = { yaw: isMonth ? Math.atan2(sun[1], sun[0]) + 0.5 : -1.0, pitch: isMonth ? 0.3 : 0.55,
-        distance: Math.max((isMonth ? 0.68 : 0.8) * Math.hypot(...wide), 1.6),
+        distance: Math.max((isMonth ? 0.68 : scene.apart > 0 ? 0.92 : 0.8) * Math.hypot(...wide), 1.6),
         target: box.high.map((h, k) => 0.5 * (h + box.low[k])) };
     },
     look(robot, frame) {
       if (data.shown.kind !== 'month') scene.camera.distance = Math.min(scene.camera.distance, 40 * data.parts[0].reach);
       const p = placeOf(data.parts[0], frame, 0, robot), s = scene.shift(robot);
       scene.camera.target = [p[0] + s[0], p[1] + s[1], p[2]];
+    },
+    sunAt(frame) {
+      const suns = data.sun, last = data.times.data.length - 1;
+      return suns[Math.round((suns.length - 1) * (last ? frame / last : 0))];
     },
     recolour() {
       scene.colours = new Float32Array([...Array(12).keys()].flatMap((k) => rgb('--c' + k)));
@@ -187,9 +192,7 @@ function makeScene(canvas, data) {
       gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
       gl.enable(gl.DEPTH_TEST);
       const view = cameraMatrix(scene.camera, w / h);
-      const suns = data.sun, last = data.parts.reduce((n, p) => Math.max(n, p.poses.shape[0]), 1) - 1;
-      const sun = suns[Math.round((suns.length - 1) * (last ? frame / last : 0))];
-      scene.sunNow = sun;
+      const sun = scene.sunNow = scene.sunAt(frame);
       scene.calls = 0;
       gl.useProgram(plain.program);
       gl.uniformMatrix4fv(plain.at.u_view, false, view);
@@ -214,9 +217,9 @@ function makeScene(canvas, data) {
       gl.uniform1i(main.at.u_chosen, scene.chosen);
       const faces = data.parts.reduce((sum, part) => sum + part.count / 3 * part.poses.shape[1], 0);
       const pixels = (part) => 0.95 * scene.size * part.reach / scene.camera.distance * h;
-      const isSmall = robots > NEAR && pixels(data.parts[0]) < DOT;
+      const isSmall = pixels(data.parts[0]) < DOT * ratio;
       scene.detail = isSmall ? 'dots' : faces > MOST_FACES ? 'near' : 'whole';
-      gl.uniform1f(main.at.u_dot, Math.max(2 * ratio, 2 * pixels(data.parts[0])));
+      gl.uniform1f(main.at.u_dot, Math.max((robots > NEAR ? 2 : 2 * DOT) * ratio, 2 * pixels(data.parts[0])));
       gl.uniform1i(main.at.u_first, 0);
       gl.enable(gl.CULL_FACE);
       if (scene.detail !== 'whole') scene.put(data.parts[0], frame, mix, 'dots', 0, robots);
@@ -289,7 +292,8 @@ function makeScene(canvas, data) {
         return [...from, ...tip, ...tip, ...barb(1), ...tip, ...barb(-1)];
       };
       const centre = scene.camera.target, g = Math.hypot(...data.gravity);
-      if (g > 0) put(arrow(centre, data.gravity.map((x) => unit * x / g)), scene.ink, gl.LINES);
+      // Its tip at the middle of the scene: the other way about, the ground would hide it.
+      if (g > 0) put(arrow(centre.map((x, k) => x - unit * data.gravity[k] / g), data.gravity.map((x) => unit * x / g)), scene.ink, gl.LINES);
       put(arrow(centre.map((x, k) => x + 2 * unit * scene.sunNow[k]), scene.sunNow.map((x) => -unit * x)), rgb('--c8'), gl.LINES);
       if (data.force && scene.forces && data.force.most > 0 && robots <= 2000) {
         const points = [], values = data.force.values.data;

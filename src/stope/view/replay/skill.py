@@ -147,6 +147,7 @@ def record_contact(
     replay = _replay(name, task.robot, batch.site, times, found.is_success, found.has_failed, found.duration, parts,
                      is_smooth=not is_own_pace)  # fmt: skip
     replay.force, replay.series, replay.ground = (force if force.any() else None), series, ground
+    replay.paths = not apart and num_worlds <= 64
     replay.apart, replay.notes = apart, [n for n in notes if n] + replay.notes
     replay.gravity = np.asarray(batch.site.gravity_l)
     _sum_up(replay, name, rate, found.summary(), seed)
