@@ -32,7 +32,7 @@ def soil(
     flights: Annotated[list[Path], typer.Argument(metavar="FLIGHT...", help="Folders of logs of scoop tests.")],
     *,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the belief here.")] = None,
-    simulations: Annotated[int, typer.Option(metavar="N", min=50, help="Worlds to learn from, once a program.")] = 800,
+    simulations: Annotated[int, typer.Option(metavar="N", min=50, help="Worlds to learn from, once a program.")] = 400,
     with_forecast: Annotated[
         bool, typer.Option("--forecast", help="Say how digging with the shipped policy will go on this ground.")
     ] = False,

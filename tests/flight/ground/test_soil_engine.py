@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save
 
 from stope.base.errors import StopeError
 from stope.flight.ground import engine as own
 from stope.flight.ground.engine import SoilEngine, engine_for
-from stope.flight.ground.imagine import PER_STAGE, features, features_of, imagine, misjudged
+from stope.flight.ground.imagine import PER_STAGE, acting, features, features_of, imagine, misjudged
 from stope.flight.ground.scoop import ScoopTest
 from stope.world.physics import GROUND_PARAMETERS
+from stope.world.regolith.prior import ground_prior
 from stope.world.tasks import DigTask
 from tests.flight.ground.ground_builders import scooped
 
@@ -34,12 +37,25 @@ def test_rows_beyond_the_test_do_not_count() -> None:
 
 
 def test_what_is_misjudged_keeps_its_sign_and_spreads_forces_most() -> None:
-    given = np.tile([[0.5, 0.1, -0.3, 0.01, 0.2, 0.4, 0.6]], (4000, 1))
-    spoiled = misjudged(given, np.random.default_rng(1))
-    spread = np.log(spoiled / given).std(axis=0)
-    assert np.all(spoiled * given > 0.0)
-    assert spread[1] == pytest.approx(np.hypot(0.7, 0.1), rel=0.05)
-    assert spread[0] == pytest.approx(np.hypot(0.15, 0.1), rel=0.05)
+    found = np.tile([[0.5, 0.1, -0.3, 0.01, 0.2, 0.4, 0.6]], (4000, 1))
+    spoiled = misjudged(found, np.random.default_rng(1))
+    spread = np.log(np.abs(spoiled / found)).std(axis=0)
+    assert spread[4] == pytest.approx(np.sqrt(2.0 * 0.7**2 + 0.1**2), rel=0.05)
+    assert spread[0] == pytest.approx(np.sqrt(0.15**2 + 0.1**2 + (0.02 / 0.5) ** 2), rel=0.05)
+    off = np.abs(spoiled[:, 1]) - 0.1 * np.exp(0.0)
+    assert off.std() > 0.05  # a bias of the torque's sensor is larger than the torque
+
+
+@given(st.integers(0, 1000))
+def test_soil_acts_with_a_cohesion_about_its_own(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((500, len(GROUND_PARAMETERS)))
+    acted = acting(z, rng)
+    prior = ground_prior()
+    ratio = np.log(prior.theta(acted)[:, 0] / prior.theta(z)[:, 0])
+    inner = np.abs(z[:, 0]) < 0.7  # far from the ends of the range, where factors are cut
+    assert ratio[inner].std() == pytest.approx(0.5, rel=0.25)
+    assert np.array_equal(acted[:, 1:], z[:, 1:])
 
 
 def test_the_same_seed_imagines_the_same_whatever_the_threads() -> None:
@@ -59,6 +75,7 @@ def _engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SoilEngine:
     x[:, :3] += z[:, :3]
     monkeypatch.setattr(own, "COPIES", 1)
     monkeypatch.setattr(own, "misjudged", lambda found, rng: found)
+    monkeypatch.setattr(own, "acting", lambda z, rng: z)
     monkeypatch.setattr(own, "_scaled", lambda found: found)
     monkeypatch.setattr(own, "imagine", lambda *a, **k: own.Imagined(z, x))
     return engine_for(TEST, DigTask(), folder, num=3000)

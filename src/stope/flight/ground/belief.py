@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """GroundBelief: what is thought of the ground under a robot, and how flights on the same ground add up.
 
-It is a normal distribution over the whitened parameters of `GROUND_PARAMETERS`, whose prior is a standard normal, so
-beliefs of independent flights are combined by adding what each adds to the prior's precision.
+It is a normal distribution over the whitened parameters of `GROUND_PARAMETERS`, whose prior is a standard normal.
 """
 
 from __future__ import annotations
@@ -116,24 +115,23 @@ class GroundBelief:
 
 
 def combined(beliefs: Sequence[GroundBelief]) -> GroundBelief:
-    """What flights on the same ground say together.
+    """What flights on the same ground say together: covariance intersection with equal weights.
 
-    Each has added its own to the precision of the prior, I. That takes the flights' errors as independent: where a
-    model is wrong in the same way each time, the product is too sure, and hidden worlds say how much.
+    What a model of soil is wrong in, it is wrong in alike in every flight, so flights on one ground are not
+    independent, and nobody knows how far. Covariance intersection is never too sure whatever the correlation: it
+    averages what the flights tell, and does not grow surer by their number.
 
     Args:
         beliefs: Of one flight each; none gives the prior.
+
+    Source:
+        Julier and Uhlmann 1997, doi 10.1109/ACC.1997.609105.
     """
     if not beliefs:
         return GroundBelief.prior()
-    eye = np.eye(len(NAMES))
-    added = [np.linalg.inv(b.covariance) for b in beliefs]
-    precision = eye + sum((a - eye for a in added), np.zeros_like(eye))
-    # A posterior wider than the prior in some direction would take precision away; it adds nothing instead.
-    values, vectors = np.linalg.eigh(0.5 * (precision + precision.T))
-    variance = np.clip(1.0 / np.maximum(values, 1.0), LEAST**2, 1.0)
-    covariance = (vectors * variance) @ vectors.T
-    weighted = sum((a @ b.mean for a, b in zip(added, beliefs, strict=True)), np.zeros(len(NAMES)))
+    inverses = [np.linalg.inv(b.covariance) for b in beliefs]
+    covariance = np.linalg.inv(np.mean(inverses, axis=0))
+    weighted = np.mean([a @ b.mean for a, b in zip(inverses, beliefs, strict=True)], axis=0)
     notes = [b.provenance for b in beliefs]
     return GroundBelief(mean=covariance @ weighted, covariance=0.5 * (covariance + covariance.T),
-                        provenance={"method": "product", "flights": notes})  # fmt: skip
+                        provenance={"method": "covariance intersection", "flights": notes})  # fmt: skip

@@ -60,7 +60,7 @@ class GroundCampaign:
     """The scoop test that is flown."""
     episodes: int = 20
     """Of digging in each world and arm."""
-    simulations: int = 800
+    simulations: int = 400
     """Worlds that the engine learns from."""
     num_grounds: int = 30
     """Drawn from a belief for its forecast; 0 makes none."""

@@ -38,7 +38,7 @@ from stope.base.files import write_atomic
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.flight.ground.belief import GroundBelief, combined
-from stope.flight.ground.imagine import Imagined, features_of, imagine, misjudged
+from stope.flight.ground.imagine import SPREADS, Imagined, acting, features_of, imagine, misjudged
 from stope.flight.ground.log import ContactFlight
 from stope.flight.ground.scoop import ScoopTest
 from stope.world.physics import GROUND_PARAMETERS
@@ -134,8 +134,9 @@ def engine_for(
     """
     if num < 50:
         raise ConfigError(f"soil engine: {num} worlds: expected 50 or more.")
-    key = content_hash({"test": as_dict(test), "task": as_dict(task), "num": num, "seed": seed, "version": 1})
-    made, path = Path(root) / f"soil-{key}.imagined.safetensors", Path(root) / f"soil-{key}.safetensors"
+    key = content_hash({"test": as_dict(test), "task": as_dict(task), "num": num, "seed": seed})
+    made = Path(root) / f"soil-{key}.imagined.safetensors"
+    path = Path(root) / f"soil-{key}-{content_hash(SPREADS)}.safetensors"
     if not made.exists():
         fresh = imagine(test, task, num=num, seed=seed, num_threads=num_threads, progress=progress)
         tensors = {"z": torch.from_numpy(fresh.z), "features": torch.from_numpy(fresh.features)}
@@ -144,7 +145,7 @@ def engine_for(
     imagined = Imagined(kept["z"].numpy(), kept["features"].numpy())
     rng = generator(seed, "misjudged")
     x = np.concatenate([_scaled(misjudged(imagined.features, rng)) for _ in range(COPIES)])
-    z = np.tile(imagined.z[:, _AT], (COPIES, 1))
+    z = np.concatenate([acting(imagined.z, rng)[:, _AT] for _ in range(COPIES)])
     net = _learned(z, x, path, seed=stream_key(seed, "npe"), progress=progress)
     seen = x[: 2 * len(imagined.z)]
     apart = cKDTree(seen).query(seen, k=NEIGHBOURS + 1)[0][:, -1]

@@ -3,8 +3,8 @@
 
 Grounds are drawn from the belief; on each the policy, told the belief, does a few episodes in stope's worlds. What is
 forecast are means over the many episodes that will be flown on the one ground there is, so the spread of the few is
-drawn together to what the spread of the many would be. Time also carries how far a scoop's catch may be from the
-robot's file.
+drawn together to what the spread of the many would be. The cohesion that soil acts with in a scoop is drawn about the
+believed one, and time carries how far a scoop's catch may be from the robot's file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stope.base.errors import ConfigError
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.flight.ground.belief import GroundBelief
-from stope.flight.ground.imagine import FILL_SPREAD
+from stope.flight.ground.imagine import FILL_SPREAD, acting
 from stope.learn.pilots import Pilot, fly_skill
 from stope.world.tasks import ContactTask
 
@@ -63,7 +63,7 @@ def forecasts(
     if episodes < 1 or num_grounds < 2:
         raise ConfigError(f"forecast: {episodes} episodes, {num_grounds} grounds: expected 1 and 2, or more.")
     grounds = [b.draw(num_grounds, generator(seed, "forecast-ground", k)) for k, b in enumerate(beliefs)]
-    z = np.repeat(np.concatenate(grounds), EACH, axis=0)
+    z = np.repeat(acting(np.concatenate(grounds), generator(seed, "forecast-acting")), EACH, axis=0)
     told = np.repeat([b.summary() for b in beliefs], num_grounds * EACH, axis=0)
     batch = task.batch(num_worlds=len(z), seed=stream_key(seed, "forecast"), num_threads=num_threads)
     batch.give(z, told)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
@@ -14,9 +15,10 @@ from stope.flight.ground.log import ContactFlight
 from stope.flight.ground.scoop import STAGE_S, ScoopTest
 from stope.world.batch import CONTROL_PERIOD
 from stope.world.physics import GROUND_PARAMETERS, NUM_PARAMETERS
+from stope.world.regolith.prior import ground_prior
 from stope.world.tasks import ContactTask
 
-__all__ = ["Imagined", "features", "features_of", "imagine", "misjudged"]
+__all__ = ["SPREADS", "Imagined", "acting", "features", "features_of", "imagine", "misjudged"]
 
 Floats = NDArray[np.float64]
 AT_ONCE = 256
@@ -30,7 +32,17 @@ FILL_SPREAD = 0.15
 """The same of what a scoop catches; chosen: the share is a guess of the robot's file."""
 OWN_SPREAD = 0.1
 """The same of each feature by itself; chosen."""
+COHESION_SPREAD = 0.5
+"""The same of the cohesion that soil acts with in a scoop, over what it is said to have: how grains hold together there
+is one bond number, known to no better than its constant; chosen."""
+TORQUE_BIAS, EFFORT_BIAS, LOAD_BIAS, DRIFT = 0.05, 0.1, 0.03, 0.02
+"""Standard deviations of what sensors are off by: half a percent of the largest torque and effort [N m, N], and of a
+scale [capacity, capacity/min]; chosen."""
+SPREADS = {"force": FORCE_SPREAD, "fill": FILL_SPREAD, "own": OWN_SPREAD, "cohesion": COHESION_SPREAD,
+           "torque": TORQUE_BIAS, "effort": EFFORT_BIAS, "load": LOAD_BIAS, "drift": DRIFT}  # fmt: skip
+"""All that an engine allows a model to be off by."""
 # Columns of the observation of `dig`.
+COHESION = [p.name for p in GROUND_PARAMETERS].index("cohesion")
 ARMS, TORQUES, EFFORTS, LOADS, FELT = slice(6, 8), slice(10, 12), slice(12, 14), slice(14, 16), slice(16, 20)
 
 
@@ -90,7 +102,27 @@ def misjudged(found: Floats, rng: np.random.Generator) -> Floats:
         factor[:, :, k] *= force * anchors
     for k in (0, 6):
         factor[:, :, k] *= fill
-    return (found.reshape(shape) * factor).reshape(len(found), -1)
+    out = found.reshape(shape) * factor
+    for k, size in ((0, DRIFT), (1, TORQUE_BIAS), (2, EFFORT_BIAS), (6, LOAD_BIAS)):
+        out[:, :, k] += size * rng.standard_normal((len(found), 1))
+    out[:, :, 1] = np.abs(out[:, :, 1])
+    return out.reshape(len(found), -1)
+
+
+def acting(z: Floats, rng: np.random.Generator) -> Floats:
+    """Whitened grounds (n, len(GROUND_PARAMETERS)) whose cohesion acts as that of others: of the acting, the acted.
+
+    Cohesion is uniform in its logarithm, so which soil acts with a cohesion and which cohesion a soil acts with are
+    drawn alike: by a factor, kept within the prior's range.
+    """
+    p = ground_prior()
+    width = COHESION_SPREAD / (2.0 * p.spread[COHESION])
+    share = ndtr(z[:, COHESION])
+    low, high = ndtr((0.0 - share) / width), ndtr((1.0 - share) / width)
+    out = z.copy()
+    moved = share + width * ndtri(low + (high - low) * rng.random(len(z)))
+    out[:, COHESION] = ndtri(np.clip(moved, 1e-4, 1.0 - 1e-4))
+    return out
 
 
 def imagine(
