@@ -62,7 +62,7 @@ class GroundCampaign:
     """Of digging in each world and arm."""
     simulations: int = 400
     """Worlds that the engine learns from."""
-    num_grounds: int = 30
+    num_grounds: int = 20
     """Drawn from a belief for its forecast; 0 makes none."""
     seed: int = 1
 
