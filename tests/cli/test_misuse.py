@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import stope.fleet
+from stope.learn.policies import MlpPolicy
 from stope.world.belief import Belief
 from tests.cli.conftest import TINY, Stope
 from tests.cli.test_world import MOON
@@ -291,5 +292,7 @@ def test_folder_that_cannot_be_written_is_refused(stope: Stope, tmp_path: Path) 
 
 def test_settings_of_another_version_in_a_policy_are_refused(stope: Stope, policy: Path, tmp_path: Path) -> None:
     file = tmp_path / "old.safetensors"
-    file.write_bytes(policy.read_bytes().replace(b"num_epochs", b"num_epochz"))
+    old = MlpPolicy.load(policy)
+    old.card = json.loads(json.dumps(old.card).replace("num_epochs", "num_epochz"))
+    old.save(file)
     assert "of another version; train it again" in refused(stope, "evaluate", "dock", "--policy", file)

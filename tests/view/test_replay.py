@@ -138,7 +138,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small month as `stope mine` keeps it."""
     folder = tmp_path_factory.mktemp("month")
     scenario = month(robots=20, days=2.0)
-    kept.keep_month(scenario, tables(), folder / "month", seed=1, policy="p")
+    kept.keep_month(scenario, tables(), folder / "month", seed=1, policies={"dig": "p"})
     write_json(folder / "kept.json", {"scenario": as_dict(scenario) | {"sources": {}}, "bank": "",
                                       "bank_digest": "made up", "seed": 1})  # fmt: skip
     return folder

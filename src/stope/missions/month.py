@@ -84,7 +84,7 @@ def mine_month(
     found["bound"] = month_bound(scenario, bank.tables(scenario.told))
     with run.timed("the month that is kept"):
         kept = keep_month(scenario, bank.believed(0, seed=config.seed, told=scenario.told), run.path("month"),
-                          seed=config.seed, policy=bank.digest, progress=progress)  # fmt: skip
+                          seed=config.seed, policies=bank.pilots(scenario.told), progress=progress)  # fmt: skip
     run.json("kept.json", lambda: {"scenario": as_dict(scenario) | {"sources": {}}, "bank": config.bank,
                                    "bank_digest": bank.digest, "seed": config.seed})  # fmt: skip
     found["kept_digest"] = kept["digest"]

@@ -4,20 +4,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stope.base.errors import ConfigError, FileError, RangeError
+from stope.base.errors import FileError, RangeError
 from stope.fleet.mission.bank import Bank, shipped_bank
 from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
 from stope.fleet.mission.grade import grade_map
 from stope.fleet.mission.kernels.columns import SKILLS, Skill
-from stope.fleet.mission.month import play
 from stope.fleet.mission.result import bands, months, summarise
-from stope.fleet.mission.scenario import Fault
 from stope.fleet.mission.value import changed, skill_values, write_weights
 from stope.learn.skills import shipped
 from tests.fleet.mission.builders import bank, month, tables
@@ -43,6 +40,7 @@ def test_the_shipped_bank_is_small_whole_and_what_its_card_says() -> None:
 def test_the_shipped_bank_was_flown_by_the_policies_of_the_package() -> None:
     pilots = {r["skill"]: r["pilot"] for r in Bank.load(shipped_bank()).summary()}
     assert pilots == {skill: shipped(skill)[0].digest for skill in SKILLS}
+    assert Bank.load(shipped_bank()).pilots("sharp") == pilots
 
 
 @pytest.mark.parametrize("cut", [10, 400])
@@ -137,26 +135,3 @@ def test_layered_assignment_is_near_the_exact_one_and_better_than_nearest_first(
     assert sorted(columns.tolist()) == list(range(400))
     assert exact <= total <= 1.15 * exact
     assert nearest_assignment(robots, tasks)[1] >= exact
-
-
-@pytest.mark.parametrize(("kind", "hours", "share", "at", "why"), [
-    ("dust", 0.0, 0.5, 1.0, "hours = 0"), ("dust", 1.0, 0.0, 1.0, "share = 0"),
-    ("dust", 1.0, 0.5, 9.0, "after the end"),
-    ("blackout", 9.0, 0.0, 1.0, "nothing waits for Earth"), ("robots-lost", 0.0, 1e-4, 1.0, "less than one"),
-    ("units-down", 5.0, 0.1, 1.0, "less than one"),
-])  # fmt: skip
-def test_a_fault_without_effect_is_refused(kind: str, hours: float, share: float, at: float, why: str) -> None:
-    fault = Fault(kind=kind, at_d=at, hours=hours, share=share)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=why):
-        replace(month(), faults=(fault,))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "hours", "share"), [("dust", 24.0, 1.0), ("dig-down", 24.0, 0.5),
-                                                      ("units-down", 40.0, 1.0),
-                                                      ("robots-lost", 0.0, 0.5)])  # fmt: skip
-def test_a_fault_costs_ore(kind: str, hours: float, share: float) -> None:
-    whole = month(days=2.0)
-    struck = replace(whole, faults=(Fault(kind=kind, at_d=0.2, hours=hours, share=share),))  # type: ignore[arg-type]
-    name = "ore_t" if kind == "units-down" else "mined_t"
-    assert play(struck, tables(), seed=1).figures[name] < play(whole, tables(), seed=1).figures[name]

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,12 @@ from stope.base.errors import ConfigError, FileError, RangeError
 from stope.base.files import write_atomic
 from stope.base.units import DAY
 from stope.fleet.mission import kept
-from stope.fleet.mission.kernels.columns import Count
+from stope.fleet.mission.kernels.columns import SKILLS, Count
 from stope.fleet.mission.month import Player, close_books
+from stope.fleet.mission.scenario import Fault
 from tests.fleet.mission.builders import month, tables
 
+PILOTS = {skill: f"{i:016x}" for i, skill in enumerate(SKILLS, start=1)}
 pytestmark = pytest.mark.slow  # the engine takes a minute to compile
 
 
@@ -39,7 +43,7 @@ def test_killed_at_fifty_points_a_month_ends_with_the_same_hash(dispatch: str) -
 @pytest.mark.slow
 def test_kept_month_killed_between_any_two_files_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scenario, records = month(days=3.0, robots=20), tables()
-    wanted = kept.keep_month(scenario, records, tmp_path / "whole", seed=1, policy="p")
+    wanted = kept.keep_month(scenario, records, tmp_path / "whole", seed=1, policies=PILOTS)
     left = 0
 
     def dying(path: Path, data: bytes) -> None:
@@ -54,7 +58,7 @@ def test_kept_month_killed_between_any_two_files_is_the_same(tmp_path: Path, mon
     while found is None and kills < 20:
         left = 1 + kills % 2  # killed after the activities, then after the checkpoint of every day
         try:
-            found = kept.keep_month(scenario, records, tmp_path / "cut", seed=1, policy="p")
+            found = kept.keep_month(scenario, records, tmp_path / "cut", seed=1, policies=PILOTS)
         except KeyboardInterrupt:
             kills += 1
     assert kills >= 4
@@ -62,7 +66,30 @@ def test_kept_month_killed_between_any_two_files_is_the_same(tmp_path: Path, mon
     rows = [sqlite3.connect(tmp_path / d / "journal.sqlite").execute("SELECT * FROM journal").fetchall()
             for d in ("whole", "cut")]  # fmt: skip
     assert rows[0] == rows[1]
-    assert {r[3] for r in rows[0]} == {"command", "refusal"}
+    assert {r[3] for r in rows[0]} == {"command", "refusal", "decision"}
+
+
+def test_journal_names_cause_state_and_the_policy_that_flies_each_command(tmp_path: Path) -> None:
+    scenario = replace(month("plant.patience=1800", days=1.5, robots=30),
+                       faults=(Fault(kind="brain-down", at_d=0.5, hours=3.0, share=0.0),))  # fmt: skip
+    kept.keep_month(scenario, tables(), tmp_path, seed=1, policies=PILOTS)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as db:
+        rows = db.execute("SELECT day, kind, what, robot, cause, inputs, policy, time FROM journal").fetchall()
+        flown = dict(db.execute("SELECT DISTINCT what, policy FROM journal WHERE kind = 'command'").fetchall())
+    db.close()
+    assert all(cause for _, _, _, _, cause, _, _, _ in rows)
+    for day in (0, 1):
+        state = hashlib.sha256((tmp_path / f"checkpoints/day-{day:04d}.npz").read_bytes()).hexdigest()[:16]
+        assert {r[5] for r in rows if r[0] == day} == {state}
+    assert flown == {"fetch": "", "bring": "", "deposit": "", "anchor": PILOTS["anchor"], "dig": PILOTS["dig"],
+                     "load": PILOTS["dock"], "unload": PILOTS["haul"], "prospect": PILOTS["hop"]} | (
+                         {"repair": PILOTS["capture"]} if "repair" in flown else {})  # fmt: skip
+    assert [(r[2], r[7]) for r in rows if r[1] == "fault"] == [("brain-down begins", 0.5 * DAY)]
+    safe = {r[3] for r in rows if r[1] == "refusal" and r[2] == "safe"}
+    assert len(safe) > 20  # the whole fleet, but for who worked through it
+    assert {r[2] for r in rows if r[1] == "decision"} <= {"stop waiting", "dig another cell", "assign"}
+    # The last day's journal has what was still under way: every robot is in it.
+    assert {r[3] for r in rows if r[0] == 1} >= set(range(20))
 
 
 def test_journal_cannot_be_changed(tmp_path: Path) -> None:

@@ -126,6 +126,10 @@ class Bank:
             raise RangeError(f"bank: skill {skill!r} told {told!r} was not measured. Measured: {known}.")
         return found
 
+    def pilots(self, told: str = "prior") -> dict[str, str]:
+        """Who flies each skill: the digest of its policy, or `script`; several where its rows have several."""
+        return {s: "+".join(sorted(set(self.columns["pilot"][self.rows(s, told)].tolist()))) for s in SKILLS}
+
     def tables(self, told: str = "prior") -> Tables:
         """Records as measured, each once."""
         return Tables.join([self._numbers(self.rows(skill, told)) for skill in SKILLS])

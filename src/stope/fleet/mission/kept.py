@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A month that is kept: a checkpoint a day, activities in Parquet, decisions and refusals in an append-only journal.
 
+A row of the journal says what was decided, why, from which state (`inputs`: the first 16 hex digits of the SHA-256 of
+the checkpoint that its day began with), and by which version of a skill's policy, where one flies it.
+
 Each day is written in the order activities, journal, checkpoint, each whole or not at all. A month killed anywhere
 goes on from its last checkpoint and makes the day that was cut again, the same to the bit; rows of the journal that
 are there already stay. So the result has the same hash, and every moment can be played again from the
@@ -9,10 +12,11 @@ checkpoint before it.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +31,28 @@ from stope.base.units import DAY
 from stope.fleet.mission.bank import Tables
 from stope.fleet.mission.kernels import columns as k
 from stope.fleet.mission.kernels.columns import KINDS, PHASES, Phase, World
-from stope.fleet.mission.month import Player, close_books
+from stope.fleet.mission.month import Note, Player, close_books
 from stope.fleet.mission.scenario import MonthScenario
 
 __all__ = ["Journal", "keep_month", "query", "replay", "restore", "snapshot"]
 
 LOG_ROWS = 200_000
-COMMANDS = {int(Phase.LEG_OUT): "fetch", int(Phase.LEG_BACK): "bring", int(Phase.ANCHOR): "anchor",
-            int(Phase.DEPOSIT): "deposit", int(Phase.PROSPECT): "prospect", int(Phase.REPAIR): "repair"}  # fmt: skip
-REFUSALS = {int(Phase.RECHARGE): "battery below the worst outcome and the reserve",
-            int(Phase.COOL): "ground too hot", int(Phase.BLOCKED): "no room on the pile",
-            int(Phase.WAIT_EARTH): "waits for Earth", int(Phase.QUEUE_REPAIR): "failed"}  # fmt: skip
+COMMANDS = {
+    Phase.LEG_OUT: ("fetch", "free and able", ""), Phase.LEG_BACK: ("bring", "loaded, or waited in vain", ""),
+    Phase.ANCHOR: ("anchor", "free and able", "anchor"), Phase.DIG: ("dig", "anchored", "dig"),
+    Phase.DEPOSIT: ("deposit", "hopper full", ""), Phase.LOAD: ("load", "ore is there", "dock"),
+    Phase.UNLOAD: ("unload", "a port and room", "haul"), Phase.PROSPECT: ("prospect", "free and able", "hop"),
+    Phase.REPAIR: ("repair", "a maintainer is free", "capture"),
+}  # fmt: skip
+"""Of a phase: what was commanded, why, and the skill whose policy flies it; none flies legs and deposits."""
+REFUSALS = {
+    Phase.RECHARGE: "battery below the worst outcome and the reserve", Phase.COOL: "ground too hot",
+    Phase.BLOCKED: "no room on the pile", Phase.WAIT_EARTH: "waits for Earth", Phase.QUEUE_REPAIR: "failed",
+    Phase.NO_SPARE: "failed, and no spare part is left", Phase.LOST: "lost", Phase.QUEUE_PIT: "no load at the pit",
+    Phase.QUEUE_PORT: "no port or no room at the plant", Phase.PARKED: "no order",
+    Phase.SAFE: "no policy, no server, or the pit is closed",
+}  # fmt: skip
+"""Of a phase: why the robot does not work."""
 CHANGING = [
     n for n in World._fields if n not in ("records", "tables", "near", "leg_time", "sunlight", "cool_bins", "log")
 ]
@@ -118,7 +133,7 @@ def keep_month(
     *,
     seed: int,
     replicate: int = 0,
-    policy: str = "",
+    policies: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Play a month and keep it in a folder, or take it up where it was left.
@@ -129,7 +144,7 @@ def keep_month(
         folder: Where.
         seed: Root seed.
         replicate: Which month.
-        policy: Version of the bank, for the journal.
+        policies: Version of the policy of each skill, for the journal.
         progress: Told of the share done.
 
     Returns:
@@ -146,17 +161,20 @@ def keep_month(
     logged: list[NDArray[np.float64]] = []
     player = Player(scenario, tables, seed=seed, replicate=replicate, log_rows=LOG_ROWS,
                     on_log=lambda w, _: logged.append(w.log[: w.clock[2]].copy()))  # fmt: skip
-    done = _last(folder, player)
+    done, state = _last(run, player)
     journal = Journal(run.path("journal.sqlite"))
     try:
         for day in range(done, int(np.ceil(scenario.days))):
-            before = scenario.digest + ":" + tables.digest + f":{seed}:{replicate}:{day}"
+            inputs = hashlib.sha256(state).hexdigest()[:16]
             player.advance((day + 1) * DAY)
             rows = np.concatenate(logged) if logged else np.zeros((0, 8))
             logged.clear()
             _write_activities(run.path(f"activities/day-{day:04d}.parquet"), rows)
-            journal.add(day, _decisions(rows, before, policy))
-            write_atomic(run.path(f"checkpoints/day-{day + 1:04d}.npz"), snapshot(player))
+            known = rows if player.now < player.end else np.concatenate([rows, _under_way(player)])
+            journal.add(day, _decisions(known, player.notes, inputs, policies or {}))
+            player.notes.clear()
+            state = snapshot(player)
+            write_atomic(run.path(f"checkpoints/day-{day + 1:04d}.npz"), state)
             progress("the month that is kept", (day + 1) / scenario.days)
     finally:
         journal.close()
@@ -165,13 +183,25 @@ def keep_month(
     return read_json(result, what="result")
 
 
-def _last(folder: Path, player: Player) -> int:
-    """Go to the last checkpoint; returns how many days are done."""
-    found = sorted((folder / "checkpoints").glob("day-*.npz"))
+def _last(run: Run, player: Player) -> tuple[int, bytes]:
+    """Go to the last checkpoint; returns how many days are done, and its bytes."""
+    found = sorted(run.path("checkpoints/day-0000.npz").parent.glob("day-*.npz"))
     if not found:
-        return 0
-    restore(player, found[-1].read_bytes(), where=str(found[-1]))
-    return int(found[-1].stem.removeprefix("day-"))
+        state = snapshot(player)
+        write_atomic(run.path("checkpoints/day-0000.npz"), state)
+        return 0, state
+    state = found[-1].read_bytes()
+    restore(player, state, where=str(found[-1]))
+    return int(found[-1].stem.removeprefix("day-")), state
+
+
+def _under_way(player: Player) -> NDArray[np.float64]:
+    """Rows of a log for what has not ended when the month does."""
+    w, out = player.world, np.zeros((len(player.world.real), 8))
+    for column, values in enumerate((np.arange(len(out)), w.whole[:, k.PHASE], w.real[:, k.SINCE])):
+        out[:, column] = values
+    out[:, 3], out[:, 7] = player.end, w.whole[:, k.PIT]
+    return out
 
 
 def _write_activities(path: Path, rows: NDArray[np.float64]) -> None:
@@ -189,13 +219,18 @@ def _write_activities(path: Path, rows: NDArray[np.float64]) -> None:
     write_atomic(path, sink.getvalue())
 
 
-def _decisions(rows: NDArray[np.float64], inputs: str, policy: str) -> Iterable[tuple[Any, ...]]:
-    """Of each activity that ended, what was commanded or refused at its start, and why."""
+def _decisions(
+    rows: NDArray[np.float64], notes: list[Note], inputs: str, policies: Mapping[str, str]
+) -> Iterable[tuple[Any, ...]]:
+    """What the dispatcher did, and what was commanded or refused at the start of each activity; why, by what policy."""
+    for t, kind, what, robot, pit, cause in notes:
+        yield (t, kind, what, robot, pit, cause, inputs, "")
     for robot, phase, start, _, _, _, _, pit in rows.tolist():
         if phase in COMMANDS:
-            yield (start, "command", COMMANDS[phase], int(robot), int(pit), "free and able", inputs, policy)
+            what, cause, skill = COMMANDS[Phase(int(phase))]
+            yield (start, "command", what, int(robot), int(pit), cause, inputs, policies.get(skill, ""))
         elif phase in REFUSALS:
-            yield (start, "refusal", PHASES[int(phase)], int(robot), int(pit), REFUSALS[phase], inputs, policy)
+            yield (start, "refusal", PHASES[int(phase)], int(robot), int(pit), REFUSALS[Phase(int(phase))], inputs, "")
 
 
 def replay(

@@ -304,7 +304,9 @@ def _constants(scenario: MonthScenario, tables: Tables, spin: float) -> Floats:
         k.DISPATCH: DISPATCH[scenario.dispatch], k.LOADS: loads, k.SPIN: spin, k.NUM_BINS: NUM_BINS,
         k.SAMPLE_TIME: digging.sample_time, k.SAMPLE_NOISE: digging.sample_noise,
         k.UNIT_MTBF: failing.unit_mtbf_h * HOUR, k.END: scenario.days * DAY, k.DIG_FACTOR: 1.0, k.DUST: 1.0,
+        k.GRADE_GAIN: 1.0, k.ANSWERS: 1.0,
     }  # fmt: skip
     out = np.zeros(k.NUM_CONSTANTS)
     out[list(values)] = list(values.values())
+    out[k.SUCCESS : k.HELD_UNTIL] = 1.0  # of every skill, its slowness too
     return out

@@ -29,6 +29,8 @@ __all__ = ["WINDOW", "Month", "Player", "close_books", "play"]
 WINDOW = 60.0
 """Of the calendar [s] (chosen; results do not depend on it)."""
 OnLog = Callable[[World, float], None]
+Note = tuple[float, str, str, int, int, str]
+"""What the dispatcher did: time [s], kind, what, robot and pit (-1 for none), cause."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +92,9 @@ class Player:
         self.dispatcher = Dispatcher(scenario, np.zeros((scenario.num_yards, int(self.world.near.shape[1]))))
         self.strikes: list[Strike] = strikes(scenario, seed=seed, replicate=replicate)
         self.struck = 0
+        self.usual = self.world.constants.copy()
+        self.notes: list[Note] = []
+        """Decisions of the dispatcher, if there is a log; whoever takes them empties the list."""
         engine.start(self.world, window)
 
     def advance(self, until: float) -> None:
@@ -119,15 +124,38 @@ class Player:
         while self.struck < len(self.strikes) and self.strikes[self.struck].time <= t:
             for robot in np.flatnonzero(self.world.whole[:, k.KIND] != Kind.UNIT):
                 settle(self.world, robot, t, 0.0)
-            strike(self.world, self.strikes[self.struck]._replace(time=t))
             self.struck += 1
+            strike(self.world, self.strikes[: self.struck], self.usual, t)
+            what = self.strikes[self.struck - 1]
+            self._note(t, "fault", f"{what.kind} {'ends' if what.is_end else 'begins'}", -1, -1, "injected")
+        tired = self._waiting_longer_than(self.scenario.plant.patience, t)
         engine.release(self.world, t, self.scenario.plant.patience, np.uint64(self.key), self.window)
         if self.scenario.dispatch == "assignment":
             robots, columns = self.dispatcher.orders(self.world, t)
             if len(robots):
                 engine.assign(self.world, t, robots, columns, np.uint64(self.key), self.window)
+                for robot in robots.tolist():
+                    pit = int(self.world.whole[robot, k.PIT])
+                    self._note(t, "decision", "assign", robot, pit, "least flying time within the quotas")
+        for robot, pit in tired:
+            self._note(t, "decision", "stop waiting", robot, pit, "waited for ore longer than its patience")
         if t % DAY < self.scenario.tick:
+            before = self.world.pits[:, k.GRADE].copy()
             choose_cells(self.scenario, self.world)
+            for pit in np.flatnonzero(self.world.pits[:, k.GRADE] != before).tolist():
+                self._note(t, "decision", "dig another cell", -1, pit, "most grade expected from the samples")
+
+    def _waiting_longer_than(self, patience: float, t: float) -> list[tuple[int, int]]:
+        """Haulers that will be let go, and their pits; none without a log."""
+        if self.on_log is None:
+            return []
+        w = self.world
+        late = (w.whole[:, k.PHASE] == Phase.QUEUE_PIT) & (t - w.real[:, k.SINCE] >= patience)
+        return [(int(robot), int(w.whole[robot, k.PIT])) for robot in np.flatnonzero(late)]
+
+    def _note(self, t: float, kind: str, what: str, robot: int, pit: int, cause: str) -> None:
+        if self.on_log is not None:
+            self.notes.append((t, kind, what, robot, pit, cause))
 
 
 def play(scenario: MonthScenario, tables: Tables, *, seed: int, replicate: int = 0, window: float = WINDOW) -> Month:

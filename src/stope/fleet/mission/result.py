@@ -33,6 +33,7 @@ WAITS = {
     "recharge": "light", "cool": "cool ground", "blocked": "room on the pile", "queue-pit": "ore at the pit",
     "queue-port": "a port or room at the plant", "queue-repair": "a maintainer", "repair": "repair",
     "wait-earth": "Earth", "parked": "orders", "lost": "robots lost", "no-spare": "spare parts",
+    "safe": "a policy, the site's server, or an open pit",
 }  # fmt: skip
 
 

@@ -255,7 +255,9 @@ class Failing:
 class Fault:
     """Something that goes wrong at a set time."""
 
-    kind: Literal["robots-lost", "units-down", "blackout", "dust", "dig-down", "spares-lost"]
+    kind: Literal["robots-lost", "tools-stuck", "units-down", "spares-lost", "landslide", "dust", "batteries-weak",
+                  "dig-down", "grade-bias", "skill-fails", "skill-slow", "skill-refused", "brain-down", "blackout",
+                  "delay", "answers-lost"]  # fmt: skip
     """What: see `stope.fleet.mission.faults`."""
     at_d: Annotated[float, "d"]
     """When [d]."""
@@ -265,11 +267,16 @@ class Fault:
     """Of the robots, units, spares, light or ore, that is struck."""
     every_d: Annotated[float, "d"] = 0.0
     """Mean time to the next one, exponential [d]; 0 for once."""
+    skill: Literal["", "anchor", "dig", "dock", "haul", "hop", "capture"] = ""
+    """Which, for the kinds that strike a skill."""
 
     def __post_init__(self) -> None:
         """Check signs and shares."""
         check_not_negative(self, "at_d", "hours", "every_d")
         check_fraction(self, "share")
+        if self.kind.startswith("skill-") != bool(self.skill):
+            raise ConfigError(f"Fault.skill = {self.skill!r} of {self.kind!r}: expected a skill for skill-fails, "
+                              "skill-slow and skill-refused, and none for others.")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

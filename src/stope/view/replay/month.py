@@ -38,11 +38,11 @@ _LOOK = {
     Phase.DEPOSIT: (6, 0), Phase.BLOCKED: (10, 2), Phase.PARKED: (11, 0), Phase.LEG_OUT: (1, 0),
     Phase.QUEUE_PIT: (9, 1), Phase.LOAD: (2, 0), Phase.LEG_BACK: (1, 0), Phase.QUEUE_PORT: (9, 1),
     Phase.UNLOAD: (2, 0), Phase.PROSPECT: (7, 0), Phase.QUEUE_REPAIR: (4, 3), Phase.REPAIR: (10, 2),
-    Phase.WAIT_EARTH: (3, 2), Phase.PROCESS: (7, 0), Phase.LOST: (4, 5), Phase.NO_SPARE: (4, 4),
+    Phase.WAIT_EARTH: (3, 2), Phase.PROCESS: (7, 0), Phase.LOST: (4, 5), Phase.NO_SPARE: (4, 4), Phase.SAFE: (3, 2),
 }  # fmt: skip
 """Colour and alarm level (chosen) of each activity."""
 LOST_TIME = {Phase.RECHARGE, Phase.COOL, Phase.BLOCKED, Phase.QUEUE_PIT, Phase.QUEUE_PORT, Phase.QUEUE_REPAIR,
-             Phase.REPAIR, Phase.WAIT_EARTH, Phase.LOST, Phase.NO_SPARE}  # fmt: skip
+             Phase.REPAIR, Phase.WAIT_EARTH, Phase.LOST, Phase.NO_SPARE, Phase.SAFE}  # fmt: skip
 AT_YARD = {int(p) for p in (Phase.QUEUE_PORT, Phase.UNLOAD, Phase.QUEUE_REPAIR, Phase.REPAIR, Phase.PROCESS)}
 NUM_TIMES = 480
 """Times of the three-dimensional view of a month; the activities themselves are exact (chosen)."""

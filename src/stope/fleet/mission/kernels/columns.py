@@ -46,6 +46,7 @@ class Phase(IntEnum):
     PROCESS = 18
     LOST = 19
     NO_SPARE = 20
+    SAFE = 21
 
 
 class Skill(IntEnum):
@@ -104,8 +105,9 @@ NUM_REAL = 13
 KIND, PHASE, PIT, YARD, UNIT, LOAD, WATER, DRAWS, OUTCOME, MASS, NEXT, LINK, RESUME, DOOMED = range(14)
 NUM_WHOLE = 14
 # Columns of `World.pits`, one row a pit; the queues are lists linked by NEXT.
-PILE, PILE_WATER, INBOUND, QUEUE_HEAD, QUEUE_TAIL, QUEUE_LENGTH, BLOCKED_HEAD, BLOCKED_TAIL, HOME, GRADE = range(10)
-NUM_PIT = 10
+(PILE, PILE_WATER, INBOUND, QUEUE_HEAD, QUEUE_TAIL, QUEUE_LENGTH, BLOCKED_HEAD, BLOCKED_TAIL, HOME, GRADE,
+ CLOSED_UNTIL) = range(11)  # fmt: skip
+NUM_PIT = 11
 # Columns of `World.units`, one row a unit; from FIRST_PORT on, when each port is free.
 WORK_UNTIL, FIRST_PORT = range(2)
 # Columns of `World.waits`, one row a queue: sum of waits [s], longest [s], waits.
@@ -154,8 +156,12 @@ QUEUE_AT_PORT, QUEUE_AT_PIT, QUEUE_FOR_REPAIR = range(3)
     END,
     DIG_FACTOR,
     DUST,
-    NUM_CONSTANTS,
-) = range(43)
+    GRADE_GAIN,
+    ANSWERS,
+    SUCCESS,
+) = range(45)
+# From SUCCESS, SLOWNESS and HELD_UNTIL on, one number for each skill.
+SLOWNESS, HELD_UNTIL, NUM_CONSTANTS = SUCCESS + 6, SUCCESS + 12, SUCCESS + 18
 SHORTEST, NEAREST, ASSIGNED = 0, 1, 2
 """Values of DISPATCH."""
 

@@ -31,6 +31,7 @@ from stope.fleet.mission.kernels.steps import (
     QUEUE_PORT,
     QUEUE_REPAIR,
     REPAIR,
+    SAFE,
     TRIES,
     UNIT,
     UNLOAD,
@@ -39,6 +40,8 @@ from stope.fleet.mission.kernels.steps import (
     draw_until,
     fail,
     go,
+    is_held,
+    is_well,
     lose,
     ready,
     wait_for_earth,
@@ -56,7 +59,7 @@ REPAIRS, GAVE_UP, LOADS_LOST = int(Count.REPAIRS), int(Count.GAVE_UP), int(Count
 MINED_LOST, WATER_LOST = int(Count.LOST), int(Count.WATER_LOST)
 SKILL_ANCHOR, SKILL_DIG, SKILL_DOCK = np.int64(Skill.ANCHOR), np.int64(Skill.DIG), np.int64(Skill.DOCK)
 SKILL_HAUL, SKILL_HOP = np.int64(Skill.HAUL), np.int64(Skill.HOP)
-WORKS = np.array([False] * 21)
+WORKS = np.array([False] * 22)
 WORKS[[ANCHOR, DIG, DEPOSIT, LEG_OUT, LOAD, LEG_BACK, UNLOAD, PROSPECT]] = True
 
 
@@ -119,12 +122,24 @@ def decide_to_dig(w: Any, robot: Any, t: Any, key: Any) -> None:
     if w.whole[robot, k.LOAD] >= c[k.HOPPER]:
         if ready(w, robot, t, c[k.WORST_HOP]):
             begin(w, robot, t, DEPOSIT, c[k.DEPOSIT_TIME], c[k.MOVE_POWER] * c[k.DEPOSIT_TIME])
+    elif t < w.pits[w.whole[robot, k.PIT], k.CLOSED_UNTIL]:
+        go(w, robot, t, SAFE, float(w.pits[w.whole[robot, k.PIT], k.CLOSED_UNTIL]))
+    elif is_held(w, robot, t, SKILL_ANCHOR) or is_held(w, robot, t, SKILL_DIG):
+        return
     elif ready(w, robot, t, c[k.WORST_DIG]):
-        r = draw(w, robot, SKILL_ANCHOR, key)
-        w.whole[robot, k.RESUME] = 0
-        begin(w, robot, t, ANCHOR, w.records[r, 1], w.records[r, 2])
+        attempt(w, robot, t, ANCHOR, SKILL_ANCHOR, 0.0, key)
+
+
+@inner
+def attempt(w: Any, robot: Any, t: Any, phase: Any, skill: Any, beside: Any, key: Any) -> None:
+    """Begin one attempt at a skill, and what takes `beside` seconds with it."""
+    r = draw(w, robot, skill, key)
+    w.whole[robot, k.RESUME] = 0
+    begin(w, robot, t, phase, w.constants[k.SLOWNESS + skill] * w.records[r, 1] + beside, w.records[r, 2])
+    outcome = int(w.records[r, 0])
+    w.whole[robot, k.OUTCOME] = 0 if outcome > 0 and not is_well(w, robot, skill, key) else outcome
+    if phase == ANCHOR:
         w.real[robot, k.PROPELLANT] += w.records[r, 4]
-        w.whole[robot, k.OUTCOME] = int(w.records[r, 0])
 
 
 @inner
@@ -132,11 +147,13 @@ def decide(w: Any, robot: Any, t: Any, key: Any) -> None:
     """What a free robot does next."""
     c, kind = w.constants, w.whole[robot, k.KIND]
     if c[k.AUTONOMY] < 2.0 and w.whole[robot, k.RESUME] == 0:
-        wait_for_earth(w, robot, t)
+        wait_for_earth(w, robot, t, key)
         return
     if kind == EXCAVATOR:
         decide_to_dig(w, robot, t, key)
     elif kind == HAULER:
+        if is_held(w, robot, t, SKILL_HAUL if w.whole[robot, k.LOAD] > 0 else SKILL_DOCK):
+            return
         if ready(w, robot, t, c[k.WORST_HAUL]):
             w.whole[robot, k.RESUME] = 0
             if w.whole[robot, k.LOAD] > 0:
@@ -145,11 +162,8 @@ def decide(w: Any, robot: Any, t: Any, key: Any) -> None:
                 go(w, robot, t, PARKED, np.inf)
             else:
                 send(w, robot, t, choose_pit(w, robot), key)
-    elif ready(w, robot, t, c[k.WORST_HOP]):
-        r = draw(w, robot, SKILL_HOP, key)
-        w.whole[robot, k.RESUME] = 0
-        begin(w, robot, t, PROSPECT, w.records[r, 1] + c[k.SAMPLE_TIME], w.records[r, 2])
-        w.whole[robot, k.OUTCOME] = int(w.records[r, 0])
+    elif not is_held(w, robot, t, SKILL_HOP) and ready(w, robot, t, c[k.WORST_HOP]):
+        attempt(w, robot, t, PROSPECT, SKILL_HOP, c[k.SAMPLE_TIME], key)
 
 
 @inner
@@ -313,9 +327,10 @@ def dig(w: Any, robot: Any, t: Any, key: Any) -> None:
     time, energy, mass = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0
     for _ in range(int(c[k.LOADS])):
         r = draw(w, robot, SKILL_DIG, key)
-        time += w.records[r, 1] + c[k.DUMP_TIME]
+        time += c[k.SLOWNESS + SKILL_DIG] * w.records[r, 1] + c[k.DUMP_TIME]
         energy += w.records[r, 2]
-        mass += w.records[r, 3]
+        if is_well(w, robot, SKILL_DIG, key):
+            mass += w.records[r, 3]
     sharp = max(c[k.WEAR_FLOOR], 1.0 - c[k.WEAR] * w.real[robot, k.SERVICE])
     begin(w, robot, t, DIG, time, energy)
     w.whole[robot, k.MASS] = np.int64(mass * sharp * c[k.DIG_FACTOR])
@@ -397,7 +412,8 @@ def sample(w: Any, robot: Any, key: Any) -> None:
     u, v = chance(w, robot, key), chance(w, robot, key)
     noise = math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)
     w.samples[pit, cell] += 1
-    w.sample_sum[pit, cell] += w.true_grade[pit, cell] + w.constants[k.SAMPLE_NOISE] * noise
+    seen = w.constants[k.GRADE_GAIN] * w.true_grade[pit, cell]
+    w.sample_sum[pit, cell] += seen + w.constants[k.SAMPLE_NOISE] * noise
     w.counts[SAMPLES] += 1
     w.whole[robot, k.PIT] = w.near[w.whole[robot, k.YARD], w.counts[SAMPLES] % w.near.shape[1]]
 

@@ -19,7 +19,7 @@ from stope.fleet.mission.kernels.inner import inner
 from stope.fleet.mission.kernels.power import answer_time, cool_time, gathered, light_time, settle
 from stope.fleet.mission.kernels.queues import join, schedule, serve
 
-__all__ = ["TRIES", "chance", "draw", "fail", "go", "ready", "wait_for_earth", "wake"]
+__all__ = ["TRIES", "chance", "draw", "fail", "go", "is_held", "is_well", "ready", "wait_for_earth", "wake"]
 
 TRIES = 20
 """Most tries at a docking or a leg before its time is taken as it is (chosen; loops are bounded)."""
@@ -30,7 +30,7 @@ LEAST_COOL = 60.0
 # As numpy's integers: numba compiles a function anew for every literal one that it is called with.
 (EXCAVATOR, HAULER, PROSPECTOR, UNIT) = (np.int64(x) for x in Kind)
 (DECIDE, RECHARGE, COOL, ANCHOR, DIG, DEPOSIT, BLOCKED, PARKED, LEG_OUT, QUEUE_PIT, LOAD, LEG_BACK, QUEUE_PORT, UNLOAD,
- PROSPECT, QUEUE_REPAIR, REPAIR, WAIT_EARTH, PROCESS, LOST, NO_SPARE) = (np.int64(x) for x in Phase)  # fmt: skip
+ PROSPECT, QUEUE_REPAIR, REPAIR, WAIT_EARTH, PROCESS, LOST, NO_SPARE, SAFE) = (np.int64(x) for x in Phase)  # fmt: skip
 FAILURES, ROBOTS_LOST, MINED_LOST, WATER_LOST = (
     int(Count.FAILURES), int(Count.ROBOTS_LOST), int(Count.LOST), int(Count.WATER_LOST),
 )  # fmt: skip
@@ -56,16 +56,34 @@ def draw(w: Any, robot: Any, skill: Any, key: Any) -> Any:
 
 
 @inner
+def is_well(w: Any, robot: Any, skill: Any, key: Any) -> Any:
+    """Whether no fault spoils an attempt at a skill; no chance is drawn where there is none."""
+    share = w.constants[k.SUCCESS + skill]
+    return share >= 1.0 or chance(w, robot, key) < share
+
+
+@inner
+def is_held(w: Any, robot: Any, t: Any, skill: Any) -> Any:
+    """Whether nothing flies a skill at the time: the robot then stays in safe mode until something does."""
+    until = w.constants[k.HELD_UNTIL + skill]
+    if t < until:
+        go(w, robot, t, SAFE, until)
+    return t < until
+
+
+@inner
 def draw_until(w: Any, robot: Any, skill: Any, key: Any) -> Any:
     """Time and energy of tries at a skill until one succeeds [s, J], and how the last one ended."""
     time, energy, outcome = 0.0, 0.0, 0.0
     for _ in range(TRIES):
         r = draw(w, robot, skill, key)
         w.counts[TRIES_COUNT] += 1
-        time += w.records[r, 1]
+        time += w.constants[k.SLOWNESS + skill] * w.records[r, 1]
         energy += w.records[r, 2]
         w.real[robot, k.PROPELLANT] += w.records[r, 4]
         outcome = w.records[r, 0]
+        if outcome > 0.0 and not is_well(w, robot, skill, key):
+            outcome = 0.0
         if outcome > 0.0:
             break
     return time, energy, outcome
@@ -117,10 +135,21 @@ def ready(w: Any, robot: Any, t: Any, worst: Any) -> Any:
 
 
 @inner
-def wait_for_earth(w: Any, robot: Any, t: Any) -> None:
+def ask_earth(w: Any, robot: Any, t: Any, key: Any) -> Any:
+    """When the answer of Earth is there [s]; an answer that is lost is asked for again when it should have come."""
+    until = t
+    for _ in range(TRIES):
+        w.counts[ASKED] += 1
+        until = answer_time(w.contact, until, w.constants[k.LIGHT_TIME], w.constants[k.DECISION])
+        if until == np.inf or w.constants[k.ANSWERS] >= 1.0 or chance(w, robot, key) < w.constants[k.ANSWERS]:
+            break
+    return until
+
+
+@inner
+def wait_for_earth(w: Any, robot: Any, t: Any, key: Any) -> None:
     """Ask Earth, and wait for the answer before deciding again."""
-    w.counts[ASKED] += 1
-    until = answer_time(w.contact, t, w.constants[k.LIGHT_TIME], w.constants[k.DECISION])
+    until = ask_earth(w, robot, t, key)
     w.whole[robot, k.RESUME] = 1
     go(w, robot, t, WAIT_EARTH, until)
 
@@ -153,10 +182,9 @@ def fail(w: Any, robot: Any, t: Any, key: Any) -> None:
             return
         w.spares[yard] -= 1
         w.counts[SPARES_USED] += 1
-    known = t
+    known = max(t, c[k.HELD_UNTIL + CAPTURE])
     if c[k.AUTONOMY] < 4.0:
-        w.counts[ASKED] += 1
-        known = answer_time(w.contact, t, c[k.LIGHT_TIME], c[k.DECISION])
+        known = max(known, ask_earth(w, robot, t, key))
         if known > c[k.END]:
             go(w, robot, t, QUEUE_REPAIR, np.inf)
             return
