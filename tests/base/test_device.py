@@ -6,12 +6,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from stope.base.device import HOST, let_waiting_threads_sleep, pick_device, set_learner_threads
+from stope.base.device import HOST, collectives_of, let_waiting_threads_sleep, pick_device, set_learner_threads
 from stope.base.errors import ConfigError, MissingExtra
+from stope.learn.rsl import RslEnv
+from stope.learn.skills import flight_config
+from stope.world.env import DockBatch
 
 
 def test_an_unknown_device_is_refused_in_one_line() -> None:
@@ -56,3 +61,35 @@ def test_the_users_own_waiting_policy_stays(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_learner_has_one_thread() -> None:
     set_learner_threads()
     assert torch.get_num_threads() == 1
+
+
+def test_collectives_are_named_by_device_and_the_hosts_come_along() -> None:
+    assert collectives_of(HOST) == "gloo"
+    assert collectives_of("cuda") == "cpu:gloo,cuda:nccl"
+    assert collectives_of("npu") == "cpu:gloo,npu:hccl"
+    with pytest.raises(ConfigError, match=r"^device 'tpu': expected cpu, cuda or npu\.$"):
+        collectives_of("tpu")
+
+
+def test_a_fake_accelerator_is_picked_and_holds_all_of_a_learner(tmp_path: Path) -> None:
+    """PyTorch's fake device with an accelerator's name: nothing of the learner on the host; no numbers, no speed."""
+    root = Path(__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-m", "tests.learn.fake_device", str(tmp_path / "meet")], cwd=root, env=env,
+                          capture_output=True, text=True, check=False, timeout=120)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert found["picked"] == "npu npu cpu"
+    assert found["learner"] == "npu"
+    assert "same device" in found["mixed"], "tensors of two devices do not meet, so that the line above says something"
+    assert found["collectives"] == "ProcessGroupGloo FakeProcessGroup"
+
+
+def test_worlds_stay_on_the_host_and_the_learner_sees_its_device() -> None:
+    config = flight_config("dock")
+    batch = DockBatch(config.make_robot(), config.site.site(), num_worlds=2, seed=1, pool_size=1)
+    env = RslEnv(batch, "meta")  # a device of torch without numbers
+    seen, rewards, dones, extras = env.step(torch.zeros(2, 6))
+    shown = [seen["policy"], seen["privileged"], rewards, dones, extras["time_outs"]]
+    assert {x.device.type for x in shown} == {"meta"}
+    assert isinstance(batch.observation, np.ndarray)

@@ -99,3 +99,20 @@ def test_evaluate_trains_first_when_there_is_no_policy(stope: Stope, tmp_path: P
 def test_evaluate_takes_a_policy_to_another_place(stope: Stope, policy: Path) -> None:
     answer = stope("evaluate", "dock", "--policy", policy, "--body", "bennu", "--n", "2", "--json", "--threads", "1")
     assert json.loads(answer.out)["skills"]["dock"]["site"] == "bennu-lat0-lon0"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("train", "anchor", "--workers", "2"), ("train", "dock", "--check", "--workers", "2")]
+)
+def test_a_training_that_ranks_cannot_share_is_refused(stope: Stope, arguments: tuple[str, ...]) -> None:
+    answer = stope(*arguments)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "expected dock or haul, without --check" in answer.err
+
+
+def test_ranks_from_both_sides_are_refused(stope: Stope, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    answer = stope("train", "dock", "--workers", "2")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "torchrun has started 2 ranks already" in answer.err

@@ -7,11 +7,20 @@ import os
 
 from stope.base.errors import ConfigError, MissingExtra
 
-__all__ = ["HOST", "let_waiting_threads_sleep", "pick_device", "set_kernel_threads", "set_learner_threads"]
+__all__ = [
+    "HOST",
+    "collectives_of",
+    "let_waiting_threads_sleep",
+    "pick_device",
+    "set_kernel_threads",
+    "set_learner_threads",
+]
 
 HOST = "cpu"
 """Where the physics runs, and the learner too unless told otherwise."""
-_ACCELERATORS = ("cuda", "npu")
+_ACCELERATORS = {"cuda": "nccl", "npu": "hccl"}
+"""Each with the library that sums over several of them."""
+_HOST_COLLECTIVES = "gloo"
 
 
 def pick_device(name: str = "auto") -> str:
@@ -34,6 +43,20 @@ def pick_device(name: str = "auto") -> str:
     if name != HOST and not is_there(name):
         raise MissingExtra(f"device {name!r} is not on this machine. Use {HOST!r}, or install its torch build.")
     return name
+
+
+def collectives_of(device: str) -> str:
+    """What `torch.distributed` is to be started with for a device; the host's own always comes along.
+
+    Raises:
+        ConfigError: for a device we do not know.
+    """
+    if device == HOST:
+        return _HOST_COLLECTIVES
+    if device not in _ACCELERATORS:
+        raise ConfigError(f"device {device!r}: expected {HOST}, {' or '.join(_ACCELERATORS)}.")
+    # By device and not by one name: left to itself, torch takes the host's for an accelerator that it does not know.
+    return f"{HOST}:{_HOST_COLLECTIVES},{device}:{_ACCELERATORS[device]}"
 
 
 def let_waiting_threads_sleep() -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers that Ray places: on one machine or on the nodes of a cluster. Needs `stope[ray]`.
 
-One actor is one worker, and holds its worlds while it lives; learners do not go through here. An actor or a node that
-dies costs the units that were there, which others then do. Ray's own retries stay off: they would say nothing.
+One actor is one worker, and holds its worlds while it lives; a learner's ranks are actors too, and what passes between
+them goes over plain `torch.distributed`. An actor or a node that dies costs the units that were there, which others
+then do. Ray's own retries stay off: they would say nothing.
 
 Written against Ray 2.60 (its core alone: no Train, no Data, no dashboard).
 """
@@ -12,14 +13,16 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from stope.base.errors import ConfigError, MissingExtra
+from stope.base.errors import ConfigError, MissingExtra, WorkerLost
 from stope.base.progress import Progress, silent
-from stope.base.workers import Book, Keep, Unit, attempt, failed
+from stope.base.ranks import Group
+from stope.base.workers import MOST_TRIES, Book, Keep, Unit, attempt, failed, first_answer
 
 __all__ = ["RayWorkers"]
 
@@ -42,6 +45,13 @@ class _Actor:
 
     def do(self, unit: Unit) -> tuple[bool, Any]:
         return attempt(unit)
+
+    def meet(self) -> str:
+        """An address of this worker's node at which ranks can meet."""
+        host = importlib.import_module("ray").util.get_node_ip_address()
+        with socket.socket() as free:
+            free.bind((host, 0))
+            return f"tcp://{host}:{free.getsockname()[1]}"
 
 
 class RayWorkers:
@@ -95,7 +105,7 @@ class RayWorkers:
         """See `stope.base.workers.Workers`."""
         if not units:
             return []
-        kind = self.ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")(_Actor)
+        kind = self._kind()
         crew = [kind.remote() for _ in range(min(self.num, len(units)))]
         book, at = Book(units, progress, keep), dict[Any, tuple[int, int]]()
         idle = list(range(len(crew)))
@@ -118,3 +128,25 @@ class RayWorkers:
             for actor in crew:
                 self.ray.kill(actor)
         return book.answers
+
+    def together(self, unit: Unit, *, progress: Progress = silent) -> Any:
+        """See `stope.base.workers.Workers`; how far the first rank is cannot be told."""
+        for _ in range(MOST_TRIES):
+            kind = self._kind()
+            crew = [kind.remote() for _ in range(self.num)]
+            try:
+                meet = self.ray.get(crew[0].meet.remote())
+                at = [actor.do.remote(unit.of(Group(rank, self.num, meet))) for rank, actor in enumerate(crew)]
+                return first_answer(self.ray.get(at))
+            except self.ray.exceptions.RayTaskError as error:
+                raise failed(unit.name, error.cause, what="its answer cannot travel: ") from None
+            except self.ray.exceptions.RayError:  # an actor or its node is gone, and the others with it
+                continue
+            finally:
+                for actor in crew:
+                    self.ray.kill(actor)
+        raise WorkerLost(f"{unit.name}: ranks of it died {MOST_TRIES} times. Is memory short?")
+
+    def _kind(self) -> Any:
+        """The class of actors."""
+        return self.ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD")(_Actor)

@@ -11,22 +11,28 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
-import pickle
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any, Protocol
 
-from stope.base.errors import ConfigError, UnitFailed, WorkerLost
+from stope.base.errors import ConfigError, StopeError, UnitFailed, WorkerLost
 from stope.base.progress import Progress, silent
+from stope.base.ranks import Group
 
-__all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "failed", "make_workers"]
+__all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "failed", "first_answer", "make_workers"]
 
 MOST_TRIES = 3
 """Workers that a unit may cost before it is given up; a unit that kills three is at fault itself."""
 RAY = "ray://"
 STAGE = "units of work"
+TELLS = None
+"""In place of whether a unit went well: it is still at work."""
+GRACE = 5.0
+"""Between the failure of one rank and the belief that no other has died [s]; chosen."""
 
 Keep = Callable[[int, Any], None]
 
@@ -41,7 +47,11 @@ class Unit:
     name: str
     """For people, in errors."""
     shows: bool = False
-    """Whether the call takes `show`, a function that is told the share done; other processes do not tell."""
+    """Whether the call takes `show`, a function that is told the share done; Ray's workers do not tell."""
+
+    def of(self, group: Group) -> Unit:
+        """The same unit as done by one rank; the first alone tells how far it is."""
+        return Unit(self.call, (group, *self.arguments), f"{self.name}, rank {group.rank}", shows=self.shows)
 
     def do(self, show: Callable[[float], None] | None = None) -> Any:
         """Its answer."""
@@ -54,6 +64,19 @@ class Workers(Protocol):
     @property
     def num(self) -> int:
         """Units done at a time."""
+        ...
+
+    def together(self, unit: Unit, *, progress: Progress = silent) -> Any:
+        """Do one unit by all workers at a time, each a rank of a group, and return the answer of the first.
+
+        Args:
+            unit: Its call takes a `Group` before its arguments.
+            progress: Told of the share that the first rank has done, where it can be.
+
+        Raises:
+            WorkerLost: ranks that died `MOST_TRIES` times; a rank that dies has all of them start again.
+            Exception: as in `do`.
+        """
         ...
 
     def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
@@ -77,6 +100,10 @@ class Here:
     """One after the other in this process."""
 
     num = 1
+
+    def together(self, unit: Unit, *, progress: Progress = silent) -> Any:
+        """See `Workers`."""
+        return unit.of(Group()).do(lambda share: progress(STAGE, share))
 
     def do(self, units: Sequence[Unit], *, progress: Progress = silent, keep: Keep | None = None) -> list[Any]:
         """See `Workers`."""
@@ -115,18 +142,71 @@ class Processes:
                         worker.give(at, units[at])
                 for ready in wait([w.pipe for w in crew if w.at is not None]):
                     worker = next(w for w in crew if w.pipe is ready)
-                    at, worker.at = worker.at, None
+                    at = worker.at
                     assert at is not None
                     try:
-                        book.take(at, worker.pipe.recv())
+                        answer = worker.pipe.recv()
                     except (EOFError, ConnectionResetError):
                         book.lost(at)
                         worker.end()
                         crew[crew.index(worker)] = _Worker()
+                        continue
+                    if answer[0] is TELLS:
+                        book.tell(at, answer[1])
+                        continue
+                    worker.at = None
+                    book.take(at, answer)
         finally:
             for worker in crew:
                 worker.end()
         return book.answers
+
+    def together(self, unit: Unit, *, progress: Progress = silent) -> Any:
+        """See `Workers`."""
+        for _ in range(MOST_TRIES):
+            with tempfile.TemporaryDirectory(prefix="stope-ranks-") as folder:
+                meet = (Path(folder) / "meet").as_uri()
+                crew = [_Worker() for _ in range(self.num)]
+                try:
+                    for rank, worker in enumerate(crew):
+                        worker.give(rank, unit.of(Group(rank, self.num, meet)))
+                    answers = _all_answers(crew, lambda share: progress(STAGE, share))
+                finally:
+                    for worker in crew:
+                        worker.end()
+            if answers is not None:
+                return first_answer(answers)
+        raise WorkerLost(f"{unit.name}: ranks of it died {MOST_TRIES} times. Is memory short?")
+
+
+def _all_answers(crew: Sequence[_Worker], show: Callable[[float], None]) -> list[tuple[bool, Any]] | None:
+    """Answers of all ranks, or the failures alone as soon as one has failed; None when a rank has died."""
+    answers: dict[int, tuple[bool, Any]] = {}
+    while len(answers) < len(crew):
+        failed = any(not is_well for is_well, _ in answers.values())
+        # A rank whose neighbour died fails too, and may say so first: wait a little for the death itself.
+        ready = wait([w.pipe for w in crew if w.at not in answers], GRACE if failed else None)
+        if not ready:
+            return [a for a in answers.values() if not a[0]]
+        for worker in [w for w in crew if w.pipe in ready]:
+            assert worker.at is not None
+            try:
+                answer = worker.pipe.recv()
+            except (EOFError, ConnectionResetError):
+                return None
+            if answer[0] is not TELLS:
+                answers[worker.at] = answer
+            elif worker.at == 0:
+                show(answer[1])
+    return [answers[rank] for rank in range(len(crew))]
+
+
+def first_answer(answers: Sequence[tuple[bool, Any]]) -> Any:
+    """Answer of the first rank; where ranks failed, raise what one of them says on purpose, or else the first."""
+    wrong = [value for is_well, value in answers if not is_well]
+    if wrong:
+        raise next((error for error in wrong if isinstance(error, StopeError)), wrong[0])
+    return answers[0][1]
 
 
 class Book:
@@ -137,6 +217,7 @@ class Book:
         self.units, self.progress, self.keep = units, progress, keep
         self.answers: list[Any] = [None] * len(units)
         self.waiting, self.tries, self.num_done = list(range(len(units)))[::-1], [0] * len(units), 0
+        self.shares = [0.0] * len(units)
 
     @property
     def is_done(self) -> bool:
@@ -156,7 +237,12 @@ class Book:
         if self.keep is not None:
             self.keep(at, value)
         self.num_done += 1
-        self.progress(STAGE, self.num_done / len(self.units))
+        self.tell(at, 1.0)
+
+    def tell(self, at: int, share: float) -> None:
+        """Say how far all is, one unit being that far; what a lost worker had done counts until it is done again."""
+        self.shares[at] = max(self.shares[at], share)
+        self.progress(STAGE, sum(self.shares) / len(self.units))
 
     def lost(self, at: int) -> None:
         """A worker died at a unit: it waits again."""
@@ -188,10 +274,10 @@ class _Worker:
         self.process.join()
 
 
-def attempt(unit: Unit) -> tuple[bool, Any]:
+def attempt(unit: Unit, show: Callable[[float], None] | None = None) -> tuple[bool, Any]:
     """Whether a unit went well, and its answer or what it raised, as far as that can travel."""
     try:
-        return True, unit.do()
+        return True, unit.do(show)
     except Exception as error:  # noqa: BLE001 -- it is raised again where the unit was given out
         return False, _travelling(error, unit.name)
 
@@ -199,7 +285,7 @@ def attempt(unit: Unit) -> tuple[bool, Any]:
 def _travelling(error: Exception, name: str) -> Exception:
     """An exception that arrives whole, or else its type and message in one that does."""
     try:
-        pickle.loads(pickle.dumps(error))  # our own bytes; many a class pickles and cannot be made again
+        ForkingPickler.loads(ForkingPickler.dumps(error))  # many a class pickles and cannot be made again
     except Exception:  # noqa: BLE001 -- whatever its methods raise, the first exception is what matters
         return failed(name, error)
     return error
@@ -220,25 +306,34 @@ def _serve(pipe: Connection) -> None:
     """The life of a worker; it ends with the pipe, and so with who holds the other end."""
     while True:
         try:
-            given = pipe.recv_bytes()
+            unit: Unit = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send_bytes(_answer(given))
+        except Exception as error:  # noqa: BLE001 -- as in `attempt`
+            pipe.send((False, failed("a unit of work", error, what="cannot be read by a worker: ")))
+            continue
+        pipe.send_bytes(_answer(unit, _Teller(pipe)))
 
 
-def _answer(given: bytes) -> Any:
-    """Bytes of the answer to the bytes of a unit."""
-    name = "a unit of work"
-    try:
-        unit: Unit = pickle.loads(given)  # of the process that started this one
-        name = unit.name
-    except Exception as error:  # noqa: BLE001 -- as in `attempt`
-        return ForkingPickler.dumps((False, failed(name, error, what="cannot be read by a worker: ")))
-    answer = attempt(unit)
+class _Teller:
+    """Sends the share done through a pipe, at most a hundred times."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe, self.said = pipe, 0.0
+
+    def __call__(self, share: float) -> None:
+        if share >= self.said + 0.01:
+            self.said = share
+            self.pipe.send((TELLS, share))
+
+
+def _answer(unit: Unit, show: Callable[[float], None]) -> Any:
+    """Bytes of the answer to a unit."""
+    answer = attempt(unit, show)
     try:
         return ForkingPickler.dumps(answer)
     except Exception as error:  # noqa: BLE001 -- as in `attempt`
-        return ForkingPickler.dumps((False, failed(name, error, what="its answer cannot travel: ")))
+        return ForkingPickler.dumps((False, failed(unit.name, error, what="its answer cannot travel: ")))
 
 
 def make_workers(text: str) -> Workers:

@@ -30,6 +30,7 @@ from stope.cli.settings import show_settings
 
 if TYPE_CHECKING:
     from stope.base.progress import Progress
+    from stope.base.workers import Workers as Crew
     from stope.learn.policies import GruPolicy, MlpPolicy
     from stope.learn.skill_training import SkillConfig
     from stope.learn.train import TrainConfig
@@ -42,6 +43,8 @@ EXAMPLE = example(
     "stope train dock --body bennu --latitude 45 --seed 2 --out bennu.safetensors",
     "stope train anchor --set task.push_high=0.1 --set num_worlds=128",
     "stope train anchor --check",
+    "stope train dock --workers 2",
+    "torchrun --nproc-per-node 2 --no-python stope train dock",
 )
 
 
@@ -63,16 +66,20 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print all settings that --set can change, and stop.")
     ] = False,
+    workers: Annotated[
+        str,
+        typer.Option(metavar="N|ray://ADDRESS", help="Ranks that train dock or haul together: processes, or Ray's."),
+    ] = "1",
     threads: Threads,
     as_json: AsJson = False,
 ) -> None:
     """Train a policy, or find the one that these settings have trained before.
 
-    A killed training goes on from its last checkpoint and ends with the same weights. TensorBoard shows the curves of
-    tasks with contact: `tensorboard --logdir runs`.
+    A killed training goes on from its last checkpoint and ends with the same weights. With --workers, or started by
+    torchrun, dock and haul are trained by that many ranks, whose number decides the weights; each steps its share of
+    the worlds. TensorBoard shows the curves of tasks with contact: `tensorboard --logdir runs`.
     """
-    from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.base.errors import ConfigError  # noqa: PLC0415 -- as above
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.skills import FLIGHTS, flight_config  # noqa: PLC0415 -- as above
 
     names = skills_of(skill)
@@ -81,6 +88,8 @@ def train(
         raise ConfigError(
             "all: expected no option of one skill (--set, --out, --robot, a place). Train them one by one."
         )
+    crew = _crew(workers, shares=not check and all(name in FLIGHTS for name in names))
+    each = max(1, threads // crew.num)  # threads are of one worker
     if check:
         _check_shipped(skill, seed, runs, threads, as_json=as_json)
         return
@@ -89,17 +98,14 @@ def train(
         if name in FLIGHTS else skill_config_of(name, seed=seed, settings=settings, **flight) for name in names
     }  # fmt: skip
     if dry_run:
-        if as_json:
-            show_json({name: as_dict(config) for name, config in configs.items()} if len(names) > 1
-                      else as_dict(configs[names[0]]))  # fmt: skip
-        else:
-            for name, config in configs.items():
-                show_settings(f"Settings of `stope train {name}`, as --set takes them", config)
+        _show_settings(configs, as_json=as_json)
         return
     found: dict[str, tuple[MlpPolicy | GruPolicy, Path]] = {}
     with progress_bars() as progress:
         for name, config in configs.items():
-            found[name] = _trained(config, runs, threads, progress)
+            found[name] = _trained(config, runs, each, progress, crew)
+    if not _is_first():
+        return
     if out is not None:
         found[skill][0].save(out)
     if as_json:
@@ -112,15 +118,48 @@ def train(
         line(f"policy: {out or path}")
 
 
+def _show_settings(configs: Mapping[str, TrainConfig | SkillConfig], *, as_json: bool) -> None:
+    """All that --set can change."""
+    from stope.base.config import as_dict  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    if as_json:
+        plain = {name: as_dict(config) for name, config in configs.items()}
+        show_json(plain if len(plain) > 1 else next(iter(plain.values())))
+        return
+    for name, config in configs.items():
+        show_settings(f"Settings of `stope train {name}`, as --set takes them", config)
+
+
+def _crew(workers: str, *, shares: bool) -> Crew:
+    """Who trains; several where the training can be shared alone."""
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.ranks import Group  # noqa: PLC0415 -- as above
+    from stope.base.workers import make_workers  # noqa: PLC0415 -- as above
+
+    crew, ranks = make_workers(workers), Group.of_environment().size
+    if not shares and max(crew.num, ranks) > 1:
+        raise ConfigError(f"train with {max(crew.num, ranks)} ranks: tasks with contact, and --check, are trained by "
+                          "one process: expected dock or haul, without --check.")  # fmt: skip
+    return crew
+
+
+def _is_first() -> bool:
+    """Whether this process speaks for all of torchrun's ranks."""
+    from stope.base.ranks import Group  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    return Group.of_environment().is_first
+
+
 def _trained(
-    config: TrainConfig | SkillConfig, runs: Path, threads: int, progress: Progress
+    config: TrainConfig | SkillConfig, runs: Path, threads: int, progress: Progress, workers: Crew
 ) -> tuple[MlpPolicy | GruPolicy, Path]:
+    from stope.learn.distributed import trained_together  # noqa: PLC0415 -- as above
     from stope.learn.skill_training import SkillConfig  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.learn.store import trained_flight, trained_skill  # noqa: PLC0415 -- as above
+    from stope.learn.store import trained_skill  # noqa: PLC0415 -- as above
 
     if isinstance(config, SkillConfig):
         return trained_skill(config, runs, num_threads=threads, progress=progress)
-    return trained_flight(config, runs, num_threads=threads, progress=progress)
+    return trained_together(config, runs, workers, num_threads=threads, progress=progress)
 
 
 def _show(card: Mapping[str, Any], digest: str) -> None:
@@ -141,12 +180,13 @@ def _show(card: Mapping[str, Any], digest: str) -> None:
 
 def _check_shipped(skill: str, seed: int, runs: Path, threads: int, *, as_json: bool) -> None:
     """Train by a shipped policy's card; leave with 1 if the result's interval and the card's do not meet."""
+    from stope.base.workers import Here  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.skills import shipped, shipped_config  # noqa: PLC0415 -- keeps `stope --help` fast
 
     policy, path = shipped(skill)
     config = shipped_config(policy, path, seed=seed)
     with progress_bars() as progress:
-        again, where = _trained(config, runs, threads, progress)
+        again, where = _trained(config, runs, threads, progress, Here())
     old, new = policy.card["selection"], again.card["selection"]
     meets = old["low"] <= new["high"] and new["low"] <= old["high"]
     result = {"skill": skill, "seed": seed, "shipped": old, "trained": new, "policy": str(where), "is_same": meets,

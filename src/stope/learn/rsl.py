@@ -11,6 +11,7 @@ from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 
+from stope.base.device import HOST
 from stope.learn.policies import allocate, network_input
 from stope.world.allocation import Allocation
 from stope.world.env import DockBatch
@@ -39,7 +40,7 @@ class CentredModel(MLPModel):
 
 
 class RslEnv(VecEnv):
-    """A `DockBatch` as rsl-rl's vectorized environment, on the host."""
+    """A `DockBatch` as rsl-rl's vectorized environment: worlds on the host, what the learner sees on its device."""
 
     def __init__(self, batch: DockBatch, device: str) -> None:
         """Wrap a batch and start it at random times within the episode, so that resets do not come all at once."""
@@ -54,15 +55,15 @@ class RslEnv(VecEnv):
     def get_observations(self) -> TensorDict:
         """Observations now."""
         groups = {
-            "policy": torch.from_numpy(network_input(self.batch.observation)),
-            "privileged": torch.from_numpy(self.batch.privileged.copy()),
+            "policy": torch.from_numpy(network_input(self.batch.observation)).to(self.device),
+            "privileged": torch.from_numpy(self.batch.privileged.copy()).to(self.device),
         }
         return TensorDict(groups, batch_size=[self.num_envs])  # type: ignore[arg-type]
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Step all worlds; an action is a wanted acceleration, as in `MlpPolicy`."""
-        shares = allocate(self.allocation, actions.numpy(), self.batch.observation)
+        shares = allocate(self.allocation, actions.to(HOST).numpy(), self.batch.observation)
         _, rewards, terminated, truncated = self.batch.step(shares)
-        extras = {"time_outs": torch.from_numpy(truncated.astype(np.float32))}
-        dones = torch.from_numpy(terminated | truncated)
-        return self.get_observations(), torch.from_numpy(rewards), dones, extras
+        extras = {"time_outs": torch.from_numpy(truncated.astype(np.float32)).to(self.device)}
+        dones = torch.from_numpy(terminated | truncated).to(self.device)
+        return self.get_observations(), torch.from_numpy(rewards).to(self.device), dones, extras

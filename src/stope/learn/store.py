@@ -22,6 +22,7 @@ from stope.base.config import as_dict, content_hash
 from stope.base.errors import FileError
 from stope.base.files import write_json
 from stope.base.progress import Progress, silent
+from stope.base.ranks import Group
 from stope.base.workers import Here, Unit, Workers
 from stope.learn.assess import NUM_EPISODES, fly_conditions, fresh_seed
 from stope.learn.curves import Curves
@@ -46,6 +47,7 @@ def trained_flight(
     *,
     num_threads: int = 1,
     progress: Progress = silent,
+    group: Group | None = None,
 ) -> tuple[MlpPolicy, Path]:
     """The policy of a free flight: loaded when it is there, else trained; a killed training is taken up.
 
@@ -54,6 +56,8 @@ def trained_flight(
         root: Folder of all runs.
         num_threads: Threads of the physics; the weights do not depend on it.
         progress: Told of the stages "train SKILL" and "measure SKILL".
+        group: The ranks that train together, as the process has joined them; the first alone reads and writes. This
+            one alone if left out.
 
     Returns:
         The policy, and its file. Its card says how it was made and how it does in fresh worlds.
@@ -61,35 +65,42 @@ def trained_flight(
     Raises:
         FileError: a policy or checkpoint that is not whole, or belongs to another configuration.
     """
+    group = group or Group()
     robot, site = config.make_robot(), config.site.site()
-    folder = run_folder(config, root, robot=robot, site=site)
+    folder = run_folder(config, root, robot=robot, site=site, ranks=group.size)
     path = folder / "policy.safetensors"
-    if path.exists():
-        policy = MlpPolicy.load(path)
-        if policy.card.get("config_hash") != content_hash(config):
-            raise FileError(f"{path}: trained from configuration {policy.card.get('config_hash')}: expected "
-                            f"{content_hash(config)}. Delete the folder to train again.")  # fmt: skip
+    if group.agreed(path.exists()):
+        policy = group.agreed(_found(config, path) if group.is_first else None)
         return policy, path
     checkpoint = folder / "checkpoint.safetensors"
 
     def on_iteration(run: Training) -> None:
-        if run.iteration == 1:
+        if run.iteration == 1 and group.is_first:
             write_json(folder / "config.json", as_dict(config))
         progress(f"train {config.skill}", run.iteration / config.num_iterations)
 
     progress(f"train {config.skill}", 0.0)
-    policy, run = train(config, num_threads=num_threads, checkpoint=checkpoint, on_iteration=on_iteration)
+    policy, run = train(config, num_threads=num_threads, checkpoint=checkpoint, on_iteration=on_iteration, group=group)
     progress(f"train {config.skill}", 1.0)
-    policy.card = _card(policy, run, robot, site, num_threads=num_threads, progress=progress)
-    write_json(folder / "history.json", run.history)
-    policy.save(path)
-    checkpoint.unlink(missing_ok=True)
-    return policy, path
+    if group.is_first:
+        policy.card = _card(policy, run, robot, site, num_threads=num_threads, progress=progress)
+        write_json(folder / "history.json", run.history)
+        policy.save(path)
+        checkpoint.unlink(missing_ok=True)
+    return group.agreed(policy), path
 
 
-def run_folder(config: TrainConfig, root: Path, *, robot: Robot, site: Site) -> Path:
-    """Where the policy of a configuration lives."""
-    decides = [content_hash(config), physics_hash(robot, site), MlpPolicy.family]
+def _found(config: TrainConfig, path: Path) -> MlpPolicy:
+    policy = MlpPolicy.load(path)
+    if policy.card.get("config_hash") != content_hash(config):
+        raise FileError(f"{path}: trained from configuration {policy.card.get('config_hash')}: expected "
+                        f"{content_hash(config)}. Delete the folder to train again.")  # fmt: skip
+    return policy
+
+
+def run_folder(config: TrainConfig, root: Path, *, robot: Robot, site: Site, ranks: int = 1) -> Path:
+    """Where the policy of a configuration lives, as trained by a number of ranks."""
+    decides = [content_hash(config), physics_hash(robot, site), MlpPolicy.family, *([ranks] if ranks > 1 else [])]
     return Path(root) / f"train-{config.skill}-{content_hash(decides)}"
 
 

@@ -3,6 +3,10 @@
 
 The learner is rsl-rl's PPO; the loop around it is ours because a run must survive a kill: each checkpoint holds
 weights, optimiser, random streams and every world, in a safetensors file that is written aside and renamed.
+
+With several ranks each steps its share of the worlds and rsl-rl averages gradients and divergence over them, so that
+all have the same weights after every update. The first rank evaluates and writes. Bits are the same for a given number
+of ranks; another number is another training, because each rank draws its own noise and scales its own advantages.
 """
 
 from __future__ import annotations
@@ -22,7 +26,8 @@ import torch
 from stope.base.config import as_dict, check_fraction, check_not_negative, check_positive, content_hash
 from stope.base.device import HOST, set_learner_threads
 from stope.base.errors import ConfigError
-from stope.base.seeding import generator
+from stope.base.ranks import Group
+from stope.base.seeding import generator, stream_key
 from stope.learn.checkpoint import (
     learner_state,
     part_of,
@@ -41,7 +46,7 @@ from stope.world.site import Site, make_site
 from stope.world.tasks import DockConfig
 from stope.world.told import KINDS, Told, flight_summaries
 
-__all__ = ["SiteConfig", "TrainConfig", "Training", "train"]
+__all__ = ["SiteConfig", "TrainConfig", "Training", "rank_seed", "share_of", "train"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +156,8 @@ class Training:
     config: TrainConfig
     num_threads: int = 1
     checkpoint: Path | None = None
+    group: Group = field(default_factory=Group)
+    """Which of the ranks this is; the process has joined it."""
     history: list[dict[str, float]] = field(default_factory=list)
     iteration: int = 0
     seconds: float = 0.0
@@ -167,16 +174,18 @@ class Training:
         set_learner_threads()
         torch.manual_seed(c.seed)
         self.device = HOST
-        self.batch = DockBatch(c.make_robot(), c.site.site(), num_worlds=c.num_worlds, seed=c.seed,
+        own_seed, own_worlds = rank_seed(c.seed, self.group), share_of(c, self.group.size)
+        self.batch = DockBatch(c.make_robot(), c.site.site(), num_worlds=own_worlds, seed=own_seed,
                                task=c.make_task(), num_threads=self.num_threads)  # fmt: skip
         self.batch.pool = self._retold(self.batch.pool)
         self.env = RslEnv(self.batch, self.device)
-        rng = np.random.default_rng(c.seed)
-        self.batch.record[:, 0] = rng.integers(0, self.batch.max_episode_steps, c.num_worlds)
+        rng = np.random.default_rng(own_seed)
+        self.batch.record[:, 0] = rng.integers(0, self.batch.max_episode_steps, own_worlds)
         network = {"class_name": "MLPModel", "hidden_dims": list(c.hidden), "activation": "elu"}
         settings = {
             "num_steps_per_env": c.steps_per_iteration,
-            "multi_gpu": None,
+            "multi_gpu": None if self.group.size == 1 else
+            {"global_rank": self.group.rank, "local_rank": self.group.rank, "world_size": self.group.size},
             "obs_groups": {"actor": ["policy"], "critic": ["policy", "privileged"]},
             "algorithm": {"class_name": "PPO", "num_learning_epochs": c.num_epochs,
                           "num_mini_batches": c.num_minibatches, "gamma": c.discount, "lam": c.trace,
@@ -191,6 +200,8 @@ class Training:
                 self.env.get_observations(), self.env, copy.deepcopy(settings), self.device
             )
         self.ppo.train_mode()
+        if not self.group.is_first:
+            torch.manual_seed(own_seed)  # the same weights, and noise of its own
         self.judge = DockBatch(self.batch.robot, self.batch.site, num_worlds=c.num_evaluation, seed=c.seed + 7919,
                                task=c.make_task(), num_threads=self.num_threads)  # fmt: skip
         z, told = conditions(c.num_evaluation, c.seed + 7919)["prior"]
@@ -198,7 +209,7 @@ class Training:
         self.judge_set = known.z, known.belief
         self.best: MlpPolicy | None = None
         self.best_score = (-1.0, 0.0)
-        if self.checkpoint is not None and self.checkpoint.exists():
+        if self.checkpoint is not None and self.group.agreed(self.checkpoint.exists()):
             self._restore(self.checkpoint)
 
     def _retold(self, pool: Pool) -> Pool:
@@ -240,7 +251,11 @@ class Training:
         self.iteration += 1
         self.seconds += time.perf_counter() - start
         if self.iteration % self.config.evaluate_every == 0 or self.iteration == self.config.num_iterations:
-            self._evaluate()
+            if self.group.is_first:
+                self._evaluate()
+            self.streak = self.group.agreed(self.streak)
+            if self.checkpoint is not None and not self.is_done:
+                self._save(self.checkpoint)
 
     def roll_out(self) -> None:
         """The worlds' part of an iteration: steps into the learner's storage, and their returns."""
@@ -263,20 +278,35 @@ class Training:
         self.history.append({"iteration": self.iteration, "steps": self.num_steps, "success": flown.rate.success,
                              "low": flown.rate.low, "high": flown.rate.high, "final_error_m": -score[1],
                              "seconds": self.seconds})  # fmt: skip
-        if self.checkpoint is not None and not self.is_done:
-            self._save(self.checkpoint)
 
     def _save(self, path: Path) -> None:
-        arrays = {**world_state(self.batch.snapshot()), **learner_state(self.ppo)}
+        own = world_state(self.batch.snapshot()) | {"torch_rng": torch.get_rng_state()}
+        others = self.group.gathered(own)[1:]
+        if not self.group.is_first:
+            return
+        arrays = {**own, **learner_state(self.ppo)}
+        for rank, part in enumerate(others, start=1):
+            arrays |= {f"rank{rank}.{k}": v for k, v in part.items()}
         if self.best is not None:
             arrays |= {f"best.{k}": v for k, v in self.best.weights.items()}
-        header = {"config": content_hash(self.config), "history": self.history, "iteration": self.iteration,
+        header = {"config": self._identity(), "history": self.history, "iteration": self.iteration,
                   "seconds": self.seconds, "streak": self.streak, "best_score": self.best_score,
                   "learning_rate": self.ppo.learning_rate}  # fmt: skip
         write_checkpoint(path, arrays, header)
 
+    def _identity(self) -> str:
+        """Hash of what decides the bits."""
+        alone = content_hash(self.config)
+        return alone if self.group.size == 1 else content_hash([alone, self.group.size])
+
     def _restore(self, path: Path) -> None:
-        arrays, header = read_checkpoint(path, content_hash(self.config))
+        """Go on from a checkpoint that the first rank can read."""
+        found = read_checkpoint(path, self._identity()) if self.group.is_first else None
+        arrays, header = self.group.agreed(found)
+        if not self.group.is_first:
+            own = part_of(arrays, f"rank{self.group.rank}")
+            torch.set_rng_state(own.pop("torch_rng"))
+            arrays |= own
         restore_learner(self.ppo, arrays, learning_rate=header["learning_rate"])
         self.batch.restore({k: v.numpy() for k, v in part_of(arrays, "env").items()})
         self.history, self.iteration, self.seconds = header["history"], header["iteration"], header["seconds"]
@@ -291,7 +321,25 @@ class Training:
             "task": self.config.skill, "config": as_dict(self.config), "config_hash": content_hash(self.config),
             "steps": self.num_steps, "selection": {k: v for k, v in at_best.items() if k != "seconds"},
             "num_evaluation": self.config.num_evaluation,
-        }  # fmt: skip
+        } | ({} if self.group.size == 1 else {"ranks": self.group.size})  # fmt: skip
+
+
+def share_of(config: TrainConfig, ranks: int) -> int:
+    """Worlds of each of several ranks.
+
+    Raises:
+        ConfigError: worlds or mini-batches that they cannot share.
+    """
+    num = Group(0, ranks).share(config.num_worlds, what="num_worlds")
+    if num * config.steps_per_iteration < config.num_minibatches:
+        raise ConfigError(f"num_minibatches = {config.num_minibatches}: expected at most the "
+                          f"{num * config.steps_per_iteration} steps of a rank.")  # fmt: skip
+    return num
+
+
+def rank_seed(seed: int, group: Group) -> int:
+    """Root seed of a rank's own worlds and noise; the first one's is the configuration's."""
+    return seed if group.is_first else stream_key(seed, "rank", group.rank) >> 1  # torch takes 63 bits
 
 
 def train(
@@ -300,6 +348,7 @@ def train(
     num_threads: int = 1,
     checkpoint: Path | None = None,
     on_iteration: Callable[[Training], None] | None = None,
+    group: Group | None = None,
 ) -> tuple[MlpPolicy, Training]:
     """Train a policy, taking up `checkpoint` where it stands.
 
@@ -308,15 +357,21 @@ def train(
         num_threads: Threads for the physics; the learner has one, so that bits do not depend on the machine.
         checkpoint: File to keep the run in; None keeps nothing.
         on_iteration: Called after each iteration.
+        group: The ranks that train together; the process has joined it. This one alone if left out.
 
     Returns:
         The best policy by success on the fixed evaluation set, and the finished training.
+
+    Raises:
+        ConfigError: worlds or mini-batches that the ranks cannot share.
     """
-    run = Training(config, num_threads=num_threads, checkpoint=checkpoint)
+    run = Training(config, num_threads=num_threads, checkpoint=checkpoint, group=group or Group())
     while not run.is_done:
         run.advance()
         if on_iteration is not None:
             on_iteration(run)
+    if run.best is not None:  # only the first rank has evaluated
+        run.best.card = run.card()
+    run.best = run.group.agreed(run.best)
     assert run.best is not None
-    run.best.card = run.card()
     return run.best, run
