@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stope.cli.main import run as main
 from stope.view.replay import write_replay
 from stope.view.replay.month import record_month
 from stope.view.report import write_report
@@ -71,6 +72,14 @@ def test_replay_of_a_month_with_its_log(
     write_replay(record_month(run), path)
     act = "document.querySelector('#pareto button').click(); document.querySelector('#list button').click()"
     assert check(path, scheme=scheme, act=act) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report_of_one_command(check: Callable[..., list[str]], tmp_path: Path, scheme: str) -> None:
+    page = tmp_path / "plan.html"
+    assert main(["cluster", "plan", "stope-dock", "--on", "laptop", "--report", str(page)]) == 0
+    act = "document.querySelectorAll('details').forEach((d) => { d.open = true; })"
+    assert check(page, scheme=scheme, act=act) == []
 
 
 def test_axe_finds_what_is_wrong(check: Callable[..., list[str]], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from stope.base.errors import FileError, MissingExtra
 from stope.view.browser import Browser, find_browser
@@ -33,6 +34,7 @@ def test_gif_has_its_length_moves_and_shows_the_states_of_the_last_time(chromium
     replay, path = small(frames=51, robots=9), tmp_path / "small.gif"
     assert write_film(replay, path, seconds=1.0, width=320, height=200) == path.stat().st_size
     with Image.open(path) as film:
+        assert isinstance(film, GifImageFile)
         assert (film.n_frames, film.size, film.info["loop"]) == (10, (320, 200), 0)
         pictures = []
         for k in range(film.n_frames):

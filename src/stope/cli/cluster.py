@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from stope.cli.console import line, number, progress_bars, show_json, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, example
 
 __all__ = ["app"]
@@ -89,6 +90,7 @@ def validate(
         "stope cluster plan --by 2027-06-30 --available deliveries.toml",
     ),
 )
+@reported(basis="extrapolated", level=0.8)
 def plan(
     job: Annotated[str | None, typer.Argument(metavar="JOB", help="A name of `stope cluster jobs`, or a TOML.")] = None,
     *,
@@ -133,9 +135,10 @@ def plan(
         from stope.view.plots.efficiency import draw_efficiency  # noqa: PLC0415 -- as above
 
         draw_efficiency([found], plot)
-    if as_json:
-        show_json(found)
-    else:
+    stops = {name: _stop(found["stops"][name]) for name in ("efficiency", "cost")}
+    says = (f"{found['job']} on {found['system']}: efficiency falls under half at {stops['efficiency']}, 80 % "
+            f"interval; cost is twice the least at {stops['cost']}.")  # fmt: skip
+    if not told(found, as_json=as_json, says=says):
         _show_plan(found)
 
 
@@ -147,6 +150,7 @@ def plan(
         "stope cluster scale evaluate --workers 1,2 --ray local",
     ),
 )
+@reported(basis="measured", level=0.8)
 def scale(
     job: Annotated[str, typer.Argument(metavar="JOB", help="evaluate or train, of docking.")],
     *,
@@ -171,8 +175,10 @@ def scale(
         found = scaling.scale(job, [int(part) for part in parts], repeats=repeats, ray=ray, progress=progress)
     if out is not None:
         write_json(out, found)
-    if as_json:
-        show_json(found)
+    last = found["rows"][-1]
+    says = (f"{job} runs at {100 * last['efficiency']:.0f} % efficiency on {last['workers']} workers, where the cores "
+            f"allow {100 * last['core_share']:.0f} %.")  # fmt: skip
+    if told(found, as_json=as_json, says=says):
         return
     rows = [(str(r["workers"]), number(r["seconds"]), f"{100 * r['spread']:.0f} %", number(r["throughput"]),
              f"{100 * r['efficiency']:.0f} %", f"{100 * r['core_share']:.0f} %", number(r["forecast_seconds"]),
@@ -196,6 +202,7 @@ def scale(
 @app.command(
     "limit", epilog=example("stope cluster limit stope-dock", "stope cluster limit dense-405b --on dgx-h100 --json")
 )
+@reported(basis="extrapolated", level=0.8)
 def limit(
     job: Job,
     *,
@@ -217,9 +224,9 @@ def limit(
         from stope.view.plots.efficiency import draw_efficiency  # noqa: PLC0415 -- as above
 
         draw_efficiency(plans_beside(what, wanted), plot)
-    if as_json:
-        show_json({"job": what.name, "systems": found})
-    else:
+    ends = [f"{r['system']} at {_stop(r['stops']['efficiency'])}" for r in found if "stops" in r]
+    says = f"Efficiency of {what.name} falls under half: {'; '.join(ends) or 'on no system that can run it'}."
+    if not told({"job": what.name, "systems": found}, as_json=as_json, says=says):
         _show_limits(what.name, found)
 
 
@@ -310,8 +317,8 @@ def _schedule(by: str, available: Path, *, as_json: bool) -> None:
 
     with progress_bars() as progress:
         found = schedule(available, by=by, progress=progress)
-    if as_json:
-        show_json(found)
+    on_time = sum(bool(r["is_on_time"]) for r in found["jobs"])
+    if told(found, as_json=as_json, says=f"{on_time} of {len(found['jobs'])} jobs end by {found['by']}."):
         return
     jobs = [(r["job"], number(r["priority"]), r["ends"] or "beyond the horizon", "yes" if r["is_on_time"] else "slips",
              f"{100 * r['done_by_date']:.0f} %", ", ".join(r["batches"])) for r in found["jobs"]]  # fmt: skip

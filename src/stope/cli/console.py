@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from rich import box
@@ -18,10 +19,55 @@ from rich.text import Text
 
 from stope.base.progress import Progress
 
-__all__ = ["interval", "line", "number", "percent", "progress_bars", "show_facts", "show_json", "show_table"]
+__all__ = [
+    "Kept",
+    "interval",
+    "keeper",
+    "keeping",
+    "line",
+    "number",
+    "percent",
+    "progress_bars",
+    "show_facts",
+    "show_json",
+    "show_table",
+]
 
 PIPED_WIDTH = 140
 """Width of tables when stdout is no terminal, so that a pipe keeps whole rows [characters]."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a command said, while somebody keeps it."""
+
+    value: Any = None
+    """Its answer as JSON."""
+    says: str = ""
+    """The same in a sentence."""
+    lines: list[str] = field(default_factory=list[str])
+    tables: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    is_muted: bool = False
+    """Whether what follows is kept and not printed."""
+
+
+_KEEPERS: list[Kept] = []
+"""Where what is printed is kept too, the innermost last; one command line runs in a process, as there is one stdout."""
+
+
+def keeper() -> Kept | None:
+    """Where what is printed is kept too; None for nowhere."""
+    return _KEEPERS[-1] if _KEEPERS else None
+
+
+@contextmanager
+def keeping() -> Generator[Kept]:
+    """Keep what is printed in this block."""
+    _KEEPERS.append(Kept())
+    try:
+        yield _KEEPERS[-1]
+    finally:
+        _KEEPERS.pop()
 
 
 def _console() -> Console:
@@ -31,6 +77,10 @@ def _console() -> Console:
 
 def line(text: str) -> None:
     """Print one line for people."""
+    if kept := keeper():
+        kept.lines.append(text.strip())
+        if kept.is_muted:
+            return
     _console().print(text, markup=False)
 
 
@@ -41,6 +91,11 @@ def show_json(value: object) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, note: str = "") -> None:
     """Print a title, a table and a note. Columns of numbers are right-aligned; no column names, no header."""
+    rows = [list(row) for row in rows]
+    if kept := keeper():
+        kept.tables.append({"title": title, "columns": list(columns), "rows": rows, "note": note})
+        if kept.is_muted:
+            return
     table = Table(box=box.SIMPLE_HEAD if columns else None, pad_edge=False, show_header=bool(columns))
     cells = [[Text(cell) for cell in row] for row in rows]  # Text: brackets are no markup
     for k in range(len(columns) or len(cells[0])):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stope.base.errors import ConfigError
-from stope.cli.console import interval, line, number, percent, progress_bars, show_json, show_table
+from stope.cli.console import interval, line, number, percent, progress_bars, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import (
     AsJson,
     Body,
@@ -64,6 +65,13 @@ TOLD = {
 }
 
 
+@reported(
+    basis="measured",
+    notes=(
+        "Flown in simulated worlds, none in flight. Success in soil at micro-gravity is extrapolation: nobody has "
+        "measured that soil.",
+    ),
+)
 def evaluate(
     skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`, or all.")],
     *,
@@ -121,14 +129,23 @@ def evaluate(
             else:
                 found[name] = _skill(name, policy, belief, n, seed, runs, each, progress, crew, settings=settings,
                                      only=only or (), has_envelope=has_envelope, **options)  # fmt: skip
-    if as_json:
-        show_json({"skills": found})
+    if told({"skills": found}, as_json=as_json, says=_says(found)):
         return
     for name, cells in found.items():
         if name in FLIGHTS:
             _show(name, cells, n)
         else:
             _show_skill(name, cells, n)
+
+
+def _says(found: Mapping[str, Any]) -> str:
+    """The answer in a sentence: the policy's success under its usual condition."""
+    parts: list[str] = []
+    for name, cells in found.items():
+        condition = "prior" if "prior" in cells["conditions"] else next(iter(cells["conditions"]), "")
+        if condition:
+            parts.append(f"{name} succeeds in {percent(cells['conditions'][condition])} ({condition})")
+    return "; ".join(parts) + ", with 95 % intervals." if parts else "Baselines alone were flown."
 
 
 def _flight(

@@ -10,6 +10,7 @@ import typer
 
 from stope.cli import serve
 from stope.cli.console import line, number, percent, progress_bars, show_json, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, Workers, example
 from stope.cli.settings import show_settings
 
@@ -69,6 +70,7 @@ app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
     "measure",
     epilog=example("stope fleet measure --n 128 --out bank.parquet", "stope fleet measure --workers 4 --out b.parquet"),
 )
+@reported(basis="measured")
 def measure(
     *,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file that the bank is written to.")],
@@ -101,8 +103,9 @@ def measure(
         bank.card(f"stope fleet measure --n {n} --seed {seed}{only} --out {out.name}"),
     )
     rows = bank.summary()
-    if as_json:
-        show_json({"bank": str(out), "digest": bank.digest, "skills": rows})
+    fewest = min(rows, key=lambda row: row["success"])
+    says = f"{len(rows)} cells were flown; {fewest['skill']}, told {fewest['told']}, succeeds least: {percent(fewest)}."
+    if told({"bank": str(out), "digest": bank.digest, "skills": rows}, as_json=as_json, says=says):
         return
     cells = [(r["skill"], r["told"], percent(r), str(r["n"]), number(r["duration_median"]), number(r["energy_median"]),
               number(r["mass_median"]), r["pilot"]) for r in rows]  # fmt: skip
@@ -110,6 +113,10 @@ def measure(
 
 
 @app.command("value", epilog=example("stope fleet value ryugu-month --weights weights.json"))
+@reported(
+    basis="simulated",
+    notes=("Plant, service times and failures of the month are assumed; see the month's own report.",),
+)
 def value(
     scenario: Scenario = "ryugu-month",
     *,
@@ -133,8 +140,11 @@ def value(
         values = skill_values(what, found, seed=seed, months=months, progress=progress)
     if weights is not None:
         write_weights(values, weights)
-    if as_json:
-        show_json(values)
+    best = max(((skill, name, row) for skill, parts in values["skills"].items() for name, row in parts.items()),
+               key=lambda found: found[2]["t"])  # fmt: skip
+    says = (f"Most is won by {best[0]}, {best[1].replace('_', ' ')}: {best[2]['t']:.3g} t a month "
+            f"({best[2]['low']:.3g} to {best[2]['high']:.3g}) of {values['ore_t']:.4g} t.")  # fmt: skip
+    if told(values, as_json=as_json, says=says):
         return
     rows = [(skill, name.replace("_", " "), number(row["t"], 3), number(row["low"], 3), number(row["high"], 3))
             for skill, parts in values["skills"].items() for name, row in parts.items()]  # fmt: skip

@@ -12,6 +12,7 @@ import typer
 from stope.cli import flight_ground, flight_logs
 from stope.cli.console import interval, line, number, percent, progress_bars, show_facts, show_json, show_table
 from stope.cli.flight_loop import register
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Episodes, Runs, Seed, Threads, config_of_card, example, policy_for
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ RATIO = "Mass and thrust gain enter the motion only as gain over total mass: a f
         "stope flight fit flights/0007 --truth flights/0007/truth.json   # score a stand-in flight",
         "stope flight fit flights/0007 --before table.json --from table   # on top of what a table told",
     ),
+)
+@reported(
+    basis="extrapolated", level=0.9, notes=("A belief holds inside the model: it does not say what the model lacks.",)
 )
 def fit(
     logs: Logs,
@@ -102,8 +106,9 @@ def fit(
         belief.save(out)
     rows = known(belief, robot)
     score = None if hidden is None else coverage(belief, robot, hidden)
-    if as_json:
-        show_json(_answer(flight, belief.provenance, rows, docking, score))
+    says = (f"{len(flights)} flight{'s' * (len(flights) > 1)} of {flight.robot} gave a belief of {len(rows)} "
+            f"quantities at temperature {belief.provenance['temperature']:.2f}; 1 is as sure as the data.")  # fmt: skip
+    if told(_answer(flight, belief.provenance, rows, docking, score), as_json=as_json, says=says):
         return
     _show_knowledge(flight, belief.provenance, rows, score)
     for reason in belief.provenance["widened_because"]:

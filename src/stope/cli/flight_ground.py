@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stope.cli.console import line, number, percent, progress_bars, show_facts, show_json, show_table
+from stope.cli.console import line, number, percent, progress_bars, show_facts, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed, Threads, example
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     )(soil)  # fmt: skip
 
 
+@reported(basis="simulated", level=0.9, notes=("Soil at micro-gravity is extrapolation: no law of it was measured.",))
 def soil(
     flights: Annotated[list[Path], typer.Argument(metavar="FLIGHT...", help="Folders of logs of scoop tests.")],
     *,
@@ -62,7 +64,7 @@ def soil(
         found = [engine_for(program(log.program), task, runs, num=simulations, seed=seed, num_threads=threads,
                             progress=progress).belief(log, seed=seed) for log in logs]  # fmt: skip
         belief = combined(found)
-        answer = _told(belief)
+        answer = _in_units(belief)
         if with_forecast:
             policy, _ = shipped("dig")
             assert isinstance(policy, GruPolicy)
@@ -70,8 +72,9 @@ def soil(
                                           progress=progress)  # fmt: skip
     if out is not None:
         belief.save(out)
-    if as_json:
-        show_json(answer)
+    one = answer["ground"]["cohesion"]
+    says = f"Cohesion {number(one['median'], 3)} Pa ({number(one['low'], 3)} to {number(one['high'], 3)}, 90 %)."
+    if told(answer, as_json=as_json, says=says):
         return
     rows = [[name, f"{number(row['median'], 3)} {row['unit']}", f"{number(row['low'], 3)} to {number(row['high'], 3)}",
              number(row["of_prior"], 2)] for name, row in answer["ground"].items()]  # fmt: skip
@@ -85,7 +88,7 @@ def soil(
         line(f"belief: {out}")
 
 
-def _told(belief: GroundBelief) -> dict[str, Any]:
+def _in_units(belief: GroundBelief) -> dict[str, Any]:
     """Medians and intervals in SI units."""
     import numpy as np  # noqa: PLC0415 -- keeps `stope --help` fast
 
@@ -123,8 +126,8 @@ def dig_campaign(
                                      progress=progress)  # fmt: skip
     if out is not None:
         write_json(out, answer)
-    if as_json:
-        show_json(answer)
+    arms = "; ".join(f"{arm} {percent(row)}" for arm, row in answer["arms"].items())
+    if told(answer, as_json=as_json, says=f"Digging in hidden worlds of {config.tier}: {arms}, with 95 % intervals."):
         return
     rows = [[arm, percent(row), number(row["time_s"], 3)] for arm, row in answer["arms"].items()]
     n = next(iter(answer["arms"].values()))["n"]

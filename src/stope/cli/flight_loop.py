@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stope.cli.console import line, number, percent, progress_bars, show_facts, show_json, show_table
+from stope.cli.console import line, number, percent, progress_bars, show_facts, show_table
 from stope.cli.flight_ground import dig_campaign
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed, Threads, Workers, config_of_card, example, policy_for
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
     app.command("worth", epilog=example("stope flight worth", "stope flight worth --hours 10 --json"))(worth)
 
 
+@reported(basis="extrapolated")
 def worth(
     *,
     hours: Annotated[float, typer.Option(metavar="H", min=0.01, max=1000.0, help="Of motion at each place.")] = 1.0,
@@ -70,8 +72,10 @@ def worth(
         answer = own.worth(load_robot(robot), site, hours=hours, seed=seed, num_threads=threads, progress=progress)
     if out is not None:
         write_json(out, answer)
-    if as_json:
-        show_json(answer)
+    most = max(((one, block, bits) for one, row in answer["places"].items() for block, bits in row["bits"].items()),
+               key=lambda row: row[2])  # fmt: skip
+    says = f"{hours:g} h of data are worth most from {most[0]}: {number(most[2], 3)} bits of {most[1]}."
+    if told(answer, as_json=as_json, says=says):
         return
     for name, row in answer["places"].items():
         cells = [[block, number(alone, 3), number(row["bits_if_nothing_differed"][block], 3),
@@ -81,6 +85,7 @@ def worth(
     line(f"{hours:g} h of motion at each place; one flight of 20 min in orbit gives {one}.")
 
 
+@reported(basis="extrapolated", level=0.9)
 def forecast(
     *,
     belief: BeliefFile = None,
@@ -115,8 +120,10 @@ def forecast(
                                   progress=progress)  # fmt: skip
         if out is not None:
             write_json(out, answer)
-    if as_json:
-        show_json(answer)
+    first, row = next(iter(answer["figures"].items()))
+    says = (f"{answer['episodes']} dockings: {first} {number(row['mean'], 3)} expected, 90 % interval "
+            f"{number(row['low'], 3)} to {number(row['high'], 3)}.")  # fmt: skip
+    if told(answer, as_json=as_json, says=says):
         return
     columns = ["figure", "expected", "90 % interval"] + (["came", "covered"] if score else [])
     rows = [[name, number(row["mean"], 3), f"{number(row['low'], 3)} to {number(row['high'], 3)}",
@@ -126,6 +133,7 @@ def forecast(
                note="Means over the episodes; a failed one takes the whole time.")  # fmt: skip
 
 
+@reported(basis="extrapolated", notes=("Regret and gain are computed inside the belief.",))
 def next_flight(
     *,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Experiment file to write, for crew and flyer.")],
@@ -160,8 +168,10 @@ def next_flight(
                                             num_threads=threads, progress=progress)  # fmt: skip
     chosen.save(out, robot, notes=answer["notes"])
     answer |= {"file": str(out), "not_counted": uncounted}
-    if as_json:
-        show_json(answer)
+    best = max(answer["candidates"], key=lambda row: row["reduction"])
+    says = (f"Of {len(answer['candidates'])} experiments {best['name']} takes most regret away: {_span(best)} of an "
+            "episode.")  # fmt: skip
+    if told(answer, as_json=as_json, says=says):
         return
     rows = [[row["name"], number(row["regret_after"], 3), _span(row), number(row["gain_nats"], 3),
              number(row["refutes"], 3), number(row["farthest_m"], 2), number(row["abort_share"], 2)]
@@ -176,6 +186,7 @@ def next_flight(
     line(f"experiment: {out}")
 
 
+@reported(basis="simulated", notes=("The flights are stand-ins of an independent engine: nothing was flown.",))
 def campaign(
     *,
     skill: Annotated[str, typer.Option(metavar="SKILL", help="dock, or dig after scoop tests of 2 min.")] = "dock",
@@ -232,9 +243,8 @@ def campaign(
                               workers=crew)  # fmt: skip
     if out is not None:
         write_json(out, answer)
-    if as_json:
-        show_json(answer)
-    else:
+    arms = "; ".join(f"{arm} {percent(row)}" for arm, row in answer["arms"].items())
+    if not told(answer, as_json=as_json, says=f"Docking in hidden worlds of {tier}: {arms}, with 95 % intervals."):
         _show_campaign(answer, tier)
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stope.cli.console import line, percent, progress_bars, show_json, show_table
+from stope.cli.console import line, percent, progress_bars, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Runs, Threads, Workers, example
 
 __all__ = ["EXAMPLE", "gap"]
@@ -18,6 +19,7 @@ EXAMPLE = example("stope gap dock", "stope gap all --quick --plot gap.png", "sto
                   "stope gap dock --model", "stope gap dock --workers 2")  # fmt: skip
 
 
+@reported(basis="measured", notes=("Every place is simulated: a platform on Earth and an orbit are worlds of stope.",))
 def gap(
     skill: Annotated[str, typer.Argument(metavar="SKILL", help="A skill, or all that this can be asked of.")],
     *,
@@ -63,8 +65,13 @@ def gap(
         from stope.view.plots.gap import draw_gap  # noqa: PLC0415 -- as above
 
         draw_gap(found, plot)
-    if as_json:
-        show_json({"skills": {one["skill"]: one for one in found}})
+    gaps_of = [(one["skill"], who, there, cell["gap"]) for one in found for who, row in one["cells"].items()
+               for there, cell in row.items() if cell.get("gap")]  # fmt: skip
+    worst = max(gaps_of, key=lambda row: row[3]["value"], default=None)
+    says = "No gap could be measured." if worst is None else (
+        f"The largest gap is that of {worst[0]} from {worst[1]} at {worst[2]}: {_gap({'gap': worst[3]})}; "
+        "1 is as bad as doing nothing.")  # fmt: skip
+    if told({"skills": {one["skill"]: one for one in found}}, as_json=as_json, says=says):
         return
     for one in found:
         _show_model(one) if model else _show(one)

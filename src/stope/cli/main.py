@@ -15,7 +15,7 @@ import typer
 
 from stope import __version__
 from stope.base.errors import StopeError
-from stope.cli import cluster, evaluate, export, fleet, flight, gap, mine, train, view, world
+from stope.cli import cluster, evaluate, export, fleet, flight, gap, keep, mine, train, view, world
 from stope.cli.console import line
 from stope.cli.options import example
 
@@ -71,8 +71,9 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command line and return its exit code; nothing but an interrupt of the interpreter gets out."""
     given = list(arguments) or ["--help"]
     has_debug = "--debug" in given
+    keep.GIVEN[:] = [a for a in given if a != "--debug"]
     try:
-        code = app([a for a in given if a != "--debug"], prog_name="stope", standalone_mode=False)
+        code = app(list(keep.GIVEN), prog_name="stope", standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: typer has printed its help
             return 2

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stope.cli.console import percent, progress_bars, show_json, show_table
+from stope.cli.console import percent, progress_bars, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Episodes, Seed, Settings, Threads, example
 
 __all__ = ["EXAMPLE", "practise"]
@@ -19,6 +20,7 @@ EXAMPLE = example(
 )
 
 
+@reported(basis="measured")
 def practise(
     tasks: Annotated[
         list[str] | None,
@@ -46,8 +48,8 @@ def practise(
     with progress_bars() as progress:
         found = {name: run(name, num=n, seed=seed, settings=settings, num_threads=threads, progress=progress)
                  for name in names}  # fmt: skip
-    if as_json:
-        show_json({"tasks": found})
+    says = "; ".join(f"{name}: the script succeeds in {percent(row['script'])}" for name, row in found.items())
+    if told({"tasks": found}, as_json=as_json, says=f"{says}, with 95 % intervals."):
         return
     rows = [(name, pilot, percent(row), f"{100 * row['failed']:.1f} %")
             for name, pilots in found.items() for pilot, row in pilots.items()]  # fmt: skip

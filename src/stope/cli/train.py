@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stope.cli.console import line, percent, progress_bars, show_facts, show_json, show_table
+from stope.cli.console import line, number, percent, progress_bars, show_facts, show_json, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import (
     AsJson,
     Body,
@@ -48,6 +49,7 @@ EXAMPLE = example(
 )
 
 
+@reported(basis="measured", notes=("Measured in simulated worlds, none in flight.",))
 def train(
     skill: Annotated[str, typer.Argument(metavar="SKILL", help="A name of `stope world tasks`, or all.")],
     *,
@@ -108,10 +110,9 @@ def train(
         return
     if out is not None:
         found[skill][0].save(out)
-    if as_json:
-        answers = {name: {"policy": str(out or path), "digest": policy.digest, "card": policy.card}
-                   for name, (policy, path) in found.items()}  # fmt: skip
-        show_json(answers if len(names) > 1 else answers[skill])
+    answers = {name: {"policy": str(out or path), "digest": policy.digest, "card": policy.card}
+               for name, (policy, path) in found.items()}  # fmt: skip
+    if told(answers if len(names) > 1 else answers[skill], as_json=as_json, says=_says(answers)):
         return
     for policy, path in found.values():
         _show(policy.card, policy.digest)
@@ -162,6 +163,17 @@ def _trained(
     return trained_together(config, runs, workers, num_threads=threads, progress=progress)
 
 
+def _says(answers: Mapping[str, Any]) -> str:
+    """The answer in a sentence: how each policy does where it was judged."""
+    parts: list[str] = []
+    for name, answer in answers.items():
+        card = answer["card"]
+        where, rate = next(iter(card["success"].items())) if "success" in card else ("selection", card["selection"])
+        parts.append(f"{name} was trained in {number(card['learning_s'], 3)} s of learning and succeeds in "
+                     f"{percent(rate)} ({where})")  # fmt: skip
+    return "; ".join(parts) + ", with 95 % intervals."
+
+
 def _show(card: Mapping[str, Any], digest: str) -> None:
     """How a policy was made, and how it does."""
     facts = {"robot": card["robot"], "site": card["site"], "control steps": card["steps"],
@@ -191,13 +203,12 @@ def _check_shipped(skill: str, seed: int, runs: Path, threads: int, *, as_json: 
     meets = old["low"] <= new["high"] and new["low"] <= old["high"]
     result = {"skill": skill, "seed": seed, "shipped": old, "trained": new, "policy": str(where), "is_same": meets,
               "is_same_weights": again.digest == policy.digest}  # fmt: skip
-    if as_json:
-        show_json(result)
-    else:
+    verdict = "The intervals meet." if meets else "The intervals do not meet."
+    if not told(result, as_json=as_json, says=f"{skill} trained again with seed {seed}: {verdict}"):
         show_table(f"{skill}, on the {policy.card['num_evaluation']} worlds that chose the weights",
                    ("policy", "seed", "success", "weights"),
                    [("shipped", str(policy.card["config"]["seed"]), percent(old), policy.digest),
                     ("trained now", str(seed), percent(new), again.digest)],
-                   note="The intervals meet." if meets else "The intervals do not meet.")  # fmt: skip
+                   note=verdict)  # fmt: skip
     if not meets:
         raise typer.Exit(1)

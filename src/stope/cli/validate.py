@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from stope.base.progress import Progress
-from stope.cli.console import line, number, progress_bars, show_json, show_table
+from stope.cli.console import line, number, progress_bars, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, example
 
 __all__ = ["EXAMPLE", "validate"]
@@ -23,6 +24,7 @@ QUIET = 2.0
 """Bars are shown from this time on [s]."""
 
 
+@reported(basis="measured")
 def validate(
     *,
     case: Annotated[
@@ -51,10 +53,10 @@ def validate(
 
         draw_validation(rows, plot)
     failed = sum(row["passed"] is False for row in rows)
-    if as_json:
-        results = [{k: made[k] for k in ("name", "kind", "title", "result")} for made in done]
-        show_json({"cases": rows, "results": results, "passed": not failed})
-    else:
+    results = [{k: made[k] for k in ("name", "kind", "title", "result")} for made in done]
+    judged = sum(row["passed"] is not None for row in rows)
+    says = f"{judged - failed} of {judged} values of {len(done)} cases lie where they should."
+    if not told({"cases": rows, "results": results, "passed": not failed}, as_json=as_json, says=says):
         _show(done, rows, failed)
     if failed:
         raise typer.Exit(1)

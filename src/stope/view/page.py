@@ -220,8 +220,9 @@ def _style() -> str:
     )
 
 
-def document(*, title: str, answer: str, parts: Sequence[tuple[str, str]]) -> str:
+def document(*, title: str, answer: str, parts: Sequence[tuple[str, str]], kicker: str, beside: str) -> str:
     """The whole page: the answer, where to find what, and the parts, each a title and its HTML."""
+    data = f"<code>{html.escape(beside)}</code>"
     anchors: list[str] = []
     for name, _ in parts:
         anchor = slug(name)
@@ -237,10 +238,10 @@ def document(*, title: str, answer: str, parts: Sequence[tuple[str, str]]) -> st
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
         f"<title>{html.escape(title)}: report</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n<header>\n"
-        f'<p class="kicker">Mission report</p>\n<h1>{words(title)}</h1>\n<p class="answer">{words(answer)}</p>\n'
-        f'<p class="reading">Brackets hold 95{THIN}% intervals and the number of trials, n. '
-        "The same content as data is in <code>report.json</code>.</p>\n"
+        f'<p class="kicker">{words(kicker)}</p>\n<h1>{words(title)}</h1>\n<p class="answer">{words(answer)}</p>\n'
+        f'<p class="reading">Brackets hold 95{THIN}% intervals, if they name no other, and the number of trials, n. '
+        f"The same content as data is in {data}.</p>\n"
         f'<nav aria-label="Parts of this report"><ul>{links}</ul></nav>\n</header>\n<main>\n{body}\n</main>\n'
-        "<footer><p>Made by stope from <code>report.json</code>; this page loads nothing from anywhere.</p></footer>\n"
+        f"<footer><p>Made by stope from {data}; this page loads nothing from anywhere.</p></footer>\n"
         "</body>\n</html>\n"
     )

@@ -34,11 +34,16 @@ from stope.base.files import read_json, write_atomic, write_json
 from stope.view import page
 from stope.view.layout import check_report, plain
 
-__all__ = ["read_report", "render", "write_report"]
+__all__ = ["read_report", "render", "write_page", "write_report"]
 
 
-def render(report: Mapping[str, Any]) -> str:
+def render(report: Mapping[str, Any], *, kicker: str = "Mission report", beside: str = "report.json") -> str:
     """The page of a report.
+
+    Args:
+        report: In the layout above.
+        kicker: What kind of report it is, over the title.
+        beside: Name of the file with the same content as data.
 
     Raises:
         ConfigError: if the report lacks something; the text names the place.
@@ -61,7 +66,7 @@ def render(report: Mapping[str, Any]) -> str:
         parts.append(("Provenance", page.tree_table(data["provenance"])))
     if data.get("timing"):
         parts.append(("Wall-clock", page.timing(data["timing"])))
-    return page.document(title=data["title"], answer=data["answer"], parts=parts)
+    return page.document(title=data["title"], answer=data["answer"], parts=parts, kicker=kicker, beside=beside)
 
 
 def write_report(report: Mapping[str, Any], folder: Path) -> Path:
@@ -78,6 +83,18 @@ def write_report(report: Mapping[str, Any], folder: Path) -> Path:
     target = Path(folder) / "report.html"
     write_atomic(target, page_text)
     return target
+
+
+def write_page(report: Mapping[str, Any], path: Path) -> None:
+    """Write the page of one command's answer to a file, and the same content as data beside it, as `.json`.
+
+    Raises:
+        ConfigError: if the report lacks something; nothing is written then.
+    """
+    beside = Path(path).with_suffix(".json")
+    text = render(report, kicker="Report", beside=beside.name)
+    write_json(beside, plain(report))
+    write_atomic(Path(path), text)
 
 
 def read_report(path: Path) -> dict[str, Any]:
