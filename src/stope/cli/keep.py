@@ -110,8 +110,8 @@ def _options(signature: inspect.Signature, given: dict[str, Any]) -> list[dict[s
         value = given[name]
         if value is None or value in ([], ""):
             continue
-        shown = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else cast("object", value)
-        shown = shown if isinstance(shown, bool | int | float) else str(shown)
+        parts = cast("list[object]", value) if isinstance(value, list) else [value]
+        shown = value if isinstance(value, bool | int | float) else ", ".join(map(str, parts))
         is_own = f"--{name.replace('_', '-')}" in GIVEN or str(value) in GIVEN or value != parameter.default
         rows.append({"name": name.replace("_", " "), "value": shown, "unit": "",
                      "source": "given on the command line" if is_own else "the command's default"})  # fmt: skip
