@@ -107,10 +107,10 @@ def _options(signature: inspect.Signature, given: dict[str, Any]) -> list[dict[s
     for name, parameter in signature.parameters.items():
         if name in ("as_json", "threads") or name not in given:  # neither changes a figure
             continue
-        value = given[name]
+        value: object = given[name]
         if value is None or value in ([], ""):
             continue
-        parts = cast("list[object]", value) if isinstance(value, list) else [value]
+        parts: list[object] = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
         shown = value if isinstance(value, bool | int | float) else ", ".join(map(str, parts))
         is_own = f"--{name.replace('_', '-')}" in GIVEN or str(value) in GIVEN or value != parameter.default
         rows.append({"name": name.replace("_", " "), "value": shown, "unit": "",
