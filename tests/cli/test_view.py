@@ -50,6 +50,9 @@ def test_flight_beside_its_prediction(stope: Stope, tmp_path: Path) -> None:
         (("anchor", "--n", "0"), "--n 0: expected 1 to 1024."),
         (("anchor", "--belief", "b.json"), "--belief: is for a flight"),
         ((SAMPLE, "--set", "a=1"), "--set: is for a skill"),
+        (("runs", "--live", "--n", "3"), "--live: reads a run's own files"),
+        (("nowhere", "--live"), "nowhere: expected a training (config.json), a mission (run.json)"),
+        (("anchor", "--seconds", "0.5"), "--seconds 0.5: expected 1 to 120."),
         (("anchor", "--video", "film.avi"), "expected a name that ends in .gif or .mp4"),
     ],
 )

@@ -107,11 +107,11 @@ def _options(signature: inspect.Signature, given: dict[str, Any]) -> list[dict[s
     for name, parameter in signature.parameters.items():
         if name in ("as_json", "threads") or name not in given:  # neither changes a figure
             continue
-        value = given[name]
+        value: object = given[name]
         if value is None or value in ([], ""):
             continue
-        shown = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else cast("object", value)
-        shown = shown if isinstance(shown, bool | int | float) else str(shown)
+        parts: list[object] = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
+        shown = value if isinstance(value, bool | int | float) else ", ".join(map(str, parts))
         is_own = f"--{name.replace('_', '-')}" in GIVEN or str(value) in GIVEN or value != parameter.default
         rows.append({"name": name.replace("_", " "), "value": shown, "unit": "",
                      "source": "given on the command line" if is_own else "the command's default"})  # fmt: skip

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +26,7 @@ EXAMPLE = example(
     "stope view flights/0007 --belief belief.json",
     "stope view runs/ryugu-month --out month.html --json",
     "stope view anchor --n 9 --video anchor.gif",
+    "stope view runs --live                   # the newest training or mission, as it goes",
 )
 MOST_WORLDS = 1024
 """Of a skill; each is drawn and kept at every control step."""
@@ -47,6 +50,10 @@ def view(
         typer.Option(metavar="FILE", help="Film too: .gif, or .mp4 with the extra 'video'. Drawn by Chromium."),
     ] = None,
     seconds: Annotated[float, typer.Option(metavar="S", help="Length of the film, 1 to 120.")] = 8.0,
+    is_live: Annotated[
+        bool, typer.Option("--live", help="Serve the newest state of a run on this machine, until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Of --live; 0 takes a free one.")] = 0,
     settings: Settings = None,
     seed: Seed = 1,
     threads: Threads,
@@ -55,16 +62,19 @@ def view(
     """Write one page that replays a skill, a flight or a month in the browser; it loads nothing from anywhere.
 
     A skill is flown by the policy that comes with the package, under the safety envelope. A flight is shown as it was
-    measured, beside robots drawn from the prior or a belief. A month is read from the run's own files.
+    measured, beside robots drawn from the prior or a belief. A month is read from the run's own files. --live shows a
+    training or a mission while it runs.
     """
+    if is_live:
+        if any(given for given in (n, belief, settings, video, out)):
+            raise ConfigError("--live: reads a run's own files: expected no --n, --belief, --set, --video, --out.")
+        _live(Path(what), port, as_json=as_json)
+        return
+    _check_film(video, seconds)  # before anything is flown
     from stope.learn.skills import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.view.film import check_film, write_film  # noqa: PLC0415 -- as above
+    from stope.view.film import write_film  # noqa: PLC0415 -- as above
     from stope.view.replay import write_replay  # noqa: PLC0415 -- as above
 
-    if video is not None:
-        check_film(video)  # before anything is flown
-        if not 1.0 <= seconds <= 120.0:
-            raise ConfigError(f"--seconds {seconds:g}: expected 1 to 120.")
     command = " ".join(["stope view", what, *(["--n", str(n)] if n is not None else []), "--seed", str(seed)])
     with progress_bars() as progress:
         if what in SKILLS:
@@ -90,6 +100,30 @@ def view(
         line(f"page: {path} ({written['bytes'] / 1e6:.1f} MB)")
         if video is not None:
             line(f"video: {video} ({written['video_bytes'] / 1e6:.1f} MB)")
+
+
+def _check_film(video: Path | None, seconds: float) -> None:
+    from stope.view.film import check_film  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    if not 1.0 <= seconds <= 120.0:
+        raise ConfigError(f"--seconds {seconds:g}: expected 1 to 120.")
+    if video is not None:
+        check_film(video)
+
+
+def _live(folder: Path, port: int, *, as_json: bool) -> None:
+    from stope.fleet.brain.tokens import new_token  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.view.live import serve_live  # noqa: PLC0415 -- as above
+
+    def started(url: str, _: object) -> None:
+        if as_json:
+            show_json({"url": url})
+        else:
+            line(f"live: {url}  (until Ctrl-C; whoever has the address may read)")
+        sys.stdout.flush()  # whoever started this reads the address from a pipe
+
+    with suppress(KeyboardInterrupt):  # the usual way to end it
+        serve_live(folder, new_token(), port=port, on_start=started)
 
 
 def _within(n: int | None, otherwise: int, low: int, high: int) -> int:

@@ -29,7 +29,7 @@ __all__ = ["KINDS_OF_FILM", "check_film", "write_film"]
 KINDS_OF_FILM = (".gif", ".mp4")
 RATE = {".gif": 10, ".mp4": 25}
 """Pictures a second (chosen: a GIF holds each picture nearly whole)."""
-COLOURS = 96
+COLOURS = 128
 """Of a GIF's palette, one for all pictures (chosen: faces are flat, so few colours do)."""
 SEEK = """(async () => {
   const r = window.stopeReplay;
@@ -114,7 +114,8 @@ def _gif(pictures: Iterator[Image.Image], rate: int) -> bytes:
     sample = Image.new("RGB", (found[0].width, 3 * found[0].height))
     for k, picture in enumerate((found[0], found[len(found) // 2], found[-1])):
         sample.paste(picture, (0, k * picture.height))
-    palette = sample.quantize(COLOURS)
+    # By coverage, not by area: a robot is small, and its colour says what it does.
+    palette = sample.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
     plain = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in found]
     out = io.BytesIO()
     length = round(1000 / rate)

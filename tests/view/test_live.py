@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live view: the state is what the run's files say, only its reader gets it, the page shows it as it changes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stope.base.errors import FileError
+from stope.base.files import write_json
+from stope.learn.checkpoint import write_checkpoint
+from stope.view.live import run_state, serve_live
+from tests.cli.conftest import TINY
+from tests.view.test_accessible import axe
+from tests.view.test_replay_browser import browser
+
+__all__ = ["axe", "browser"]
+TOKEN = "a-token-of-a-test-0123456789"
+
+
+def curve(num: int) -> list[dict[str, Any]]:
+    """Evaluations of a training that gets better."""
+    return [{"iteration": k + 1, "steps": 1000 * (k + 1), "success": 0.1 * k, "low": 0.08 * k, "high": 0.1 * k + 0.05,
+             "seconds": 1.0} for k in range(num)]  # fmt: skip
+
+
+def training(folder: Path, num: int) -> Path:
+    """A training that is under way, as `stope train` leaves it between two iterations."""
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "config.json", {"skill": "dock", "num_iterations": 20})
+    header = {"config": "c", "history": curve(num), "iteration": num, "losses": []}
+    write_checkpoint(folder / "checkpoint.safetensors", {"x": torch.zeros(2)}, header)
+    return folder
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Address of a live page of a folder."""
+    there, found = threading.Event(), dict[str, Any]()
+
+    def on_start(url: str, server: ThreadingHTTPServer) -> None:
+        found.update(url=url, server=server)
+        there.set()
+
+    thread = threading.Thread(target=serve_live, args=(folder, TOKEN), kwargs={"on_start": on_start}, daemon=True)
+    thread.start()
+    assert there.wait(30.0)
+    try:
+        yield found["url"]
+    finally:
+        found["server"].shutdown()
+        thread.join(30.0)
+
+
+def ask(url: str, path: str, **headers: str) -> tuple[int, bytes, Any]:
+    """One request by a plain client."""
+    place = url.split("/")[2]
+    client = http.client.HTTPConnection(place, timeout=30)
+    client.request("GET", path, headers=headers)
+    answer = client.getresponse()
+    body = answer.read()
+    client.close()
+    return answer.status, body, answer.headers
+
+
+def test_state_of_a_training_is_its_checkpoint_and_then_its_history(tmp_path: Path) -> None:
+    run = training(tmp_path / "train-dock-1", 3)
+    stamp = (run / "checkpoint.safetensors").stat().st_mtime
+    state = run_state(run, now=stamp + 61.0)
+    assert (state["what"], state["status"], state["iteration"], state["num_iterations"]) == ("dock", "under way", 3, 20)
+    assert [row["success"] for row in state["curve"]] == [row["success"] for row in curve(3)]
+    assert state["age_s"] == pytest.approx(61.0, abs=0.1)
+    assert state["is_stale"]
+    assert not run_state(run, now=stamp + 1.0)["is_stale"]
+    write_json(run / "history.json", curve(20))  # type: ignore[arg-type]
+    (run / "policy.safetensors").write_bytes(b"")
+    (run / "checkpoint.safetensors").unlink()
+    done = run_state(tmp_path, now=stamp + 1000.0)  # a folder of runs: the newest
+    assert (done["status"], done["iteration"], done["is_stale"], len(done["curve"])) == ("done", 20, False, 20)
+
+
+def test_state_of_a_mission_is_its_pieces(tmp_path: Path) -> None:
+    write_json(tmp_path / "run.json", {"config_hash": "h"})
+    for k in range(3):
+        write_json(tmp_path / "months" / f"{k}.json", {})
+    state = run_state(tmp_path)
+    assert (state["kind"], state["status"]) == ("mission", "under way")
+    assert [(piece["name"], piece["count"]) for piece in state["pieces"]] == [("months", 3)]
+    write_json(tmp_path / "report.json", {"answer": "Ore."})
+    assert (run_state(tmp_path)["status"], run_state(tmp_path)["answer"]) == ("done", "Ore.")
+
+
+def test_what_is_no_run_or_broken_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"expected a training \(config.json\), a mission"):
+        run_state(tmp_path)
+    run = training(tmp_path / "train", 1)
+    (run / "checkpoint.safetensors").write_bytes(b"not one")
+    with pytest.raises(FileError, match="not a whole checkpoint"):
+        run_state(run)
+
+
+def test_only_who_has_the_token_reads_the_state_and_the_page_holds_none(tmp_path: Path) -> None:
+    with served(training(tmp_path / "train", 2)) as url:
+        host, token = url.split("/")[2], url.partition("#")[2]
+        assert (host.split(":")[0], token) == ("127.0.0.1", TOKEN)
+        code, page, headers = ask(url, "/")
+        assert code == 200
+        assert TOKEN.encode() not in page
+        assert b"default-src 'none'; connect-src 'self'" in page
+        assert headers["Cache-Control"] == "no-store"
+        code, body, _ = ask(url, "/state", Authorization=f"Bearer {TOKEN}")
+        assert (code, json.loads(body)["iteration"]) == (200, 2)
+        assert ask(url, "/state")[0] == 401
+        assert ask(url, "/state", Authorization=f"Bearer {TOKEN}x")[0] == 401
+        assert ask(url, "/state?token=" + TOKEN)[0] == 404
+        assert ask(url, "/../pyproject.toml", Authorization=f"Bearer {TOKEN}")[0] == 404
+        assert ask(url, "/state", Authorization=f"Bearer {TOKEN}", Host="elsewhere.example")[0] == 421
+        training(tmp_path / "train", 5)
+        assert json.loads(ask(url, "/state", Authorization=f"Bearer {TOKEN}")[1])["iteration"] == 5
+        (tmp_path / "train" / "checkpoint.safetensors").write_bytes(b"not one")
+        code, body, _ = ask(url, "/state", Authorization=f"Bearer {TOKEN}")
+        assert (code, "not a whole checkpoint" in json.loads(body)["fault"]) == (503, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_shows_a_training_as_it_goes(browser: Any, axe: str, tmp_path: Path, scheme: str) -> None:
+    run = training(tmp_path / "train", 4)
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    with served(run) as url:
+        page.goto(url)
+        page.wait_for_selector("html[data-ready=true]", timeout=30_000)
+        assert page.inner_text("#count") == "iteration 4 of 20"
+        assert "30.0 %" in page.inner_text("#rows tr")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.evaluate(axe)
+        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        assert [row["id"] for row in found if row["impact"] in ("serious", "critical")] == []
+        training(run, 9)
+        page.wait_for_selector("#rows tr:nth-child(9)", timeout=30_000)
+        assert page.inner_text("#count") == "iteration 9 of 20"
+        assert "80.0 %" in page.inner_text("#answer")
+        assert page.is_hidden("#alarm")
+        assert faults == []
+    page.wait_for_selector("#alarm:not([hidden])", timeout=30_000)
+    assert "does not answer any more" in page.inner_text("#alarm")
+    page.close()
+
+
+@pytest.mark.slow
+def test_command_shows_a_training_that_runs_and_ends_by_an_interrupt(tmp_path: Path) -> None:
+    stope = [sys.executable, "-c", "from stope.cli.main import main; main()"]
+    longer = ("--set=num_iterations=100000", "--set=evaluate_every=1", "--set=goal=2.0", "--runs", str(tmp_path))
+    learner = subprocess.Popen([*stope, "train", "dock", *TINY, *longer], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: any(tmp_path.glob("*/checkpoint.safetensors")) or learner.poll() is not None)
+        assert learner.poll() is None
+        with subprocess.Popen([*stope, "view", str(tmp_path), "--live", "--json"], stdout=subprocess.PIPE) as live:
+            assert live.stdout is not None
+            url = json.loads(b"".join(live.stdout.readline() for _ in range(3)))["url"]
+            token = {"Authorization": f"Bearer {url.partition('#')[2]}"}
+            states = [json.loads(ask(url, "/state", **token)[1])]
+            assert (states[0]["what"], states[0]["status"]) == ("dock", "under way")
+            wait_for(lambda: json.loads(ask(url, "/state", **token)[1])["iteration"] > states[0]["iteration"])
+            live.send_signal(signal.SIGINT)
+            assert live.wait(60) == 0
+    finally:
+        learner.kill()
+        learner.wait(60)
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """Until it is so, or so long that something is broken."""
+    for _ in range(1200):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came")
