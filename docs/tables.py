@@ -495,13 +495,17 @@ def campaign_dig() -> str:
 def scaling() -> str:
     """A job at several counts of workers, beside its forecast."""
     rows: list[list[object]] = []
-    for name, what in (("evaluate", "evaluate, processes"), ("train", "train, threads")):
+    # The files of the earlier measurement do not say who worked.
+    for name, by in (("evaluate", "processes"), ("train", "threads"), ("ray", "Ray's workers")):
+        if not (Path(__file__).parent / "results" / f"scaling-{name}.json").exists():
+            continue
         found = result(f"scaling-{name}")
         for r in found["rows"]:
             n = r["workers"]
             said = ["", ""] if n == 1 else [f"{n * r['core_share']:.2f}", f"{100 * r['forecast_error']:+.0f} %"]
-            rows.append([what, n, found["repeats"], f"{r['seconds']:.3g}", f"{100 * r['spread']:.0f} %",
-                         f"{r['throughput']:,.0f}", f"{n * r['efficiency']:.2f}", *said])  # fmt: skip
+            rows.append([f"{found['job']}, {found.get('by', by)}", n, found["repeats"], f"{r['seconds']:.3g}",
+                         f"{100 * r['spread']:.0f} %", f"{r['throughput']:,.0f}", f"{n * r['efficiency']:.2f}",
+                         *said])  # fmt: skip
     noise = result("scaling-train")["noise_scale"]
     value, low, high = ("infinity" if noise[k] is None else f"{noise[k]:,.0f}" for k in ("value", "low", "high"))
     head = ["job", "workers", "repeats", "seconds", "spread", "a second", "times one", "cores allow", "forecast off by"]

@@ -191,6 +191,33 @@ for call in (raises_picky, answers_with_a_lock):
 """
 
 
+RAY_CREWS_TEST = """
+from stope.base.errors import ConfigError
+from stope.base.ray_workers import RayWorkers
+from stope.base.workers import Unit
+from stope.cluster.scaling import _crews
+from tests.base.ray_units import drawn
+
+crews = _crews((1, 2), "local")
+for count, crew in crews.items():
+    print(count, crew.num, len(crew.do([Unit(drawn, (k,), f"unit {k}") for k in range(3)])))
+try:
+    RayWorkers("local", 3)
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_ray_has_a_core_for_every_worker_or_says_so() -> None:
+    pytest.importorskip("ray", reason="needs stope[ray]")
+    done = ray_process("-c", RAY_CREWS_TEST)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert sorted(done.stdout.splitlines()) == [
+        "1 1 3", "2 2 3", "ray://local: 3 workers on 2 cores: expected at most one a core."
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_what_cannot_be_pickled_is_told_through_ray_too() -> None:
     pytest.importorskip("ray", reason="needs stope[ray]")

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from stope.base.errors import ConfigError, FileError
+from stope.base.workers import Unit
 from stope.cluster import scaling
+from stope.cluster.cores import Cores, measure_cores
 from stope.cluster.job import ActorLearner, load_job, with_profile
 from stope.learn.noise_scale import noise_scale, policy_gradients, scale_of
 from stope.learn.skills import flight_config
@@ -37,16 +41,85 @@ def test_gradients_of_groups_average_to_that_of_all_and_their_scale_is_a_number(
 
 
 @pytest.mark.slow
-def test_a_job_runs_at_each_count_beside_its_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scaling, "UNITS", 2)
-    monkeypatch.setattr(scaling, "SPINS", 100_000)
-    found = scaling.scale("evaluate", (1, 2), repeats=1)
+@pytest.mark.parametrize("job", ["evaluate", "train"])
+def test_a_job_runs_at_each_count_beside_its_forecast(monkeypatch: pytest.MonkeyPatch, job: str) -> None:
+    monkeypatch.setattr(scaling, "UNITS", 3)
+    monkeypatch.setattr(scaling, "ITERATIONS", 1)
+    found = scaling.scale(job, (1, 2), repeats=1)
     assert [row["workers"] for row in found["rows"]] == [1, 2]
-    assert found["rows"][0]["efficiency"] == pytest.approx(1.0)
+    assert found["rows"][0]["efficiency"] == found["rows"][0]["speedup"] == pytest.approx(1.0)
     for row in found["rows"]:
         assert row["seconds"] > 0.0
         assert 0.0 < row["core_share"] <= 1.0
+        assert row["cores_allow"] == row["workers"] * row["core_share"]
         assert row["forecast_seconds"] == pytest.approx(row["seconds"] * (1.0 + row["forecast_error"]))
+    assert found["rows"][0]["forecast_error"] == pytest.approx(0.0, abs=1e-9), "of what it was made of"
+    assert set(found["noise"]) == {"probe", "job"}
+    if job == "train":
+        assert found["profile"]["world_rate"]["value"] > 0.0
+        assert found["rows"][1]["sync_s"] > 0.0 == found["rows"][0]["sync_s"]
+
+
+def test_the_forecast_of_units_is_the_closed_form_where_cores_do_not_mind_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One worker: 2 s and 24 units of 1 s. Five workers: the longest has five; cores at 80 % take a quarter longer."""
+    monkeypatch.setattr(scaling, "UNITS", 24)
+    assert scaling.evaluate_forecast(2.0, 1.0, 1, 1.0) == 26.0
+    assert scaling.evaluate_forecast(2.0, 1.0, 2, 1.0) == 14.0
+    assert scaling.evaluate_forecast(2.0, 1.0, 5, 0.8) == pytest.approx(7.0 / 0.8)
+    assert scaling.train_forecast(0.06, 0.05, 1.0, syncs=8, sync=0.0) == pytest.approx(0.11)
+    assert scaling.train_forecast(0.03, 0.03, 0.75, syncs=8, sync=1e-3) == pytest.approx(0.088)
+
+
+def pretended(unit: float, start: float, alone: dict[int, tuple[float, float]], share: float) -> dict[str, Any]:
+    """A machine whose times are known, in place of measuring: what `scale` reads of it."""
+
+    class Crew:
+        def __init__(self, num: int) -> None:
+            """Take how many."""
+            self.num = num
+
+        def together(self, unit: Unit, *, progress: Any = None) -> dict[str, Any]:
+            sizes, _ = unit.arguments
+            found = [alone[size // self.num] for size in sizes]
+            slow = 1.0 if self.num == 1 else share
+            wait = 0.0 if self.num == 1 else 8 * 1e-3
+            return {"parts": [(a / slow, b / slow + wait) for a, b in found], "weights": 100, "syncs": 8}
+
+    def seconds(crew: Crew, num: int) -> float:
+        return (start + -(-num // crew.num) * unit) / (1.0 if crew.num == 1 else share)
+
+    def cores(count: int, *, numbers: int = 1) -> Cores:
+        return Cores(1.0, 1.0, 0.0, 0.1) if count == 1 else Cores(share, share, 1e-3, 0.1)
+
+    return {"_crews": lambda counts, ray: {n: Crew(n) for n in counts}, "_evaluate_seconds": seconds,
+            "measure_cores": cores}  # fmt: skip
+
+
+@pytest.mark.parametrize("job", ["evaluate", "train"])
+def test_a_machine_that_keeps_to_the_model_is_forecast_without_error(monkeypatch: pytest.MonkeyPatch, job: str) -> None:
+    """From one worker at two sizes, and the probe; the rest of the work does not shrink with the worlds."""
+    alone = {256: (0.060, 0.050), 128: (0.035, 0.030)}
+    for name, value in pretended(1.2, 3.0, alone, 0.9).items():
+        monkeypatch.setattr(scaling, name, value)
+    monkeypatch.setattr(scaling.Here, "do", lambda self, units: [])
+    monkeypatch.setattr(scaling, "noise_scale", lambda run: {"value": 1.0, "low": 0.5, "high": 2.0})
+    monkeypatch.setattr(scaling, "Training", lambda config: SimpleNamespace(advance=lambda: None))
+    found = scaling.scale(job, (1, 2), repeats=3)
+    for row in found["rows"]:
+        assert row["forecast_error"] == pytest.approx(0.0, abs=1e-12)
+    two = found["rows"][1]
+    assert two["cores_allow"] == 1.8 and two["speedup"] < 1.8, "a start and small batches cost more than cores"
+    if job == "evaluate":
+        assert (found["unit_s"], found["start_s"]) == pytest.approx((1.2, 3.0))
+
+
+def test_what_cores_allow_is_a_share_and_one_core_allows_itself() -> None:
+    assert measure_cores(1).mean == measure_cores(1).slowest == 1.0
+    two = measure_cores(2, numbers=100)
+    assert 0.0 < two.slowest <= two.mean <= 1.0
+    assert two.sync > 0.0 < two.alone
 
 
 @pytest.mark.parametrize(("job", "counts"), [("mine", (1, 2)), ("train", (2, 4)), ("train", (1, 1)), ("train", ())])

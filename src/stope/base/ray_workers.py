@@ -85,7 +85,10 @@ class RayWorkers:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 text = " ".join(str(error).split())[:200]
                 raise ConfigError(f"ray://{address}: no cluster there ({text}). Start one: ray start --head.") from None
-        self.num = num or max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+        cores = max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+        self.num = num or cores
+        if self.num > cores:  # an actor without a core would never start
+            raise ConfigError(f"ray://{address}: {self.num} workers on {cores} cores: expected at most one a core.")
 
     @classmethod
     def of(cls, text: str) -> RayWorkers:

@@ -147,7 +147,7 @@ def plan(
     epilog=example(
         "stope cluster scale evaluate --workers 1,2",
         "stope cluster scale train --workers 1,2 --out scale.json",
-        "stope cluster scale evaluate --workers 1,2 --ray local",
+        "stope cluster scale evaluate --workers 1,2 --ray local --out ray.json",
     ),
 )
 @reported(basis="measured", level=0.8)
@@ -162,7 +162,8 @@ def scale(
 ) -> None:
     """Run a real job at several counts of workers, beside what one worker and the cores say it would be.
 
-    For train, also the gradient noise scale: how large a mini-batch may be before more samples stop helping.
+    The job at more workers has no part in its forecast: one worker at two sizes of the job has, and a probe of the
+    cores. For train, also the gradient noise scale: how large a mini-batch may be before more samples stop helping.
     """
     from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.base.files import write_json  # noqa: PLC0415 -- as above
@@ -181,19 +182,21 @@ def scale(
     if told(found, as_json=as_json, says=says):
         return
     rows = [(str(r["workers"]), number(r["seconds"]), f"{100 * r['spread']:.0f} %", number(r["throughput"]),
-             f"{100 * r['efficiency']:.0f} %", f"{100 * r['core_share']:.0f} %", number(r["forecast_seconds"]),
-             f"{100 * r['forecast_error']:+.0f} %") for r in found["rows"]]  # fmt: skip
+             f"{r['speedup']:.2f}", f"{r['cores_allow']:.2f}", number(r["forecast_seconds"]),
+             f"{100 * r['forecast_error']:+.1f} %") for r in found["rows"]]  # fmt: skip
     columns = (
         "workers",
         "seconds",
         "spread",
         f"{found['unit']}/s",
-        "efficiency",
+        "times one",
         "cores allow",
         "forecast [s]",
         "error",
     )
-    show_table(f"{job}, medians of {repeats}", columns, rows)
+    show_table(f"{job} by {found['by']}, medians of {repeats}", columns, rows,
+               note=f"The machine itself: its probe varied by {100 * found['noise']['probe']:.1f} %, the job at one "
+                    f"worker by {100 * found['noise']['job']:.1f} % (interquartile range over median).")  # fmt: skip
     if noise := found.get("noise_scale"):
         line(f"gradient noise scale: {number(noise['value'])} samples ({number(noise['low'])} to "
              f"{number(noise['high'])}, 80 %)")  # fmt: skip

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measured scaling: a real job at 1, 2, ... workers, what one worker says it would be, and a profile for the planner.
 
-`evaluate` flies units of docking episodes in processes of their own; `train` trains docking with as many threads for
-the worlds. What the cores themselves allow is measured beside it: the same arithmetic on one core and on all that are
-asked for, which says how much slower a core is when its neighbours work. The forecast for w workers:
+`evaluate` flies units of docking episodes; `train` trains docking by ranks that share the worlds. The forecast for w
+workers is made of what one worker took, at two sizes of the job, and of the machine, never of the job at w workers:
 
-- evaluate: start + ceil(units / w) * (time of a unit) / c(w); start and unit from two lengths at one worker;
-- train: (time of a rollout) / (w c(w)) + (time of an update); both timed at one worker.
+- evaluate: (start + ceil(units / w) * unit) / c(w); start and unit from one unit and from all at one worker;
+- train: (rollout + update) / c(w) + syncs * sync(w); rollout and update of a w-th of the worlds, at one worker.
+
+c(w) is what the cores themselves allow (`stope.cluster.cores`): how fast a core is while its neighbours work, over its
+speed alone. For `evaluate` it is the mean over cores, since units go to who is free; for `train` that of the slowest,
+for whom all wait. Everything is measured in turn, once a repeat, so that a slow minute of the machine is in all of it.
 """
 
 from __future__ import annotations
 
 import math
-import multiprocessing as mp
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,44 +25,25 @@ import numpy as np
 
 from stope.base.errors import ConfigError
 from stope.base.progress import Progress, silent
+from stope.base.ranks import Group
 from stope.base.workers import Here, Processes, Unit, Workers
+from stope.cluster.cores import Cores, measure_cores
 from stope.learn.assess import fly_conditions
 from stope.learn.baselines import VelocityPd
 from stope.learn.evaluate import conditions
 from stope.learn.noise_scale import noise_scale
 from stope.learn.skills import flight_config
-from stope.learn.train import Training
+from stope.learn.train import Training, share_of
 
-__all__ = ["JOBS", "core_share", "scale"]
+__all__ = ["JOBS", "scale"]
 
 JOBS = ("evaluate", "train")
-SPINS = 5_000_000
-"""Turns of the loop that measures cores [1]; chosen, about a fifth of a second."""
-EPISODES = 768
-"""Docking episodes of a unit of `evaluate`."""
+EPISODES = 1024
+"""Docking episodes of a unit of `evaluate`; chosen, so that all units take over half a minute."""
 UNITS = 24
 """Units of `evaluate`."""
-ITERATIONS = 3
+ITERATIONS = 10
 """Iterations of `train` in one measurement."""
-
-
-def _spin(num: int) -> float:
-    """Seconds of a loop of arithmetic."""
-    start, x = time.perf_counter(), 0.5
-    for _ in range(num):
-        x = 3.9 * x * (1.0 - x)
-    return time.perf_counter() - start
-
-
-def core_share(count: int, *, repeats: int = 3) -> float:
-    """Speed of a core while `count` work, over its speed alone [1]."""
-    if count == 1:
-        return 1.0
-    with mp.get_context("spawn").Pool(count) as pool:
-        pool.map(_spin, [1] * count, chunksize=1)
-        alone = np.median([pool.map(_spin, [SPINS], chunksize=1)[0] for _ in range(repeats)])
-        all_of = np.median([max(pool.map(_spin, [SPINS] * count, chunksize=1)) for _ in range(repeats)])
-    return float(min(1.0, alone / all_of))
 
 
 def fly_unit(seed: int) -> float:
@@ -78,20 +62,30 @@ def _evaluate_seconds(workers: Workers, num: int) -> float:
     return time.perf_counter() - start
 
 
-def _train_seconds(count: int) -> tuple[float, float]:
-    """Median seconds of a rollout and of an update, with `count` threads for the worlds."""
-    run = Training(flight_config("dock"), num_threads=count)
-    run.roll_out()
-    run.ppo.update()
-    rows: list[tuple[float, float]] = []
-    for _ in range(ITERATIONS):
-        start = time.perf_counter()
-        run.roll_out()
-        middle = time.perf_counter()
-        run.ppo.update()
-        rows.append((middle - start, time.perf_counter() - middle))
-    rollout, update = np.median(np.array(rows), axis=0)
-    return float(rollout), float(update)
+def train_seconds(group: Group, sizes: Sequence[int], iterations: int) -> dict[str, Any]:
+    """Median seconds of a rollout and of an update as this rank sees them, by number of worlds of the whole group.
+
+    Returns:
+        `parts`, (rollout, update) for each size, and `weights`, how many numbers ranks exchange at each of `syncs`.
+    """
+    out: list[tuple[float, float]] = []
+    config = flight_config("dock")
+    weights = 0
+    with group.joined():
+        for size in sizes:
+            run = Training(replace(config, num_worlds=size), group=group)
+            weights = sum(p.numel() for p in (*run.ppo.actor.parameters(), *run.ppo.critic.parameters()))
+            rows: list[tuple[float, float]] = []
+            for _ in range(iterations + 1):
+                group.gathered(None)  # all begin together
+                start = time.perf_counter()
+                run.roll_out()
+                middle = time.perf_counter()
+                run.ppo.update()
+                rows.append((middle - start, time.perf_counter() - middle))
+            rollout, update = np.median(np.array(rows[1:]), axis=0)  # the first loads kernels
+            out.append((float(rollout), float(update)))
+    return {"parts": out, "weights": weights, "syncs": config.num_epochs * config.num_minibatches}
 
 
 def scale(
@@ -102,88 +96,132 @@ def scale(
     Args:
         job: One of `JOBS`.
         counts: Workers, rising from 1.
-        repeats: Measurements of each; medians are given, and the spread beside them.
-        ray: Address of Ray workers for `evaluate`, `local` or HOST:PORT; processes of this machine if empty.
+        repeats: Measurements of each, in turn; medians are given, and the spread beside them.
+        ray: Address of Ray's workers, `local` or HOST:PORT; processes of this machine if empty. What the cores allow is
+            measured on this machine.
         progress: Told of the share done.
 
     Returns:
-        Per count: seconds, spread, throughput, efficiency, what the cores allow, and the forecast from one worker with
-        its error; for `train` the gradient noise scale and the quantities the planner reads.
+        Per count: seconds, spread, throughput, speed-up, efficiency, what the cores allow, and the forecast from one
+        worker with its error; for `train` the gradient noise scale and the quantities the planner reads.
 
     Raises:
-        ConfigError: another job, or counts that do not rise from 1.
+        ConfigError: another job, counts that do not rise from 1, or worlds that ranks cannot share.
     """
     if job not in JOBS:
         raise ConfigError(f"scale {job}: expected one of {', '.join(JOBS)}.")
     if list(counts) != sorted(set(counts)) or not counts or counts[0] != 1 or repeats < 1:
         raise ConfigError(f"workers {list(counts)}, {repeats} repeats: expected counts that rise from 1, such as 1,2.")
     measure = _measure_evaluate if job == "evaluate" else _measure_train
-    return {"job": job, "repeats": repeats, **measure(counts, repeats, ray, progress)}
+    by = "Ray's workers" if ray else "processes"
+    return {"job": job, "by": by, "repeats": repeats, **measure(counts, _crews(counts, ray), repeats, progress)}
 
 
-def _row(count: int, seconds: Sequence[float], work: float, one: float, share: float, said: float) -> dict[str, Any]:
+def _crews(counts: Sequence[int], ray: str) -> dict[int, Workers]:
+    if not ray:
+        return {count: Processes(count) for count in counts}
+    from stope.base.ray_workers import RayWorkers  # noqa: PLC0415 -- an extra
+
+    # The largest first: it is what a cluster of this machine is started for.
+    return {count: RayWorkers(ray, count) for count in sorted(counts, reverse=True)}
+
+
+def _row(count: int, seconds: Sequence[float], *, work: float, one: float, share: float, said: float) -> dict[str, Any]:
     took = float(np.median(seconds))
     low, high = np.quantile(seconds, [0.25, 0.75])
     return {
         "workers": count, "seconds": took, "spread": float((high - low) / took), "throughput": work / took,
-        "efficiency": one / (count * took), "core_share": share, "forecast_seconds": said,
-        "forecast_error": said / took - 1.0,
+        "speedup": one / took, "efficiency": one / (count * took), "core_share": share, "cores_allow": count * share,
+        "forecast_seconds": said, "forecast_error": said / took - 1.0,
     }  # fmt: skip
 
 
-def _measure_evaluate(counts: Sequence[int], repeats: int, ray: str, progress: Progress) -> dict[str, Any]:
-    def crew(count: int) -> Workers:
-        if not ray:
-            return Processes(count)
-        from stope.base.ray_workers import RayWorkers  # noqa: PLC0415 -- an extra
-
-        return RayWorkers(ray, count)
-
+def _measure_evaluate(
+    counts: Sequence[int], crews: dict[int, Workers], repeats: int, progress: Progress
+) -> dict[str, Any]:
     Here().do([Unit(fly_unit, (0,), "compile")])  # so that no worker compiles
-    half = float(np.median([_evaluate_seconds(crew(1), UNITS // 2) for _ in range(repeats)]))
+    short: list[float] = []
+    seconds: dict[int, list[float]] = {count: [] for count in counts}
+    cores: dict[int, list[Cores]] = {count: [] for count in counts}
+    for k in range(repeats):
+        short.append(_evaluate_seconds(crews[1], 1))
+        for count in counts:
+            cores[count].append(measure_cores(count))
+            seconds[count].append(_evaluate_seconds(crews[count], UNITS))
+        progress("workers", (k + 1) / repeats)
+    one, least = float(np.median(seconds[1])), float(np.median(short))
+    unit = max(0.0, (one - least) / (UNITS - 1))
+    start = max(0.0, least - unit)
     rows: list[dict[str, Any]] = []
-    one, unit, start = 0.0, 0.0, 0.0
-    for k, count in enumerate(counts):
-        seconds = [_evaluate_seconds(crew(count), UNITS) for _ in range(repeats)]
-        share = core_share(count)
-        if count == 1:
-            one = float(np.median(seconds))
-            unit = max(0.0, (one - half) / (UNITS - UNITS // 2))
-            start = one - UNITS * unit
-        said = start + math.ceil(UNITS / count) * unit / share
-        rows.append(_row(count, seconds, float(UNITS * EPISODES), one, share, said))
-        progress("workers", (k + 1) / len(counts))
-    return {"unit": "episodes", "rows": rows, "start_s": start, "unit_s": unit}
+    for count in counts:
+        share = float(np.median([c.mean for c in cores[count]]))
+        said = evaluate_forecast(start, unit, count, share)
+        rows.append(_row(count, seconds[count], work=float(UNITS * EPISODES), one=one, share=share, said=said))
+    return {"unit": "episodes", "rows": rows, "start_s": start, "unit_s": unit, **_noise(cores, [short, seconds[1]])}
 
 
-def _measure_train(counts: Sequence[int], repeats: int, ray: str, progress: Progress) -> dict[str, Any]:
-    if ray:
-        raise ConfigError("scale train: the worlds of a training are threads of one process: expected no Ray.")
+def evaluate_forecast(start: float, unit: float, count: int, share: float) -> float:
+    """Seconds of all units by `count` workers that start together, each at a share of a core's speed alone."""
+    return (start + math.ceil(UNITS / count) * unit) / share
+
+
+def train_forecast(rollout: float, update: float, share: float, *, syncs: int, sync: float) -> float:
+    """Seconds of an iteration, of one rank's rollout and update alone, and of what ranks exchange."""
+    return (rollout + update) / share + syncs * sync
+
+
+def _noise(cores: dict[int, list[Cores]], alone: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """How much the machine itself varied: of the cores' probe, and of the job at one worker."""
+    probe = [c.alone for each in cores.values() for c in each]
+    return {"noise": {"probe": _spread(probe), "job": max(_spread(each) for each in alone)}}
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Interquartile range over the median [1]."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return float((high - low) / middle)
+
+
+def _measure_train(
+    counts: Sequence[int], crews: dict[int, Workers], repeats: int, progress: Progress
+) -> dict[str, Any]:
     config = flight_config("dock")
-    work = float(config.num_worlds * config.steps_per_iteration)
+    sizes = [share_of(config, count) for count in counts]
+    sizes_at_one: list[list[tuple[float, float]]] = []
+    seconds: dict[int, list[float]] = {count: [] for count in counts}
+    cores: dict[int, list[Cores]] = {count: [] for count in counts}
+    syncs = 0
+    for k in range(repeats):
+        alone = crews[1].together(Unit(train_seconds, (sizes, ITERATIONS), "train alone"))
+        sizes_at_one.append(alone["parts"])
+        syncs = alone["syncs"]
+        seconds[1].append(sum(alone["parts"][0]))
+        for count in counts:
+            cores[count].append(measure_cores(count, numbers=alone["weights"]))
+            if count > 1:
+                found = crews[count].together(Unit(train_seconds, ((config.num_worlds,), ITERATIONS), "train"))
+                seconds[count].append(sum(found["parts"][0]))
+        progress("workers", (k + 1) / (repeats + 1))
+    parts = np.median(np.array(sizes_at_one), axis=0)
+    work, one = float(config.num_worlds * config.steps_per_iteration), float(np.median(seconds[1]))
     rows: list[dict[str, Any]] = []
-    one, parts, share = 0.0, (0.0, 0.0), 1.0
-    for k, count in enumerate(counts):
-        found = [_train_seconds(count) for _ in range(repeats)]
-        seconds = [a + b for a, b in found]
-        share = core_share(count)
-        if count == 1:
-            one = float(np.median(seconds))
-            rollout, update = np.median(np.array(found), axis=0)
-            parts = float(rollout), float(update)
-        said = parts[0] / (count * share) + parts[1]
-        rows.append(_row(count, seconds, work, one, share, said))
-        progress("workers", (k + 1) / (len(counts) + 1))
-    run = Training(config, num_threads=counts[-1])
+    for count, (rollout, update) in zip(counts, parts.tolist(), strict=True):
+        share = float(np.median([c.slowest for c in cores[count]]))
+        sync = float(np.median([c.sync for c in cores[count]]))
+        said = train_forecast(rollout, update, share, syncs=syncs, sync=sync)
+        rows.append(_row(count, seconds[count], work=work, one=one, share=share, said=said)
+                    | {"rollout_s": rollout, "update_s": update, "sync_s": sync})  # fmt: skip
+    run = Training(config)
     for _ in range(10):  # past the very start, where every gradient is large
         run.advance()
     noise = noise_scale(run)
     progress("workers", 1.0)
     source = "measured here: stope cluster scale train"
-    profile = {"world_rate": {"value": work / parts[0], "unit": "1/s", "source": source}}
+    profile = {"world_rate": {"value": work / rows[0]["rollout_s"], "unit": "1/s", "source": source}}
     if np.isfinite([noise["low"], noise["high"]]).all():
         profile["critical_batch"] = {"value": noise["value"], "low": noise["low"], "high": noise["high"],
                                      "unit": "samples", "source": source}  # fmt: skip
-    return {"unit": "samples", "rows": rows, "rollout_s": parts[0], "update_s": parts[1],
+    return {"unit": "samples", "rows": rows, "rollout_s": rows[0]["rollout_s"], "update_s": rows[0]["update_s"],
+            "syncs": syncs, **_noise(cores, [seconds[1]]),
             "noise_scale": {k: v if np.isfinite(v) else None for k, v in noise.items()},
             "profile": profile}  # fmt: skip
