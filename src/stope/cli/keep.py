@@ -110,12 +110,17 @@ def _options(signature: inspect.Signature, given: dict[str, Any]) -> list[dict[s
         value: object = given[name]
         if value is None or value in ([], ""):
             continue
-        parts: list[object] = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
-        shown = value if isinstance(value, bool | int | float) else ", ".join(map(str, parts))
         is_own = f"--{name.replace('_', '-')}" in GIVEN or str(value) in GIVEN or value != parameter.default
-        rows.append({"name": name.replace("_", " "), "value": shown, "unit": "",
+        rows.append({"name": name.replace("_", " "), "value": _plain(value), "unit": "",
                      "source": "given on the command line" if is_own else "the command's default"})  # fmt: skip
     return rows
+
+
+def _plain(value: object) -> object:
+    """A setting as a report shows it."""
+    if isinstance(value, bool | int | float):
+        return value
+    return ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
 
 
 def _write(
