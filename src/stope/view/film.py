@@ -3,13 +3,15 @@
 
 MuJoCo's own renderer would draw skills alone, and needs EGL or OSMesa; the page draws skills, flights and months alike,
 with ground, states and arrows, and without a graphics processor too. So there is one drawing, and the film shows what
-the page shows. A GIF is written by Pillow, which matplotlib brings; MP4 (VP9, which the usual browsers play) by PyAV,
-BSD-3, the extra `stope[video]`.
+the page shows. A GIF is written by Pillow, which matplotlib brings; MP4 (VP9, which the usual browsers play) by ffmpeg,
+a program of its own that the extra `stope[video]` brings (imageio-ffmpeg, BSD-2; the program is GPL and not linked).
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,13 +45,13 @@ def check_film(path: Path) -> None:
 
     Raises:
         FileError: a name of another kind.
-        MissingExtra: no browser, or no PyAV for an MP4.
+        MissingExtra: no browser, or no ffmpeg for an MP4.
     """
     if path.suffix not in KINDS_OF_FILM:
         raise FileError(f"{path}: expected a name that ends in {' or '.join(KINDS_OF_FILM)}.")
     find_browser()
     if path.suffix == ".mp4":
-        _av()
+        _ffmpeg()
 
 
 def write_film(
@@ -72,13 +74,13 @@ def write_film(
 
     Raises:
         FileError: a name of another kind, or the page fails in the browser.
-        MissingExtra: no browser, or no PyAV for an MP4.
+        MissingExtra: no browser, or no ffmpeg for an MP4.
     """
     check_film(path)
     rate = RATE[path.suffix]
     pictures = _pictures(replay, np.linspace(0.0, _end(replay), max(2, round(seconds * rate))), width=width,
                          height=height, is_dark=is_dark, progress=progress)  # fmt: skip
-    data = _gif(pictures, rate) if path.suffix == ".gif" else _mp4(pictures, rate, width, height)
+    data = _gif(pictures, rate) if path.suffix == ".gif" else _mp4(pictures, rate, (width, height))
     write_atomic(path, data)
     return len(data)
 
@@ -124,22 +126,30 @@ def _gif(pictures: Iterator[Image.Image], rate: int) -> bytes:
     return out.getvalue()
 
 
-def _mp4(pictures: Iterator[Image.Image], rate: int, width: int, height: int) -> bytes:
-    av = _av()
-    out = io.BytesIO()
-    with av.open(out, "w", format="mp4") as container:
-        stream = container.add_stream("libvpx-vp9", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": "30", "b": "0", "cpu-used": "4"}
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
-        container.mux(stream.encode())
-    return out.getvalue()
+def _mp4(pictures: Iterator[Image.Image], rate: int, size: tuple[int, int]) -> bytes:
+    with TemporaryDirectory(prefix="stope-film-") as folder:
+        path = Path(folder) / "film.mp4"
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", str(rate), "-i", "-"]
+        made = ["-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-crf", "30", "-b:v", "0", "-cpu-used", "4"]
+        call = [_ffmpeg(), "-v", "error", *raw, *made, str(path)]
+        with subprocess.Popen(call, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as ffmpeg:
+            assert ffmpeg.stdin is not None
+            assert ffmpeg.stderr is not None
+            with contextlib.suppress(BrokenPipeError), ffmpeg.stdin as pipe:  # its own words say why it ended
+                for picture in pictures:
+                    pipe.write(picture.tobytes())
+            words = ffmpeg.stderr.read().decode(errors="replace").split()
+        if ffmpeg.returncode != 0:
+            raise FileError(f"ffmpeg cannot write the film: {' '.join(words)[:200]}")
+        return path.read_bytes()
 
 
-def _av() -> Any:
+def _ffmpeg() -> str:
+    """The program's path."""
     try:
-        import av  # noqa: PLC0415 -- only an MP4 needs it
+        import imageio_ffmpeg  # noqa: PLC0415 -- only an MP4 needs it
     except ImportError:
-        raise MissingExtra("an MP4 needs PyAV. Install it: pip install 'stope[video]'; a GIF needs nothing.") from None
-    return av
+        raise MissingExtra(
+            "an MP4 needs ffmpeg. Install it: pip install 'stope[video]'; a GIF needs nothing."
+        ) from None
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
