@@ -75,14 +75,15 @@ def main() -> None:
     with FakeTensorMode(shape_env=ShapeEnv()):
         sys.stdout.write(f"learner {' '.join(sorted(update(NAME)))}\n")
         try:
-            torch.ones(2, device=NAME) + torch.ones(2, device=HOST)
+            torch.add(torch.ones(2, device=NAME), torch.ones(2, device=HOST))
         except RuntimeError as error:
             sys.stdout.write(f"mixed {str(error).splitlines()[0]}\n")
     dist.Backend.register_backend(
         LIBRARY, lambda store, rank, size, timeout: FakeProcessGroup._create_internal(rank, size), devices=[NAME]
     )
     dist.init_process_group(collectives_of(NAME), init_method=Path(sys.argv[1]).as_uri(), rank=0, world_size=1)
-    kinds = {device: type(dist.group.WORLD._get_backend(torch.device(device))).__name__ for device in (HOST, NAME)}
+    whole: Any = dist.group.WORLD
+    kinds = {device: type(whole._get_backend(torch.device(device))).__name__ for device in (HOST, NAME)}
     dist.destroy_process_group()
     sys.stdout.write(f"collectives {kinds[HOST]} {kinds[NAME]}\n")
 

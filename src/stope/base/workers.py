@@ -285,7 +285,8 @@ def attempt(unit: Unit, show: Callable[[float], None] | None = None) -> tuple[bo
 def _travelling(error: Exception, name: str) -> Exception:
     """An exception that arrives whole, or else its type and message in one that does."""
     try:
-        ForkingPickler.loads(ForkingPickler.dumps(error))  # many a class pickles and cannot be made again
+        reduction: Any = ForkingPickler  # whose `loads` has no types
+        reduction.loads(reduction.dumps(error))  # many a class pickles and cannot be made again
     except Exception:  # noqa: BLE001 -- whatever its methods raise, the first exception is what matters
         return failed(name, error)
     return error

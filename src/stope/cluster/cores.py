@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -85,10 +86,10 @@ def _measure(group: Group, numbers: int) -> Cores:
 def _pair(group: Group) -> tuple[float, float, float]:
     """Mean and least share of its speed that a core keeps, and the time alone."""
     group.gathered(None)
-    alone = group.agreed(probe() if group.is_first else None)
+    alone = float(group.agreed(probe() if group.is_first else 0.0))
     group.gathered(None)
-    each = np.array(group.gathered(probe()))
-    return float(np.mean(alone / each)), float(alone / each.max()), alone
+    each = [float(seconds) for seconds in group.gathered(probe())]
+    return alone * sum(1.0 / x for x in each) / len(each), alone / max(each), alone
 
 
 def _sync(group: Group, numbers: int) -> float:
@@ -96,8 +97,8 @@ def _sync(group: Group, numbers: int) -> float:
     if group.size == 1:
         return 0.0
     import torch  # noqa: PLC0415 -- one second of import
-    import torch.distributed as dist  # noqa: PLC0415 -- as above
 
+    dist: Any = torch.distributed
     gradients, divergence, rate = torch.zeros(numbers), torch.zeros(()), torch.zeros(())
     group.gathered(None)
     begun = time.perf_counter()
