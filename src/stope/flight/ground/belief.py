@@ -130,8 +130,8 @@ def combined(beliefs: Sequence[GroundBelief]) -> GroundBelief:
     if not beliefs:
         return GroundBelief.prior()
     inverses = [np.linalg.inv(b.covariance) for b in beliefs]
-    covariance = np.linalg.inv(np.mean(inverses, axis=0))
-    weighted = np.mean([a @ b.mean for a, b in zip(inverses, beliefs, strict=True)], axis=0)
+    covariance = np.asarray(np.linalg.inv(np.mean(np.stack(inverses), axis=0)), dtype=np.float64)
+    weighted = np.stack([a @ b.mean for a, b in zip(inverses, beliefs, strict=True)]).mean(axis=0)
     notes = [b.provenance for b in beliefs]
     return GroundBelief(mean=covariance @ weighted, covariance=0.5 * (covariance + covariance.T),
                         provenance={"method": "covariance intersection", "flights": notes})  # fmt: skip

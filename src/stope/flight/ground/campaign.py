@@ -18,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.comparisons import paired_mean
 from stope.base.config import as_dict, check_positive, content_hash
 from stope.base.errors import ConfigError
 from stope.base.files import read_json, write_json
@@ -227,9 +228,20 @@ def _report(
     gaps = {arm: {name: gap_closed(_means(arms[DEFAULT], name), _means(arms[arm], name), _means(arms[ORACLE], name),
                                    rng=generator(config.seed, "gap", arm, name)) for name in FIGURES}
             for arm in arms if arm not in (DEFAULT, ORACLE)}  # fmt: skip
-    return {"arms": table, "gap_closed": gaps,
+    against = {arm: {other: {name: _difference(_means(arms[arm], name) - _means(arms[other], name)) for name in FIGURES}
+                     for other in (SCRIPT, DEFAULT, ADAPTS, ORACLE)}
+               for arm in arms if arm.startswith("belief-")}  # fmt: skip
+    return {"arms": table, "gap_closed": gaps, "against": against,
             "forecast": {str(n): _covered(f, arms[f"belief-{n}" if n else ADAPTS]) for n, f in given.items()},
             "beliefs": {str(n): _scored(found, truths) for n, found in beliefs.items() if n > 0}}  # fmt: skip
+
+
+def _difference(rows: Floats) -> dict[str, float | None]:
+    """Mean over worlds of what one arm has more than another (worlds,), with its 95 % interval and p-value."""
+    if len(rows) < 2:
+        return {"mean": float(rows.mean()), "low": None, "high": None, "p_value": None}
+    found = paired_mean(rows)
+    return {"mean": found.estimate, "low": found.low, "high": found.high, "p_value": found.p_value}
 
 
 def _covered(given: list[dict[str, Any]], arm: list[list[dict[str, Any]]]) -> dict[str, Any]:

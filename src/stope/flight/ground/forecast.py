@@ -2,8 +2,9 @@
 """Forecast of a task with contact: how a policy will do on ground that is believed, with an interval.
 
 Grounds are drawn from the belief; on each the policy, told the belief, does a few episodes in stope's worlds. What is
-forecast are means over the many episodes that will be flown on the one ground there is, so the spread of the few is
-drawn together to what the spread of the many would be. The cohesion that soil acts with in a scoop is drawn about the
+forecast are means over the many episodes that will be flown on the one ground there is: the spread of the few times is
+drawn together to what the spread of the many would be, and successes of the many are drawn from what the few leave
+possible. The cohesion that soil acts with in a scoop is drawn about the
 believed one, and time carries how far a scoop's catch may be from the robot's file.
 """
 
@@ -22,7 +23,7 @@ from stope.flight.ground.imagine import FILL_SPREAD, acting
 from stope.learn.pilots import Pilot, fly_skill
 from stope.world.tasks import ContactTask
 
-__all__ = ["FIGURES", "forecast", "forecasts", "of_many"]
+__all__ = ["FIGURES", "forecast", "forecasts", "of_many", "successes"]
 
 Floats = NDArray[np.float64]
 FIGURES = ("success", "time_s")
@@ -75,7 +76,7 @@ def forecasts(
     for success, time in zip(flown.is_success.reshape(shape), flown.duration.reshape(shape), strict=True):
         slow = np.exp(FILL_SPREAD * rng.standard_normal(num_grounds))
         tables = {
-            "success": np.clip(of_many(success.astype(np.float64), episodes), 0.0, 1.0),
+            "success": successes(success, episodes, rng),
             "time_s": np.clip(of_many(time, episodes) * slow, 0.0, task.time_limit),
         }  # fmt: skip
         rows: dict[str, dict[str, float]] = {}
@@ -84,6 +85,21 @@ def forecasts(
             rows[name] = {"mean": float(x.mean()), "low": float(low), "high": float(high)}
         out.append({"episodes": episodes, "num_grounds": num_grounds, "level": level, "seed": seed, "figures": rows})
     return out
+
+
+def successes(few: NDArray[np.bool_], episodes: int, rng: np.random.Generator) -> Floats:
+    """Shares of `episodes` episodes that might succeed on each ground, (grounds,), after a few did or did not.
+
+    A rate is drawn from its posterior under Jeffreys' prior, a count from the rate.
+
+    Args:
+        few: (grounds, few).
+        episodes: Of the many.
+        rng: Random numbers.
+    """
+    won = np.asarray(few.sum(axis=1), dtype=np.float64)
+    rate = np.asarray(rng.beta(0.5 + won, 0.5 + few.shape[1] - won), dtype=np.float64)
+    return np.asarray(rng.binomial(episodes, rate), dtype=np.float64) / episodes
 
 
 def of_many(few: Floats, episodes: int) -> Floats:
