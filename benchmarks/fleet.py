@@ -2,8 +2,13 @@
 """How fast a fleet's month is, beside a plain heap loop and SimPy, and how dispatch compares: `--json` prints all.
 
 All three play the same days of the same scenario with shortest-queue dispatch and the records of the shipped bank, in
-one process on one thread; the engine is compiled before it is timed. CPU seconds are given, because they say the same
-on a busy machine; `seconds` is the engine's wall-clock. Assignments are timed apart.
+one process on one thread; the engine is compiled before it is timed, and timed once more right before each peer, which
+its speed is compared with. CPU seconds are given, because they say the same on a busy machine; `seconds` is the
+engine's wall-clock. Assignments are timed apart. A month of 10,000 robots takes the heap loop and SimPy some minutes
+each; with `--keep FOLDER` what is done stays there, and the same command goes on after a cut.
+
+    python benchmarks/fleet.py --json
+    python benchmarks/fleet.py --json --keep runs/fleet-bench
 """
 
 from __future__ import annotations
@@ -17,12 +22,14 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from fleet_heap import HeapMonth, play_heap
 from fleet_simpy import play_simpy
 
+from stope.base.runs import Run
 from stope.base.seeding import generator
 from stope.fleet.mission.bank import Bank, Tables, shipped_bank
 from stope.fleet.mission.bound import month_bound
@@ -32,6 +39,8 @@ from stope.fleet.mission.month import Player, play
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
 
 T = TypeVar("T")
+Keep = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
+"""Makes a part of the result, or reads it where it was made before."""
 
 
 def timed(make: Callable[[], T]) -> tuple[T, float, float]:
@@ -48,27 +57,44 @@ def played(scenario: MonthScenario, tables: Tables) -> Player:
     return player
 
 
-def race(robots: int, days: float, tables: Tables) -> dict[str, Any]:
-    """The same month by the engine, the heap loop and SimPy."""
+def race(robots: int, days: float, tables: Tables, keep: Keep) -> dict[str, Any]:
+    """The same month by the engine, the heap loop and SimPy; each peer has the engine timed beside it."""
     scenario = with_changes(load_month("ryugu-month"), [f"robots={robots}", f"days={days}"])
+    ours = keep("race-engine", lambda: by_engine(scenario, tables))
+    heap, peer = (keep(f"race-{name}", lambda play=play: by_peer(scenario, tables, play))
+                  for name, play in (("heap", play_heap), ("simpy", play_simpy)))  # fmt: skip
+    speedups = {f"speedup_vs_{n}": p["cpu_seconds"] / p["engine_cpu_seconds"]
+                for n, p in (("heap", heap), ("simpy", peer))}  # fmt: skip
+    return {
+        "robots": robots, "days": days, "events": ours["counts"]["events"], "seconds": ours["seconds"],
+        "cpu_seconds": ours["cpu_seconds"], "heap_cpu_seconds": heap["cpu_seconds"],
+        "simpy_cpu_seconds": peer["cpu_seconds"], **speedups, "peak_mb": ours["peak_mb"],
+        "arrays_mb": ours["arrays_mb"],
+        "mined_t": {name: part["counts"]["mined"] / 1e6 for name, part in
+                    (("engine", ours), ("heap", heap), ("simpy", peer))},
+        "is_equal_to_heap": ours["counts"] == heap["counts"],
+    }  # fmt: skip
+
+
+def by_engine(scenario: MonthScenario, tables: Tables) -> dict[str, Any]:
+    """The engine's month, compiled before; memory is that of the process, so no peer may have run in it."""
     played(with_changes(scenario, ["days=0.1"]), tables)  # compile, and lay out
     tracemalloc.start()
     player = Player(scenario, tables, seed=1)
     arrays = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     player, cpu, wall = timed(lambda: played(scenario, tables))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0  # before the peers: theirs is not in it
-    heap, heap_cpu, _ = timed(lambda: play_heap(HeapMonth(scenario, tables, seed=1)))
-    peer, peer_cpu, _ = timed(lambda: play_simpy(HeapMonth(scenario, tables, seed=1)))
-    counts = player.world.counts
-    return {
-        "robots": robots, "days": days, "events": int(counts[Count.EVENTS]), "seconds": wall, "cpu_seconds": cpu,
-        "heap_cpu_seconds": heap_cpu, "simpy_cpu_seconds": peer_cpu, "speedup_vs_heap": heap_cpu / cpu,
-        "speedup_vs_simpy": peer_cpu / cpu, "peak_mb": peak, "arrays_mb": arrays / 1e6,
-        "mined_t": {"engine": counts[Count.MINED] / 1e6, "heap": heap.counts["mined"] / 1e6,
-                    "simpy": peer.counts["mined"] / 1e6},
-        "is_equal_to_heap": all(int(counts[c]) == heap.counts[c.name.lower()] for c in Count),
-    }  # fmt: skip
+    return {"cpu_seconds": cpu, "seconds": wall, "arrays_mb": arrays / 1e6,
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
+            "counts": {c.name.lower(): int(player.world.counts[c]) for c in Count}}  # fmt: skip
+
+
+def by_peer(scenario: MonthScenario, tables: Tables, play: Callable[[HeapMonth], HeapMonth]) -> dict[str, Any]:
+    """A peer's month, and the engine's right before it, so that what else the machine does falls on both."""
+    played(with_changes(scenario, ["days=0.1"]), tables)
+    _, engine, _ = timed(lambda: played(scenario, tables))
+    month, cpu, wall = timed(lambda: play(HeapMonth(scenario, tables, seed=1)))
+    return {"cpu_seconds": cpu, "seconds": wall, "engine_cpu_seconds": engine, "counts": month.counts}
 
 
 def growth(sizes: list[int], days: float, tables: Tables) -> dict[str, Any]:
@@ -129,7 +155,7 @@ def assignment(num: int, sites: int = 100) -> dict[str, Any]:
 
 def main() -> None:
     """Run all, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     parser.add_argument("--quick", action="store_true", help="small sizes: checks that all runs, says nothing of speed")
     parser.add_argument(
@@ -140,12 +166,18 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=("race", "growth", "bound", "assignment", "replicates"), help="one part alone"
     )
+    parser.add_argument("--keep", type=Path, help="folder of the parts that are done: a run that was cut goes on there")
     given = parser.parse_args()
     tables = Bank.load(shipped_bank()).tables()
     robots, days = (100, 1.0) if given.quick else (given.robots, given.days)
+    keep: Keep = lambda _, make: make()  # noqa: E731 -- one line says it
+    if given.keep:
+        run = Run(given.keep, {"robots": robots, "days": days, "replicates": given.replicates, "bank": tables.digest,
+                               "scenario": load_month("ryugu-month").digest, "is_quick": given.quick})  # fmt: skip
+        keep = lambda name, make: run.json(f"{name}.json", make)  # noqa: E731 -- as above
     sizes = [n for n in (10, 100, 1_000, 10_000, 100_000) if n <= 10 * robots]
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "race": lambda: race(robots, days, tables),
+        "race": lambda: race(robots, days, tables, keep),
         "growth": lambda: growth(sizes, 1.0 if given.quick else 3.0, tables),
         "bound": lambda: near_the_bound(5.0 if given.quick else 30.0),
         "assignment": lambda: assignment(200 if given.quick else min(robots, 10_000), 10 if given.quick else 100),
@@ -153,7 +185,8 @@ def main() -> None:
             2 if given.quick else given.replicates, robots // 10, 1.0 if given.quick else 30.0, tables
         ),
     }
-    out = {name: make() for name, make in parts.items() if given.only in (None, name)}
+    out = {name: make() if name == "race" else keep(name, make) for name, make in parts.items()
+           if given.only in (None, name)}  # fmt: skip
     race_part, growth_part = out.get("race", {}), out.get("growth", {})
     out |= {n: race_part[n] for n in ("speedup_vs_heap", "speedup_vs_simpy", "seconds", "peak_mb") if n in race_part}
     out |= {"exponent": growth_part["exponent"]} if growth_part else {}

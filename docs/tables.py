@@ -322,7 +322,8 @@ def fleet() -> str:
             for name, key, seconds in (("engine", "engine", race["cpu_seconds"]),
                                        ("heap loop", "heap", race["heap_cpu_seconds"]),
                                        ("SimPy", "simpy", race["simpy_cpu_seconds"]))]  # fmt: skip
-    return table(("played by", "CPU [s]", "CPU of an event [us]", "ore dug [t]"), rows)
+    head = f"{race['days']:g} days of {race['robots']:,} robots, {race['events']:,} events:\n\n"
+    return head + table(("played by", "CPU [s]", "CPU of an event [us]", "ore dug [t]"), rows)
 
 
 def fleet_growth() -> str:
