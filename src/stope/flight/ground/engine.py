@@ -179,7 +179,7 @@ def _learned(z: Floats, x: Floats, path: Path, *, seed: int, progress: Progress)
             net.load_state_dict(_read(path))
         except RuntimeError as error:
             raise FileError(f"{path}: weights of another network ({str(error).splitlines()[0]}). Delete it.") from None
-    net.eval()
+    net.train(mode=False)
     return net
 
 
