@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stope.base.errors import ConfigError, FileError
-from stope.base.workers import Unit
+from stope.base.workers import Here, Unit
 from stope.cluster import scaling
 from stope.cluster.cores import Cores, measure_cores
 from stope.cluster.job import ActorLearner, load_job, with_profile
@@ -103,7 +103,7 @@ def test_a_machine_that_keeps_to_the_model_is_forecast_without_error(monkeypatch
     alone = {256: (0.060, 0.050), 128: (0.035, 0.030)}
     for name, value in pretended(1.2, 3.0, alone, 0.9).items():
         monkeypatch.setattr(scaling, name, value)
-    monkeypatch.setattr(scaling.Here, "do", lambda self, units: [])
+    monkeypatch.setattr(Here, "do", lambda self, units: [])
     monkeypatch.setattr(scaling, "noise_scale", lambda run: {"value": 1.0, "low": 0.5, "high": 2.0})
     monkeypatch.setattr(scaling, "Training", lambda config: SimpleNamespace(advance=lambda: None))
     found = scaling.scale(job, (1, 2), repeats=3)

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from stope.base.errors import StopeError
 from stope.flight.ground import engine as own
 from stope.flight.ground.engine import SoilEngine, engine_for
-from stope.flight.ground.imagine import PER_STAGE, acting, features, features_of, imagine, misjudged
+from stope.flight.ground.imagine import PER_STAGE, Imagined, acting, features, features_of, imagine, misjudged
 from stope.flight.ground.scoop import ScoopTest
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.regolith.prior import ground_prior
@@ -77,7 +77,7 @@ def _engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SoilEngine:
     monkeypatch.setattr(own, "misjudged", lambda found, rng: found)
     monkeypatch.setattr(own, "acting", lambda z, rng: z)
     monkeypatch.setattr(own, "_scaled", lambda found: found)
-    monkeypatch.setattr(own, "imagine", lambda *a, **k: own.Imagined(z, x))
+    monkeypatch.setattr(own, "imagine", lambda *a, **k: Imagined(z, x))
     return engine_for(TEST, DigTask(), folder, num=3000)
 
 
