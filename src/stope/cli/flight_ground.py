@@ -17,7 +17,7 @@ from stope.cli.options import AsJson, Seed, Threads, example
 if TYPE_CHECKING:
     from stope.flight.ground import GroundBelief
 
-__all__ = ["dig_campaign", "register"]
+__all__ = ["dig_campaign", "register", "show_gaps"]
 
 
 def register(app: typer.Typer) -> None:
@@ -132,6 +132,11 @@ def dig_campaign(
     rows = [[arm, percent(row), number(row["time_s"], 3)] for arm, row in answer["arms"].items()]
     n = next(iter(answer["arms"].values()))["n"]
     show_table(f"Digging in hidden worlds of {config.tier}, {n} episodes an arm", ["arm", "full", "time [s]"], rows)
+    show_gaps(answer)
+
+
+def show_gaps(answer: Mapping[str, Any]) -> None:
+    """Gaps that a campaign closed, and its forecasts that held."""
     for arm, gaps in answer["gap_closed"].items():
         facts = {name: "no gap shown" if not g["is_there"] else
                  f"{100 * g['closed']:.0f} % ({100 * g['low']:.0f} to {100 * g['high']:.0f})"

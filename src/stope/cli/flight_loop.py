@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stope.cli.console import line, number, percent, progress_bars, show_facts, show_table
-from stope.cli.flight_ground import dig_campaign
+from stope.cli.console import line, number, percent, progress_bars, show_table
+from stope.cli.flight_ground import dig_campaign, show_gaps
 from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed, Threads, Workers, config_of_card, example, policy_for
 
@@ -254,14 +254,7 @@ def _show_campaign(answer: Mapping[str, Any], tier: str) -> None:
     n = next(iter(answer["arms"].values()))["n"]
     show_table(f"Docking in hidden worlds of {tier}, {n} episodes an arm", ["arm", "docked", "time [s]", "error [mm]"],
                rows)  # fmt: skip
-    for arm, gaps in answer["gap_closed"].items():
-        facts = {name: "no gap shown" if not g["is_there"] else
-                 f"{100 * g['closed']:.0f} % ({100 * g['low']:.0f} to {100 * g['high']:.0f})"
-                 for name, g in gaps.items()}  # fmt: skip
-        show_facts(f"Gap closed by {arm}", facts)
-    for count, rates in answer["forecast"].items():
-        facts = {name: f"{round(r['covered'] * r['n'])} of {r['n']} worlds" for name, r in rates.items()}
-        show_facts(f"90 % forecasts that held, after {count} flights", facts)
+    show_gaps(answer)
 
 
 def _setting(belief: Path | None, policy: Path | None) -> tuple[MlpPolicy, TrainConfig, Belief]:
