@@ -10,15 +10,17 @@ next to one of the first alone.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from stope.base.ranks import Group
 from stope.base.workers import Processes, Unit
 
-__all__ = ["Cores", "measure_cores"]
+__all__ = ["Cores", "core_pair", "cores_of", "exchange_seconds", "measure_cores"]
 
 NEAR = 1 << 15
 """Numbers of 8 bytes in a core's own cache: a quarter of a megabyte."""
@@ -30,8 +32,8 @@ ROUNDS = 8
 """Of a measurement; chosen, about an eighth of a second."""
 PAIRS = 5
 """Measurements alone and together in one call."""
-SYNCS = 50
-"""Exchanges in one measurement of their time."""
+SYNCS = 16
+"""Exchanges in one measurement of their time; with the work between them about an eighth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,6 @@ class Cores:
     """Speed of a core while all work, over its speed alone, in the mean over cores [1]."""
     slowest: float
     """The same of the slowest core [1]."""
-    sync: float
-    """Time of one exchange between all, as after a mini-batch [s]."""
     alone: float
     """Time of the probe alone [s], whose spread is the machine's noise."""
 
@@ -53,57 +53,81 @@ def probe() -> float:
     near, far = np.full(NEAR, 0.5), np.full(FAR, 0.5)
     begun = time.perf_counter()
     for _ in range(ROUNDS):
-        for _ in range(PASSES):
-            np.multiply(near, 1.1, out=near)
-            np.sqrt(near, out=near)
-        np.multiply(far, 1.1, out=far)
-        np.sqrt(far, out=far)
+        _turn(near, PASSES)
+        _turn(far, 1)
     return time.perf_counter() - begun
 
 
-def measure_cores(count: int, *, numbers: int = 1) -> Cores:
-    """Measure with as many processes as workers.
-
-    Args:
-        count: Processes.
-        numbers: Weights whose gradients are exchanged.
-    """
-    return Processes(count).together(Unit(_measure, (numbers,), "what the cores allow"))
+def measure_cores(count: int) -> Cores:
+    """Measure with as many processes as workers."""
+    return Processes(count).together(Unit(_measure, (), "what the cores allow"))
 
 
-def _measure(group: Group, numbers: int) -> Cores:
+def _measure(group: Group) -> Cores:
     """One rank's part; all ranks answer the same."""
     with group.joined():
         probe()
-        pairs = np.array([_pair(group) for _ in range(PAIRS)])
-        sync = float(np.median([_sync(group, numbers) for _ in range(PAIRS)]))
-    mean, slowest, alone = np.median(pairs, axis=0)
-    if group.size == 1:
-        return Cores(1.0, 1.0, 0.0, float(alone))
-    return Cores(min(1.0, float(mean)), min(1.0, float(slowest)), sync, float(alone))
+        return cores_of([core_pair(group) for _ in range(PAIRS)])
 
 
-def _pair(group: Group) -> tuple[float, float, float]:
-    """Mean and least share of its speed that a core keeps, and the time alone."""
+def cores_of(pairs: Sequence[tuple[float, float, float]]) -> Cores:
+    """The medians of several `core_pair`."""
+    mean, slowest, alone = np.median(np.array(pairs), axis=0)
+    return Cores(min(1.0, float(mean)), min(1.0, float(slowest)), float(alone))
+
+
+def core_pair(group: Group) -> tuple[float, float, float]:
+    """Mean and least share of its speed that a core keeps while all work [1], and the time of the probe alone [s]."""
     group.gathered(None)
     alone = float(group.agreed(probe() if group.is_first else 0.0))
+    if group.size == 1:
+        return 1.0, 1.0, alone
     group.gathered(None)
     each = [float(seconds) for seconds in group.gathered(probe())]
     return alone * sum(1.0 / x for x in each) / len(each), alone / max(each), alone
 
 
-def _sync(group: Group, numbers: int) -> float:
-    """Seconds of what ranks exchange after a mini-batch: gradients, the divergence and the learning rate."""
+def exchange_seconds(group: Group, numbers: int, between: float) -> float:
+    """Seconds that one exchange after a mini-batch adds: what is sent, waking up, and waiting for the slowest.
+
+    An exchange that follows another at once finds everybody awake and costs less than one after work; so there is work
+    of a known length before each, and the same work without exchanges is taken off.
+
+    Args:
+        group: Ranks that have joined.
+        numbers: Weights whose gradients are exchanged; the divergence and the learning rate go beside them.
+        between: Seconds of work before each exchange.
+    """
     if group.size == 1:
         return 0.0
     import torch  # noqa: PLC0415 -- one second of import
 
     dist: Any = torch.distributed
     gradients, divergence, rate = torch.zeros(numbers), torch.zeros(()), torch.zeros(())
-    group.gathered(None)
+    near = np.full(NEAR, 0.5)
+    turns = int(group.agreed(max(1, round(between / _turn_seconds(near)))))
+    took: list[float] = []
+    for exchanges in (False, True):
+        group.gathered(None)
+        begun = time.perf_counter()
+        for _ in range(SYNCS):
+            if exchanges:
+                dist.all_reduce(divergence)
+                dist.broadcast(rate, src=0)
+            _turn(near, turns)
+            if exchanges:
+                dist.all_reduce(gradients)
+        took.append(time.perf_counter() - begun)
+    return max(0.0, took[1] - took[0]) / SYNCS
+
+
+def _turn(numbers: npt.NDArray[np.float64], turns: int) -> None:
+    for _ in range(turns):
+        np.multiply(numbers, 1.1, out=numbers)
+        np.sqrt(numbers, out=numbers)
+
+
+def _turn_seconds(near: npt.NDArray[np.float64]) -> float:
     begun = time.perf_counter()
-    for _ in range(SYNCS):
-        dist.all_reduce(divergence)
-        dist.broadcast(rate, src=0)
-        dist.all_reduce(gradients)
-    return (time.perf_counter() - begun) / SYNCS
+    _turn(near, PASSES)
+    return (time.perf_counter() - begun) / PASSES

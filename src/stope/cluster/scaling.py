@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from stope.base.errors import ConfigError
 from stope.base.progress import Progress, silent
 from stope.base.ranks import Group
 from stope.base.workers import Here, Processes, Unit, Workers
-from stope.cluster.cores import Cores, measure_cores
+from stope.cluster.cores import Cores, core_pair, cores_of, exchange_seconds, measure_cores
 from stope.learn.assess import fly_conditions
 from stope.learn.baselines import VelocityPd
 from stope.learn.evaluate import conditions
@@ -42,8 +42,10 @@ EPISODES = 1024
 """Docking episodes of a unit of `evaluate`; chosen, so that all units take over half a minute."""
 UNITS = 24
 """Units of `evaluate`."""
-ITERATIONS = 10
-"""Iterations of `train` in one measurement."""
+ITERATIONS = 4
+"""Iterations of `train` in one measurement; all parts of a round take two seconds."""
+ROUNDS = 6
+"""Rounds of measurements of `train` in one repeat."""
 
 
 def fly_unit(seed: int) -> float:
@@ -62,30 +64,48 @@ def _evaluate_seconds(workers: Workers, num: int) -> float:
     return time.perf_counter() - start
 
 
-def train_seconds(group: Group, sizes: Sequence[int], iterations: int) -> dict[str, Any]:
-    """Median seconds of a rollout and of an update as this rank sees them, by number of worlds of the whole group.
+def train_rounds(
+    group: Group, rounds: int, iterations: int, *, show: Callable[[float], None] | None = None
+) -> dict[str, Any]:
+    """Times of an iteration by the whole group, next to those of its parts at the first rank alone.
+
+    A machine's speed drifts by tens of percent within a minute, so that all are measured in turn, in the same processes.
 
     Returns:
-        `parts`, (rollout, update) for each size, and `weights`, how many numbers ranks exchange at each of `syncs`.
+        `alone` and `share`, seconds of a rollout and an update of all worlds and of a rank's share of them, by the first
+        rank while the others wait, (rounds, 2); `together`, seconds of an iteration by all, (rounds,); `sync`, what an
+        exchange adds [s], (rounds,); `pairs`, of `core_pair`; `syncs`, exchanges in an iteration.
     """
-    out: list[tuple[float, float]] = []
     config = flight_config("dock")
-    weights = 0
+    found: dict[str, list[Any]] = {"alone": [], "share": [], "together": [], "sync": [], "pairs": []}
+    syncs = config.num_epochs * config.num_minibatches
     with group.joined():
-        for size in sizes:
-            run = Training(replace(config, num_worlds=size), group=group)
-            weights = sum(p.numel() for p in (*run.ppo.actor.parameters(), *run.ppo.critic.parameters()))
-            rows: list[tuple[float, float]] = []
-            for _ in range(iterations + 1):
-                group.gathered(None)  # all begin together
-                start = time.perf_counter()
-                run.roll_out()
-                middle = time.perf_counter()
-                run.ppo.update()
-                rows.append((middle - start, time.perf_counter() - middle))
-            rollout, update = np.median(np.array(rows[1:]), axis=0)  # the first loads kernels
-            out.append((float(rollout), float(update)))
-    return {"parts": out, "weights": weights, "syncs": config.num_epochs * config.num_minibatches}
+        parts = {"alone": Training(config), "share": Training(replace(config, num_worlds=share_of(config, group.size)))}
+        run = Training(config, group=group)
+        numbers = sum(p.numel() for p in (*run.ppo.actor.parameters(), *run.ppo.critic.parameters()))
+        for training in (*parts.values(), run):
+            _iteration(training)  # loads kernels; by all
+        for k in range(rounds):
+            for name, training in parts.items():
+                group.gathered(None)
+                mine = np.median([_iteration(training) for _ in range(iterations)], axis=0) if group.is_first else None
+                found[name].append(np.asarray(group.agreed(mine)))
+            group.gathered(None)
+            found["together"].append(np.median([sum(_iteration(run)) for _ in range(iterations)]))
+            found["sync"].append(exchange_seconds(group, numbers, float(found["share"][-1][1]) / syncs))
+            found["pairs"].append(core_pair(group))
+            if show is not None:
+                show((k + 1) / rounds)
+    return {**{name: np.array(values) for name, values in found.items()}, "syncs": syncs}
+
+
+def _iteration(run: Training) -> tuple[float, float]:
+    """Seconds of a rollout, and of the update after it."""
+    start = time.perf_counter()
+    run.roll_out()
+    middle = time.perf_counter()
+    run.ppo.update()
+    return middle - start, time.perf_counter() - middle
 
 
 def scale(
@@ -186,42 +206,42 @@ def _measure_train(
     counts: Sequence[int], crews: dict[int, Workers], repeats: int, progress: Progress
 ) -> dict[str, Any]:
     config = flight_config("dock")
-    sizes = [share_of(config, count) for count in counts]
-    sizes_at_one: list[list[tuple[float, float]]] = []
-    seconds: dict[int, list[float]] = {count: [] for count in counts}
-    cores: dict[int, list[Cores]] = {count: [] for count in counts}
-    syncs = 0
-    for k in range(repeats):
-        alone = crews[1].together(Unit(train_seconds, (sizes, ITERATIONS), "train alone"))
-        sizes_at_one.append(alone["parts"])
-        syncs = alone["syncs"]
-        seconds[1].append(sum(alone["parts"][0]))
-        for count in counts:
-            cores[count].append(measure_cores(count, numbers=alone["weights"]))
-            if count > 1:
-                found = crews[count].together(Unit(train_seconds, ((config.num_worlds,), ITERATIONS), "train"))
-                seconds[count].append(sum(found["parts"][0]))
-        progress("workers", (k + 1) / (repeats + 1))
-    parts = np.median(np.array(sizes_at_one), axis=0)
-    work, one = float(config.num_worlds * config.steps_per_iteration), float(np.median(seconds[1]))
-    rows: list[dict[str, Any]] = []
-    for count, (rollout, update) in zip(counts, parts.tolist(), strict=True):
-        share = float(np.median([c.slowest for c in cores[count]]))
-        sync = float(np.median([c.sync for c in cores[count]]))
-        said = train_forecast(rollout, update, share, syncs=syncs, sync=sync)
-        rows.append(_row(count, seconds[count], work=work, one=one, share=share, said=said)
-                    | {"rollout_s": rollout, "update_s": update, "sync_s": sync})  # fmt: skip
+    for count in counts:
+        share_of(config, count)  # refused here, before anything is measured
+    found: dict[int, dict[str, Any]] = {}
+    for k, count in enumerate(counts):
+        unit = Unit(train_rounds, (ROUNDS * repeats, ITERATIONS), "train", shows=True)
+        told = partial(_part, progress, k, len(counts))
+        found[count] = crews[count].together(unit, progress=told)
+    work = float(config.num_worlds * config.steps_per_iteration)
+    rows = [_train_row(count, each, work=work) for count, each in found.items()]
     run = Training(config)
     for _ in range(10):  # past the very start, where every gradient is large
         run.advance()
     noise = noise_scale(run)
-    progress("workers", 1.0)
     source = "measured here: stope cluster scale train"
     profile = {"world_rate": {"value": work / rows[0]["rollout_s"], "unit": "1/s", "source": source}}
     if np.isfinite([noise["low"], noise["high"]]).all():
         profile["critical_batch"] = {"value": noise["value"], "low": noise["low"], "high": noise["high"],
                                      "unit": "samples", "source": source}  # fmt: skip
+    cores = {count: [cores_of([pair]) for pair in each["pairs"].tolist()] for count, each in found.items()}
     return {"unit": "samples", "rows": rows, "rollout_s": rows[0]["rollout_s"], "update_s": rows[0]["update_s"],
-            "syncs": syncs, **_noise(cores, [seconds[1]]),
+            "syncs": found[1]["syncs"], **_noise(cores, [each["alone"].sum(axis=1) for each in found.values()]),
             "noise_scale": {k: v if np.isfinite(v) else None for k, v in noise.items()},
             "profile": profile}  # fmt: skip
+
+
+def _part(progress: Progress, k: int, num: int, stage: str, share: float) -> None:
+    progress(stage, (k + share) / num)
+
+
+def _train_row(count: int, found: dict[str, Any], *, work: float) -> dict[str, Any]:
+    """The row of a count: speed-up over, and forecast from, what was measured beside it."""
+    rollout, update = np.median(found["share"], axis=0).tolist()
+    sync = float(np.median(found["sync"]))
+    share = cores_of(found["pairs"].tolist()).slowest
+    said = train_forecast(rollout, update, share, syncs=found["syncs"], sync=sync)
+    one = float(np.median(found["alone"].sum(axis=1)))
+    seconds = found["together"].tolist()
+    return _row(count, seconds, work=work, one=one, share=share, said=said) | {
+        "rollout_s": rollout, "update_s": update, "sync_s": sync, "one_s": one}  # fmt: skip

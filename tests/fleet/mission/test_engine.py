@@ -24,6 +24,7 @@ Fourteen answers that are known, and where each is tested; here, unless a file i
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -40,7 +41,7 @@ from stope.fleet.mission.kernels.columns import Count, Kind, Phase
 from stope.fleet.mission.kernels.power import answer_time, gathered, light_time
 from stope.fleet.mission.kernels.queues import serve
 from stope.fleet.mission.month import Player, close_books, play
-from stope.fleet.mission.scenario import with_changes
+from stope.fleet.mission.scenario import Fault, with_changes
 from tests.fleet.mission.builders import month, tables
 
 
@@ -223,6 +224,38 @@ def test_no_answer_comes_before_light_time_twice_and_the_decision(
     assert answer >= t + 2.0 * light + decision
     if math.isfinite(answer):
         assert ((contact[:, 0] <= answer) & (answer < contact[:, 1])).any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    autonomy=st.sampled_from(["E1", "E2", "E3"]), light=st.floats(1.0, 2000.0), decision=st.floats(0.0, 7200.0),
+    contact=st.floats(2.0, 24.0), gaps=st.floats(0.0, 4.0), fault=st.sampled_from(["", "delay", "answers-lost"]),
+    window=st.sampled_from([5.0, 60.0, 3600.0]), seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_in_a_whole_month_nothing_acts_on_what_it_cannot_know_yet(
+    autonomy: str, light: float, decision: float, contact: float, gaps: float, fault: str, window: float, seed: int
+) -> None:
+    """Delays, gaps, answers lost, windows that could reorder: every answer is late enough, every pile is dug first."""
+    scenario = month(f"link.autonomy='{autonomy}'", f"link.light_time={light}", f"link.decision_time={decision}",
+                     f"link.contact_h={contact}", f"link.gaps={gaps}", "failing.mtbf_h=20", robots=20)  # fmt: skip
+    if fault:
+        scenario = replace(scenario, faults=(Fault(kind=fault, at_d=0.2, hours=24.0, share=0.5),))
+    logged: list[np.ndarray] = []
+    player = Player(scenario, tables(), seed=seed, window=window, log_rows=20_000,
+                    on_log=lambda w, _: logged.append(w.log[: w.clock[2]].copy()))  # fmt: skip
+    player.advance(player.end)
+    robot, phase, since, until, _, mass, _, pit = np.concatenate(logged).T
+    for each in np.unique(robot):
+        mine = np.flatnonzero(robot == each)
+        assert np.array_equal(until[mine][:-1], since[mine][1:]), "one thing after the other, and nothing left out"
+    waits = phase == Phase.WAIT_EARTH
+    assert (until - since)[waits & np.isfinite(until)].min(initial=np.inf) >= 2.0 * light + decision
+    assert waits.any() or player.world.counts[Count.ASKED_EARTH] == 0
+    for each in np.unique(pit[phase == Phase.LOAD]):
+        dug, taken = ((phase == p) & (pit == each) for p in (Phase.DEPOSIT, Phase.LOAD))
+        order = np.argsort(np.concatenate([until[dug], since[taken]]), kind="stable")  # what is dug first, on a tie
+        pile = np.cumsum(np.concatenate([mass[dug], -mass[taken]])[order])
+        assert pile.min() >= 0
 
 
 def test_months_of_the_same_seed_are_the_same_and_of_another_are_not() -> None:
