@@ -69,12 +69,12 @@ def train_rounds(
 ) -> dict[str, Any]:
     """Times of an iteration by the whole group, next to those of its parts at the first rank alone.
 
-    A machine's speed drifts by tens of percent within a minute, so that all are measured in turn, in the same processes.
+    A machine's speed drifts by tens of percent within a minute: all are measured in turn, in the same processes.
 
     Returns:
-        `alone` and `share`, seconds of a rollout and an update of all worlds and of a rank's share of them, by the first
-        rank while the others wait, (rounds, 2); `together`, seconds of an iteration by all, (rounds,); `sync`, what an
-        exchange adds [s], (rounds,); `pairs`, of `core_pair`; `syncs`, exchanges in an iteration.
+        `alone` and `share`, seconds of a rollout and an update of all worlds and of a rank's share of them, by the
+        first rank while the others wait, (rounds, 2); `together`, seconds of an iteration by all, (rounds,);
+        `sync`, what an exchange adds [s], (rounds,); `pairs`, of `core_pair`; `syncs`, exchanges in an iteration.
     """
     config = flight_config("dock")
     found: dict[str, list[Any]] = {"alone": [], "share": [], "together": [], "sync": [], "pairs": []}
