@@ -6,8 +6,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
+from stope.flight.ground.belief import GroundBelief
 from stope.learn.policies import GruPolicy
 from stope.learn.skills import SKILLS
+from stope.world.belief import Belief
 from tests.cli.conftest import Stope
 
 SHORT = ("--set", "task.time_limit=4", "--set", "task.push_start=3")
@@ -42,6 +46,25 @@ def test_a_policy_is_trained_found_again_and_evaluated(stope: Stope, tmp_path: P
     other = stope("evaluate", "dig", "--policy", out, "--n", "2")
     assert other.code == 2
     assert "a policy of task 'anchor': expected one of 'dig'" in other.err
+
+
+def test_a_belief_of_the_ground_adds_worlds_to_an_evaluation(stope: Stope, tmp_path: Path) -> None:
+    belief = GroundBelief.certain(np.array([1.0]), ["cohesion"])
+    belief.save(tmp_path / "soil.json")
+    asked = ("evaluate", "anchor", *SHORT, "--n", "2", "--threads", "1", "--only", "belief", "--only", "belief-script")
+    flown = stope(*asked, "--belief", tmp_path / "soil.json", "--json")
+    assert flown.code == 0, flown
+    found = json.loads(flown.out)["skills"]["anchor"]
+    assert set(found["conditions"]) == {"belief"} == set(found["paired"])
+    assert found["conditions"]["belief"]["n"] == found["baselines"]["belief-script"]["n"] == 2
+    people = stope(*asked, "--belief", tmp_path / "soil.json")
+    assert "told the belief, in worlds of the belief" in " ".join(people.out.split())
+    other = tmp_path / "robot.json"
+    Belief.prior("bee-gas").save(other)
+    refused = stope(*asked, "--belief", other)
+    assert refused.code == 2
+    assert refused.err.count("\n") == 1 and "robot.json: format" in refused.err
+    assert stope(*asked).code == 2, "there is no belief"
 
 
 def test_all_skills_can_be_looked_at_before_they_are_trained(stope: Stope) -> None:

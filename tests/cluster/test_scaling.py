@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,15 +128,22 @@ def test_what_cores_allow_is_a_share_and_one_core_allows_itself() -> None:
 
 
 def test_an_exchange_of_several_takes_time_and_that_of_one_none() -> None:
-    assert exchange_seconds(Group(), 100, 1e-3) == 0.0
-    between = 0.05
-    added = Processes(2).together(Unit(_exchange, (between,), "exchange"))
-    assert 0.0 < added < between, "work between exchanges is taken off"
+    assert exchange_seconds(Group(), lambda exchanges: None) == 0.0
+    work, waited = 0.02, 0.01
+    added = Processes(2).together(Unit(_exchange, (work, waited), "exchange"))
+    assert waited * 0.9 < added < waited + work, "the slower rank is waited for, and the work itself is taken off"
 
 
-def _exchange(group: Group, between: float) -> float:
+def _exchange(group: Group, work: float, waited: float) -> float:
+    """Work of 20 ms, which takes the second rank another 10 ms where ranks exchange."""
+
+    def turn(exchanges: bool) -> None:  # noqa: FBT001 -- as `exchange_seconds` calls it
+        time.sleep(work + (waited if exchanges and not group.is_first else 0.0))
+        if exchanges:
+            group.gathered(None)
+
     with group.joined():
-        return exchange_seconds(group, 100, between)
+        return exchange_seconds(group, turn)
 
 
 @pytest.mark.parametrize(("job", "counts"), [("mine", (1, 2)), ("train", (2, 4)), ("train", (1, 1)), ("train", ())])

@@ -13,9 +13,12 @@ import torch
 from stope.base.errors import ConfigError, FileError
 from stope.learn.pilots import GruPilot, NothingPilot, ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy
-from stope.learn.skill_assess import assess_skill
+from stope.learn.skill_assess import Believed, assess_skill
 from stope.learn.skill_training import SkillConfig, SkillTraining
+from stope.world.contact_env import ContactBatch
+from stope.world.physics import GROUND_PARAMETERS
 from stope.world.tasks import AnchorTask
+from stope.world.told import NUM_SUMMARY
 
 SHORT = ("time_limit=4", "push_start=3")
 TINY: dict[str, Any] = {
@@ -161,8 +164,30 @@ def test_the_assessment_has_every_cell(tmp_path: Path) -> None:
     assert some["conditions"] == {"ignorant": found["conditions"]["ignorant"]}
     assert some["baselines"] == {"nothing": found["baselines"]["nothing"]}
     assert some["paired"] == {}, "there is no script to pair with"
-    with pytest.raises(ConfigError, match="only = best: expected some of ignorant, prior"):
-        assess_skill(policy, "anchor", task, num=4, seed=1, only=("best",))
+    for cell in ("best", "belief"):
+        with pytest.raises(ConfigError, match=f"only = {cell}: expected some of ignorant, prior"):
+            assess_skill(policy, "anchor", task, num=4, seed=1, only=(cell,))
+
+
+def test_worlds_of_a_belief_are_flown_told_it_and_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = SkillTraining(SkillConfig(**TINY))
+    policy, task, given = run.policy(), SkillConfig(**TINY).make_task(), []
+    policy.card = run.card()
+    give = ContactBatch.give
+
+    def watched(batch: ContactBatch, ground: np.ndarray, told: np.ndarray) -> None:
+        given.append((ground, told))
+        give(batch, ground, told)
+
+    monkeypatch.setattr(ContactBatch, "give", watched)
+    grounds = np.random.default_rng(1).standard_normal((3, len(GROUND_PARAMETERS)))
+    summary = np.linspace(-1.0, 1.0, NUM_SUMMARY)
+    cells = ("belief", "belief-ignorant", "belief-script")
+    found = assess_skill(policy, "anchor", task, num=3, seed=1, only=cells, believed=Believed(grounds, summary))
+    assert set(found["skills"]["anchor"]["conditions"]) == set(cells[:2]) == set(found["skills"]["anchor"]["paired"])
+    assert set(found["skills"]["anchor"]["baselines"]) == {"belief-script"}
+    assert all((ground == grounds).all() for ground, _ in given), "all in the same worlds"
+    assert [(told == want).all() for (_, told), want in zip(given, (summary, 0.0, 0.0), strict=True)] == [True] * 3
 
 
 def test_a_pilot_forgets_between_episodes() -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stope.base.progress import Progress
     from stope.base.workers import Workers as Crew
     from stope.learn.policies import MlpPolicy
+    from stope.learn.skill_assess import Believed
     from stope.learn.train import TrainConfig
 
 __all__ = ["EXAMPLE", "evaluate"]
@@ -46,6 +47,7 @@ EXAMPLE = example(
     "stope evaluate dock --policy runs/bennu.safetensors --n 2000 --json",
     "stope evaluate dock --belief belief.json",
     "stope evaluate dig --only ignorant --only script",
+    "stope evaluate dig --belief soil.json --only belief --only belief-ignorant --only belief-script",
     "stope evaluate all --workers 8 --json",
 )
 COLUMNS = ("flown by", "docked", "2 cm for 10 s", "1 cm for 10 s", "time [s]", "error [mm]", "energy [J]", "gas [g]")
@@ -62,6 +64,8 @@ TOLD = {
     "prior": "policy, told a noisy belief",
     "sharp": "policy, told a sharp belief",
     "truth": "policy, told the truth",
+    "belief": "policy, told the belief, in worlds of the belief",
+    "belief-ignorant": "policy, told only the prior, in worlds of the belief",
 }
 
 
@@ -80,7 +84,8 @@ def evaluate(
         typer.Option(metavar="FILE", help="Policy; left out, the package's or one trained or found in --runs."),
     ] = None,
     belief: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Belief of `stope flight fit`: adds worlds drawn from it.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Of `stope flight fit` (dock, haul) or `soil`: adds worlds drawn from it."),
     ] = None,
     n: Episodes = 1000,
     seed: Seed = 1,
@@ -176,8 +181,7 @@ def _skill(
     from stope.learn.skills import shipped, shipped_names  # noqa: PLC0415 -- as above
     from stope.learn.store import trained_skill  # noqa: PLC0415 -- as above
 
-    if belief is not None:
-        raise ConfigError(f"--belief is for dock and haul: no flight yet measures the ground of {name!r}.")
+    believed = None if belief is None else _believed(belief, n, seed)
     config = skill_config_of(name, seed=None, **options)
     task = config.make_task()
     if policy is not None:
@@ -189,9 +193,20 @@ def _skill(
         flown, path = trained_skill(config, runs, num_threads=threads, progress=progress)
     check_policy(flown, task, name, str(path))
     result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress,
-                          is_enveloped=has_envelope, only=only, workers=workers)  # fmt: skip
+                          is_enveloped=has_envelope, only=only, believed=believed, workers=workers)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": path.name if policy is None else str(path),
                                                 "digest": flown.digest}}  # fmt: skip
+
+
+def _believed(file: Path, n: int, seed: int) -> Believed:
+    """Grounds from a belief of `stope flight soil`, with what soil that acts in a scoop may differ by."""
+    from stope.base.seeding import generator  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.flight.ground.belief import GroundBelief  # noqa: PLC0415 -- as above
+    from stope.flight.ground.imagine import acting  # noqa: PLC0415 -- as above
+    from stope.learn.skill_assess import Believed  # noqa: PLC0415 -- as above
+
+    belief, rng = GroundBelief.load(file), generator(seed, "evaluate-belief")
+    return Believed(acting(belief.draw(n, rng), rng), belief.summary())
 
 
 def _policy(
@@ -236,7 +251,7 @@ def _row(name: str, cell: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _show_skill(name: str, skill: Mapping[str, Any], n: int) -> None:
     line(f"{name} with {skill['robot']} at {skill['site']}, {n} episodes in each cell, 95 % Clopper-Pearson intervals; "
-         "worlds from the prior")  # fmt: skip
+         "worlds from the prior, unless a belief is named")  # fmt: skip
     rows = [(TOLD[c], percent(cell), f"{100 * cell['failed']:.1f} %", number(cell["time_to_success_s"], 3),
              number(cell["effort"], 3)) for c, cell in skill["conditions"].items()]  # fmt: skip
     rows += [(who, percent(cell), f"{100 * cell['failed']:.1f} %", number(cell["time_to_success_s"], 3),

@@ -10,9 +10,8 @@ next to one of the first alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +31,8 @@ ROUNDS = 8
 """Of a measurement; chosen, about an eighth of a second."""
 PAIRS = 5
 """Measurements alone and together in one call."""
-SYNCS = 16
-"""Exchanges in one measurement of their time; with the work between them about an eighth of a second."""
+EXCHANGES = 16
+"""In one measurement of their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,47 +86,29 @@ def core_pair(group: Group) -> tuple[float, float, float]:
     return alone * sum(1.0 / x for x in each) / len(each), alone / max(each), alone
 
 
-def exchange_seconds(group: Group, numbers: int, between: float) -> float:
-    """Seconds that one exchange after a mini-batch adds: what is sent, waking up, and waiting for the slowest.
+def exchange_seconds(group: Group, turn: Callable[[bool], None]) -> float:
+    """Seconds that what ranks exchange adds to a piece of work: sending, waking up, and waiting for the slowest.
 
-    An exchange that follows another at once finds everybody awake and costs less than one after work; so there is work
-    of a known length before each, and the same work without exchanges is taken off.
+    An exchange that follows another at once finds everybody awake, and costs less than one after work; so it is
+    measured with the work, and the same work without it is taken off.
 
     Args:
         group: Ranks that have joined.
-        numbers: Weights whose gradients are exchanged; the divergence and the learning rate go beside them.
-        between: Seconds of work before each exchange.
+        turn: The work, once; told whether to exchange.
     """
     if group.size == 1:
         return 0.0
-    import torch  # noqa: PLC0415 -- one second of import
-
-    dist: Any = torch.distributed
-    gradients, divergence, rate = torch.zeros(numbers), torch.zeros(()), torch.zeros(())
-    near = np.full(NEAR, 0.5)
-    turns = int(group.agreed(max(1, round(between / _turn_seconds(near)))))
     took: list[float] = []
     for exchanges in (False, True):
         group.gathered(None)
         begun = time.perf_counter()
-        for _ in range(SYNCS):
-            if exchanges:
-                dist.all_reduce(divergence)
-                dist.broadcast(rate, src=0)
-            _turn(near, turns)
-            if exchanges:
-                dist.all_reduce(gradients)
+        for _ in range(EXCHANGES):
+            turn(exchanges)
         took.append(time.perf_counter() - begun)
-    return max(0.0, took[1] - took[0]) / SYNCS
+    return max(0.0, took[1] - took[0]) / EXCHANGES
 
 
 def _turn(numbers: npt.NDArray[np.float64], turns: int) -> None:
     for _ in range(turns):
         np.multiply(numbers, 1.1, out=numbers)
         np.sqrt(numbers, out=numbers)
-
-
-def _turn_seconds(near: npt.NDArray[np.float64]) -> float:
-    begun = time.perf_counter()
-    _turn(near, PASSES)
-    return (time.perf_counter() - begun) / PASSES

@@ -82,7 +82,7 @@ def train_rounds(
     with group.joined():
         parts = {"alone": Training(config), "share": Training(replace(config, num_worlds=share_of(config, group.size)))}
         run = Training(config, group=group)
-        numbers = sum(p.numel() for p in (*run.ppo.actor.parameters(), *run.ppo.critic.parameters()))
+        turn = _mini_batch(run)
         for training in (*parts.values(), run):
             _iteration(training)  # loads kernels; by all
         for k in range(rounds):
@@ -92,7 +92,7 @@ def train_rounds(
                 found[name].append(np.asarray(group.agreed(mine)))
             group.gathered(None)
             found["together"].append(np.median([sum(_iteration(run)) for _ in range(iterations)]))
-            found["sync"].append(exchange_seconds(group, numbers, float(found["share"][-1][1]) / syncs))
+            found["sync"].append(exchange_seconds(group, turn))
             found["pairs"].append(core_pair(group))
             if show is not None:
                 show((k + 1) / rounds)
@@ -106,6 +106,30 @@ def _iteration(run: Training) -> tuple[float, float]:
     middle = time.perf_counter()
     run.ppo.update()
     return middle - start, time.perf_counter() - middle
+
+
+def _mini_batch(run: Training) -> Callable[[bool], None]:
+    """The gradient of a mini-batch, and what ranks exchange for it, if wanted; no weight changes."""
+    import torch  # noqa: PLC0415 -- one second of import
+
+    dist: Any = torch.distributed
+    ppo, config = run.ppo, run.config
+    divergence, rate = torch.zeros(()), torch.zeros(())
+
+    def turn(exchanges: bool) -> None:  # noqa: FBT001 -- as `exchange_seconds` calls it
+        num = ppo.storage.actions[..., 0].numel() // config.num_minibatches
+        seen, done = (x.flatten(0, 1)[:num] for x in (ppo.storage.observations, ppo.storage.actions))
+        ppo.actor(seen, stochastic_output=True)
+        loss = ppo.actor.get_output_log_prob(done).mean() + ppo.critic(seen).square().mean()
+        if exchanges:  # the divergence, and the learning rate that follows from it
+            dist.all_reduce(divergence)
+            dist.broadcast(rate, src=0)
+        ppo.optimizer.zero_grad()
+        loss.backward()
+        if exchanges:
+            ppo.reduce_parameters()
+
+    return turn
 
 
 def scale(

@@ -8,9 +8,11 @@ bring back the worlds that chose a policy's weights in training.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stope.base.errors import ConfigError
 from stope.base.intervals import clopper_pearson, mean_interval
@@ -23,13 +25,29 @@ from stope.learn.policies import GruPolicy
 from stope.world.tasks import ContactTask
 from stope.world.told import NUM_SUMMARY, Told
 
-__all__ = ["CONDITIONS", "assess_skill", "check_policy", "paired_outcomes"]
+__all__ = ["CONDITIONS", "Believed", "assess_skill", "check_policy", "paired_outcomes"]
 
 CONDITIONS: dict[str, Told] = {"ignorant": "prior", "prior": "drawn", "sharp": "sharp", "truth": "truth"}
 """Worlds are drawn from the prior in each; what the policy is told of them differs. As for `dock`, "prior" is the
 training's own mixture of beliefs and "ignorant" is nothing but the prior."""
 
 BASELINES = ("script", "random", "nothing")
+BELIEVED = {"belief": True, "belief-ignorant": False}
+"""Worlds are drawn from a belief; whether the policy is told the belief, or nothing but the prior. `BELIEVED_SCRIPT`
+flies in the same worlds."""
+BELIEVED_SCRIPT = "belief-script"
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Believed:
+    """Grounds that a belief thinks possible."""
+
+    grounds: Floats
+    """Whitened, (episodes, len(GROUND_PARAMETERS))."""
+    summary: Floats
+    """What the policy is told, (NUM_SUMMARY,)."""
 
 
 def check_policy(policy: GruPolicy, task: ContactTask, name: str, where: str) -> None:
@@ -60,6 +78,7 @@ def assess_skill(
     progress: Progress = silent,
     is_enveloped: bool = True,
     only: Sequence[str] = (),
+    believed: Believed | None = None,
     workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Fly a policy in every condition, and the baselines.
@@ -74,6 +93,7 @@ def assess_skill(
         progress: Told of each pilot.
         is_enveloped: Whether the safety envelope stands between the policy and the robots; the baselines fly bare.
         only: Names of conditions and baselines to fly; all if empty.
+        believed: Adds worlds with these grounds, one an episode.
         workers: Who flies the cells, one a unit; this process if left out. Results do not depend on it.
 
     Returns:
@@ -85,29 +105,30 @@ def assess_skill(
     """
     if num < 1:
         raise ConfigError(f"assess.num = {num}: expected 1 or more episodes in each cell.")
-    known = (*CONDITIONS, *BASELINES)
+    extra = () if believed is None else (*BELIEVED, BELIEVED_SCRIPT)
+    known = (*CONDITIONS, *BASELINES, *extra)
     if not set(only) <= set(known):
         raise ConfigError(f"assess.only = {', '.join(only)}: expected some of {', '.join(known)}.")
-    wanted = set(only or known)
     check_policy(policy, task, name, "policy")
-    cells = [c for c in known if c in wanted]
+    cells = [c for c in known if c in (only or known)]
     units = [
-        Unit(_fly_cell, (policy, name, task, cell, num, seed, num_threads, is_enveloped), f"{name}: {cell}", shows=True)
+        Unit(_fly_cell, (policy, name, task, cell, num, seed, num_threads, is_enveloped, believed), f"{name}: {cell}",
+             shows=True)
         for cell in cells
-    ]
+    ]  # fmt: skip
     flown: dict[str, Outcomes] = dict(zip(cells, (workers or Here()).do(units, progress=progress), strict=True))
-    own = {c: flown[c] for c in CONDITIONS if c in flown}
-    others = {who: flown[who] for who in BASELINES if who in flown}
-    script = others.get("script")
+    own = {c: flown[c] for c in (*CONDITIONS, *BELIEVED) if c in flown}
+    others = {who: found for who, found in flown.items() if who not in own}
+    rivals = {c: flown.get(BELIEVED_SCRIPT if c in BELIEVED else "script") for c in own}
     rng = generator(seed, "assess-bootstrap", name)
     return {
         "skills": {
             name: {
                 "conditions": {condition: found.summary() for condition, found in own.items()},
                 "baselines": {who: found.summary() for who, found in others.items()},
-                "paired": {}
-                if script is None
-                else {c: paired_outcomes(found, script, rng=rng) for c, found in own.items()},
+                "paired": {
+                    c: paired_outcomes(own[c], script, rng=rng) for c, script in rivals.items() if script is not None
+                },
                 "robot": task.robot,
                 "site": policy.card.get("site"),
                 "seed": seed,
@@ -119,20 +140,24 @@ def assess_skill(
 def _fly_cell(
     policy: GruPolicy, name: str, task: ContactTask, cell: str, num: int, seed: int, num_threads: int,
     is_enveloped: bool,  # noqa: FBT001 -- a unit of work takes its arguments in order
-    *, show: Callable[[float], None] | None = None,
+    believed: Believed | None, *, show: Callable[[float], None] | None = None,
 ) -> Outcomes:  # fmt: skip
-    """One condition of the policy, or one baseline; every cell has the same worlds."""
+    """One condition of the policy, or one baseline; every cell has the same worlds, or those of the belief."""
     num_actions = len(task.action_names)
     # Told nothing, the baselines do the same in every condition.
     pilots: dict[str, Callable[[], Pilot]] = {
         "script": lambda: ScriptPilot(task), "random": lambda: RandomPilot(num_actions, seed),
-        "nothing": lambda: NothingPilot(num_actions),
+        "nothing": lambda: NothingPilot(num_actions), BELIEVED_SCRIPT: lambda: ScriptPilot(task),
     }  # fmt: skip
-    is_policy = cell in CONDITIONS
+    is_policy = cell in CONDITIONS or cell in BELIEVED
     pilot = GruPilot(policy) if is_policy else pilots[cell]()
     guard = envelope_for(name, task) if is_policy and is_enveloped else None
     batch = task.batch(num_worlds=num, seed=stream_key(seed, "assess", name), num_threads=num_threads,
                        told=CONDITIONS.get(cell, "prior"))  # fmt: skip
+    if cell == BELIEVED_SCRIPT or cell in BELIEVED:
+        assert believed is not None, "a cell of a belief comes with it"
+        told = believed.summary if BELIEVED.get(cell, False) else np.zeros(NUM_SUMMARY)  # zeros are the prior
+        batch.give(believed.grounds, np.tile(told, (num, 1)))
     return fly_skill(pilot, batch, show=show, envelope=guard)
 
 

@@ -21,6 +21,7 @@ from stope.fleet.mission.bank import Bank, shipped_bank
 from stope.fleet.mission.bound import month_bound
 from stope.fleet.mission.kept import keep_month
 from stope.fleet.mission.kernels.columns import SKILLS
+from stope.fleet.mission.limits import what_limits
 from stope.fleet.mission.measuring import join_rows, measure_bank
 from stope.fleet.mission.result import months, summarise
 from stope.fleet.mission.scenario import MonthScenario, load_month, with_changes
@@ -46,7 +47,7 @@ class MonthConfig:
     outcomes: int = 64
     """Measured outcomes of each skill, where a bank is measured."""
     value_months: int = 4
-    """Paired months of each change when skills are valued; 0 leaves that out."""
+    """Paired months of each change when limits are looked for and skills are valued; 0 leaves that out."""
 
     def __post_init__(self) -> None:
         """Check seeds and counts."""
@@ -89,6 +90,10 @@ def mine_month(
                                    "bank_digest": bank.digest, "seed": config.seed})  # fmt: skip
     found["kept_digest"] = kept["digest"]
     if config.value_months:
+        with run.timed("what limits"):
+            found["limits"] = run.json("limits.json", lambda: what_limits(
+                scenario, bank, seed=config.seed, months=config.value_months, num_threads=num_threads,
+                progress=progress))  # fmt: skip
         with run.timed("worth of skills"):
             found["value"] = run.json("value.json", lambda: skill_values(
                 scenario, bank, seed=config.seed, months=config.value_months, num_threads=num_threads,

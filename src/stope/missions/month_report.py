@@ -23,7 +23,7 @@ def month_report(scenario: MonthScenario, found: dict[str, Any], provenance: dic
     """The report in the layout of `stope.view.report`; the same for the same findings."""
     sections = [_spread(found), _losses(found), _skills(found), _outside(found)]
     if "value" in found:
-        sections.insert(2, _worth(found["value"]))
+        sections[2:2] = [_limits(found["limits"]), _worth(found["value"])]
     return {
         "title": scenario.name, "answer": _answer(scenario, found),
         "figures": [_figure(found, name) for name in ("ore_t", "water_l", "kwh_per_kg_water", "propellant_kg",
@@ -51,10 +51,22 @@ def _answer(scenario: MonthScenario, found: dict[str, Any]) -> str:
     return (
         f"{scenario.fleet.total:,} robots process {_number(ore['mean'])} t of ore in {scenario.days:g} days (5 to 95 % "
         f"of {ore['n']} months: {low} to {high} t) and win {_number(water['mean'])} L of water "
-        f"({_number(water['p05'])} to {_number(water['p95'])} L). {found['limited_by'].capitalize()} limited it; "
+        f"({_number(water['p05'])} to {_number(water['p95'])} L). {_limit(found)}"
         f"{100 * found['extrapolated']['share']:.0f} % of all draws are outside what was measured, "
         "and the figures stand on assumed numbers listed below."
     )
+
+
+def _limit(found: dict[str, Any]) -> str:
+    """A sentence on what limited, where that was looked for."""
+    if "limits" not in found:
+        return ""
+    limits = found["limits"]
+    name = limits["limited_by"]
+    if not name:
+        return "No thing by itself was seen to limit it. "
+    gain = next(row["t"] for row in limits["resources"] if row["name"] == name)
+    return f"What limited it most is {name}: a tenth more brings {_number(gain, 2)} t. "
 
 
 def _figure(found: dict[str, Any], name: str) -> dict[str, Any]:
@@ -83,8 +95,18 @@ def _spread(found: dict[str, Any]) -> dict[str, Any]:
 
 def _losses(found: dict[str, Any]) -> dict[str, Any]:
     rows = [[r["phase"], r["waiting_for"], f"{100 * r['share']:.2f}"] for r in found["lost_time"]]
-    return {"title": "Where time was lost", "text": f"What limited the month: {found['limited_by']}.",
+    return {"title": "Where time was lost", "text": "Of all robots but the plant's units. A robot that waits need not limit.",
             "table": {"columns": ["state", "waiting for", "% of robot time"], "rows": rows}}  # fmt: skip
+
+
+def _limits(limits: dict[str, Any]) -> dict[str, Any]:
+    rows = [[r["name"], *(f"{r[q]:.3g}" for q in ("t", "low", "high"))] for r in limits["resources"]]
+    text = (
+        f"Ore that {100 * limits['more']:g} % more of each thing brings by itself, from {limits['resources'][0]['n']} "
+        "paired months of one belief; 95 % intervals are of chance alone."
+    )
+    return {"title": "What limited the month", "text": text,
+            "table": {"columns": ["more of", "t", "low", "high"], "rows": rows}}  # fmt: skip
 
 
 def _worth(value: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, n
 from stope.fleet.mission.grade import grade_map
 from stope.fleet.mission.kernels.columns import SKILLS, Skill
 from stope.fleet.mission.result import bands, months, summarise
+from stope.fleet.mission.limits import RESOURCES, more_of, what_limits
 from stope.fleet.mission.value import changed, skill_values, write_weights
 from stope.learn.skills import shipped
 from tests.fleet.mission.builders import bank, month, tables
@@ -80,12 +81,11 @@ def test_spread_is_split_into_belief_and_chance() -> None:
     assert split["chance_half_width"] == pytest.approx(1.645 * 2.0, rel=0.05)
 
 
-def test_summary_names_what_is_outside_what_limited_and_what_is_assumed() -> None:
+def test_summary_names_what_is_outside_and_what_is_assumed() -> None:
     scenario = month("beliefs=2", "chances=2", days=1.0)
     found = summarise(scenario, bank(), months(scenario, bank(), seed=1))
     assert found["extrapolated"]["skills"]["haul"]["share"] == 1.0  # 100 kg, and nothing was measured with a load
     assert 0.0 < found["extrapolated"]["share"] < 1.0
-    assert found["limited_by"] in ("the plant", "diggers", "haulers")
     assert "digging.dump_time" in found["assumed"]
     assert found["figures"]["ore_t"]["n"] == 4
 
@@ -97,6 +97,30 @@ def test_more_success_turns_failures_into_successes_and_leaves_the_rest() -> Non
     assert all(np.array_equal(after.of(s), before.of(s)) for s in Skill if s != Skill.ANCHOR)
     quick = changed(before, Skill.DIG, "duration", 5.0)
     assert np.allclose(quick.of(Skill.DIG)[:, 1], 0.95 * before.of(Skill.DIG)[:, 1])
+
+
+@pytest.mark.parametrize("short", ["fleet.excavators=5", "fleet.haulers=1", "plant.power_kw=3", "robots.array_area=0.1"])
+def test_what_is_scarce_is_what_limits(short: str) -> None:
+    """A month that has plenty of all but one thing: a tenth more of it brings ore, and of nothing else as much."""
+    plenty = ("fleet.excavators=30", "fleet.haulers=20", "plant.power_kw=500", "robots.array_area=20")
+    scenario = month(*plenty, short, "failing.mtbf_h=1e9", robots=60, days=6.0)
+    found = what_limits(scenario, bank(), seed=1, months=4)
+    named = {"excavators": "diggers", "haulers": "haulers", "power_kw": "power of the plant", "array_area": "light"}
+    assert found["limited_by"] == named[short.partition("=")[0].partition(".")[2]]
+    gains = [row["t"] for row in found["resources"]]
+    assert gains == sorted(gains, reverse=True)
+    assert set(RESOURCES) == {row["name"] for row in found["resources"]}
+
+
+def test_a_tenth_more_is_a_tenth_more_of_what_helps() -> None:
+    before = month(robots=1000)
+    for name, parts in RESOURCES.items():
+        after = more_of(before, parts)
+        assert after.num_yards == before.num_yards == 2
+        for part, field, sign in parts:
+            old, new = (getattr(getattr(s, part), field) for s in (before, after))
+            assert (new > old) == (sign > 0), name
+            assert new == pytest.approx(old * 1.1**sign, abs=0.5 if isinstance(old, int) and old > 5 else 1.0), name
 
 
 @pytest.mark.slow

@@ -123,15 +123,12 @@ def lost_time(played: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def summarise(scenario: MonthScenario, bank: Bank, played: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """What many months say: bands, lost time, what limited, what is outside the table, what is assumed."""
+    """What many months say: bands, lost time, what is outside the table, what is assumed."""
     names = list(played[0][0]["figures"])
     figures = {n: bands(np.array([[m["figures"][n] for m in row] for row in played])) for n in names}
-    used, up = figures["plant_used_share"]["mean"], figures["plant_up_share"]["mean"]
-    lost = lost_time(played)
-    limit = "the plant" if used > 0.9 * up else "diggers" if lost and lost[0]["phase"] == "queue-pit" else "haulers"
     return {
         "scenario": scenario.name, "scenario_digest": scenario.digest, "bank_digest": bank.digest,
-        "figures": figures, "lost_time": lost, "limited_by": limit,
+        "figures": figures, "lost_time": lost_time(played),
         "extrapolated": extrapolated(scenario, bank, played), "skills": bank.summary(),
         "assumed": scenario.assumed(), "digest": content_hash([[m["figures"] for m in row] for row in played]),
     }  # fmt: skip

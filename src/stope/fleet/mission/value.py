@@ -9,6 +9,7 @@ leaves such a belief could bring at most, one skill at a time. Both are figures 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from stope.fleet.mission.kernels.columns import SKILLS
 from stope.fleet.mission.month import play
 from stope.fleet.mission.scenario import MonthScenario
 
-__all__ = ["CHANGES", "changed", "skill_values", "write_weights"]
+__all__ = ["CHANGES", "changed", "ore_of_months", "skill_values", "write_weights"]
 
 CHANGES = ("success", "duration", "energy")
 POINT = 0.01
@@ -50,6 +51,18 @@ def changed(tables: Tables, skill: int, what: str, points: float) -> Tables:
     else:
         rows[:, 1 if what == "duration" else 2] *= 1.0 - points * POINT
     return Tables.join(parts)
+
+
+def ore_of_months(
+    scenario: MonthScenario, tables: Tables, *, seed: int, months: int, num_threads: int = 1
+) -> Floats:
+    """Ore of so many months [t]; those of the same seed have the same chances, whatever else differs."""
+
+    def month(replicate: int) -> float:
+        return play(scenario, tables, seed=seed, replicate=replicate).figures["ore_t"]
+
+    with ThreadPoolExecutor(num_threads) as pool:
+        return np.array(list(pool.map(month, range(months))))
 
 
 def skill_values(
@@ -82,26 +95,14 @@ def skill_values(
             parts = [base.of(s) for s in range(len(SKILLS))]
             parts[i] = bank.believed(0, seed=seed, told="sharp").of(i)
             jobs.append((skill, "sharp_belief", Tables.join(parts), 1.0))
-    done = 0
-
-    def ore(tables: Tables) -> Floats:
-        nonlocal done
-
-        def month(replicate: int) -> float:
-            return play(scenario, tables, seed=seed, replicate=replicate).figures["ore_t"]
-
-        with ThreadPoolExecutor(num_threads) as pool:
-            out = np.array(list(pool.map(month, range(months))))
-        done += 1
-        progress("worth of skills", done / (len(jobs) + 1))
-        return out
-
+    ore = partial(ore_of_months, scenario, seed=seed, months=months, num_threads=num_threads)
     before = ore(base)
     values: dict[str, dict[str, Any]] = {skill: {} for skill in SKILLS}
-    for skill, what, tables, size in jobs:
+    for done, (skill, what, tables, size) in enumerate(jobs, start=1):
         gain = (ore(tables) - before) / size
         mean, low, high = mean_interval(gain, rng=generator(seed, "value", skill, what))
         values[skill][what] = {"t": mean, "low": low, "high": high, "n": months}
+        progress("worth of skills", done / len(jobs))
     return {"scenario": scenario.name, "bank_digest": bank.digest, "seed": seed, "months": months, "points": points,
             "ore_t": float(before.mean()), "skills": values}  # fmt: skip
 
