@@ -265,7 +265,7 @@ def _train_row(count: int, found: dict[str, Any], *, work: float) -> dict[str, A
     sync = float(np.median(found["sync"]))
     share = cores_of(found["pairs"].tolist()).slowest
     said = train_forecast(rollout, update, share, syncs=found["syncs"], sync=sync)
-    one = float(np.median(found["alone"].sum(axis=1)))
-    seconds = found["together"].tolist()
+    alone = found["alone"].sum(axis=1)
+    one, seconds = float(np.median(alone)), (found["together"] if count > 1 else alone).tolist()
     return _row(count, seconds, work=work, one=one, share=share, said=said) | {
         "rollout_s": rollout, "update_s": update, "sync_s": sync, "one_s": one}  # fmt: skip
