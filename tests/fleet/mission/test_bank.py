@@ -100,7 +100,7 @@ def test_more_success_turns_failures_into_successes_and_leaves_the_rest() -> Non
 
 
 @pytest.mark.parametrize(
-    "short", ["fleet.excavators=5", "fleet.haulers=1", "plant.power_kw=3", "robots.array_area=0.5"]
+    "short", ["fleet.excavators=5", "fleet.haulers=1", "plant.power_kw=3", "robots.array_area=1"]
 )
 def test_what_is_scarce_is_what_limits(short: str) -> None:
     """A month that has plenty of all but one thing: a tenth more of it brings ore, and of nothing else as much."""
