@@ -72,8 +72,8 @@ def test_the_forecast_of_units_is_the_closed_form_where_cores_do_not_mind_each_o
     assert scaling.evaluate_forecast(2.0, 1.0, 1, 1.0) == 26.0
     assert scaling.evaluate_forecast(2.0, 1.0, 2, 1.0) == 14.0
     assert scaling.evaluate_forecast(2.0, 1.0, 5, 0.8) == pytest.approx(7.0 / 0.8)
-    assert scaling.train_forecast(0.06, 0.05, 1.0, syncs=8, sync=0.0) == pytest.approx(0.11)
-    assert scaling.train_forecast(0.03, 0.03, 0.75, syncs=8, sync=1e-3) == pytest.approx(0.088)
+    assert scaling.train_forecast(0.06, 0.05, syncs=8, sync=0.0) == pytest.approx(0.11)
+    assert scaling.train_forecast(0.04, 0.03, syncs=8, sync=1e-3) == pytest.approx(0.078)
 
 
 def pretended(unit: float, start: float, alone: dict[int, tuple[float, float]], share: float) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def pretended(unit: float, start: float, alone: dict[int, tuple[float, float]], 
             rounds, _ = unit.arguments
             own, slow = np.array(alone[256 // self.num]), 1.0 if self.num == 1 else share
             wait = 0.0 if self.num == 1 else 1e-3
-            return {"alone": np.tile(alone[256], (rounds, 1)), "share": np.tile(own, (rounds, 1)), "syncs": 8,
+            return {"alone": np.tile(alone[256], (rounds, 1)), "share": np.tile(own / slow, (rounds, 1)), "syncs": 8,
                     "together": np.full(rounds, own.sum() / slow + 8 * wait), "sync": np.full(rounds, wait),
                     "pairs": np.tile([slow, slow, 0.1], (rounds, 1))}  # fmt: skip
 

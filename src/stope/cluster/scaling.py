@@ -5,11 +5,12 @@
 workers is made of what one worker took, at two sizes of the job, and of the machine, never of the job at w workers:
 
 - evaluate: (start + ceil(units / w) * unit) / c(w); start and unit from one unit and from all at one worker;
-- train: (rollout + update) / c(w) + syncs * sync(w); rollout and update of a w-th of the worlds, at one worker.
+- train: rollout + update + syncs * sync(w); rollout and update of a w-th of the worlds that exchanges nothing, by w
+  processes at a time: the slowest rollout, for which all wait, and the mean update; waits within it are in sync(w).
 
 c(w) is what the cores themselves allow (`stope.cluster.cores`): how fast a core is while its neighbours work, over its
-speed alone. For `evaluate` it is the mean over cores, since units go to who is free; for `train` that of the slowest,
-for whom all wait. Everything is measured in turn, once a repeat, so that a slow minute of the machine is in all of it.
+speed alone, in the mean over cores, since units go to who is free. Everything is measured in turn, once a repeat, so
+that a slow minute of the machine is in all of it.
 """
 
 from __future__ import annotations
@@ -72,24 +73,27 @@ def train_rounds(
     A machine's speed drifts by tens of percent within a minute: all are measured in turn, in the same processes.
 
     Returns:
-        `alone` and `share`, seconds of a rollout and an update of all worlds and of a rank's share of them, by the
-        first rank while the others wait, (rounds, 2); `together`, seconds of an iteration by all, (rounds,);
-        `sync`, what an exchange adds [s], (rounds,); `pairs`, of `core_pair`; `syncs`, exchanges in an iteration.
+        `alone`, seconds of a rollout and an update of all worlds by the first rank while the others wait, (rounds, 2);
+        `share`, the slowest rollout and the mean update of a rank's share of the worlds, by every rank for itself,
+        (rounds, 2); `together`, seconds of an iteration by all, (rounds,); `sync`, what an exchange adds [s],
+        (rounds,); `pairs`, of `core_pair`; `syncs`, exchanges in an iteration.
     """
     config = flight_config("dock")
     found: dict[str, list[Any]] = {"alone": [], "share": [], "together": [], "sync": [], "pairs": []}
     syncs = config.num_epochs * config.num_minibatches
     with group.joined():
-        parts = {"alone": Training(config), "share": Training(replace(config, num_worlds=share_of(config, group.size)))}
+        whole, share = Training(config), Training(replace(config, num_worlds=share_of(config, group.size)))
         run = Training(config, group=group)
         turn = _mini_batch(run)
-        for training in (*parts.values(), run):
+        for training in (whole, share, run):
             _iteration(training)  # loads kernels; by all
         for k in range(rounds):
-            for name, training in parts.items():
-                group.gathered(None)
-                mine = np.median([_iteration(training) for _ in range(iterations)], axis=0) if group.is_first else None
-                found[name].append(np.asarray(group.agreed(mine)))
+            group.gathered(None)
+            mine = [_iteration(whole) for _ in range(iterations)] if group.is_first else None
+            found["alone"].append(np.median(group.agreed(mine), axis=0))
+            group.gathered(None)
+            each = np.array(group.gathered([_iteration(share) for _ in range(iterations)]))  # by rank, iteration, part
+            found["share"].append(np.median([each[..., 0].max(axis=0), each[..., 1].mean(axis=0)], axis=1))
             group.gathered(None)
             found["together"].append(np.median([sum(_iteration(run)) for _ in range(iterations)]))
             found["sync"].append(exchange_seconds(group, turn))
@@ -209,9 +213,9 @@ def evaluate_forecast(start: float, unit: float, count: int, share: float) -> fl
     return (start + math.ceil(UNITS / count) * unit) / share
 
 
-def train_forecast(rollout: float, update: float, share: float, *, syncs: int, sync: float) -> float:
-    """Seconds of an iteration, of one rank's rollout and update alone, and of what ranks exchange."""
-    return (rollout + update) / share + syncs * sync
+def train_forecast(rollout: float, update: float, *, syncs: int, sync: float) -> float:
+    """Seconds of an iteration, of a rank's rollout and update for itself, and of what ranks exchange."""
+    return rollout + update + syncs * sync
 
 
 def _noise(cores: dict[int, list[Cores]], alone: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -264,7 +268,7 @@ def _train_row(count: int, found: dict[str, Any], *, work: float) -> dict[str, A
     rollout, update = np.median(found["share"], axis=0).tolist()
     sync = float(np.median(found["sync"]))
     share = cores_of(found["pairs"].tolist()).slowest
-    said = train_forecast(rollout, update, share, syncs=found["syncs"], sync=sync)
+    said = train_forecast(rollout, update, syncs=found["syncs"], sync=sync)
     alone = found["alone"].sum(axis=1)
     one, seconds = float(np.median(alone)), (found["together"] if count > 1 else alone).tolist()
     return _row(count, seconds, work=work, one=one, share=share, said=said) | {

@@ -95,7 +95,8 @@ def _spread(found: dict[str, Any]) -> dict[str, Any]:
 
 def _losses(found: dict[str, Any]) -> dict[str, Any]:
     rows = [[r["phase"], r["waiting_for"], f"{100 * r['share']:.2f}"] for r in found["lost_time"]]
-    return {"title": "Where time was lost", "text": "Of all robots but the plant's units. A robot that waits need not limit.",
+    text = "Of all robots but the plant's units. A robot that waits need not limit."
+    return {"title": "Where time was lost", "text": text,
             "table": {"columns": ["state", "waiting for", "% of robot time"], "rows": rows}}  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from stope.fleet.mission.bank import Bank, shipped_bank
 from stope.fleet.mission.dispatch import exact_assignment, layered_assignment, nearest_assignment
 from stope.fleet.mission.grade import grade_map
 from stope.fleet.mission.kernels.columns import SKILLS, Skill
-from stope.fleet.mission.result import bands, months, summarise
 from stope.fleet.mission.limits import RESOURCES, more_of, what_limits
+from stope.fleet.mission.result import bands, months, summarise
 from stope.fleet.mission.value import changed, skill_values, write_weights
 from stope.learn.skills import shipped
 from tests.fleet.mission.builders import bank, month, tables
@@ -99,9 +99,7 @@ def test_more_success_turns_failures_into_successes_and_leaves_the_rest() -> Non
     assert np.allclose(quick.of(Skill.DIG)[:, 1], 0.95 * before.of(Skill.DIG)[:, 1])
 
 
-@pytest.mark.parametrize(
-    "short", ["fleet.excavators=5", "fleet.haulers=1", "plant.power_kw=3", "robots.array_area=1"]
-)
+@pytest.mark.parametrize("short", ["fleet.excavators=5", "fleet.haulers=1", "plant.power_kw=3", "robots.array_area=1"])
 def test_what_is_scarce_is_what_limits(short: str) -> None:
     """A month that has plenty of all but one thing: a tenth more of it brings ore, and of nothing else as much."""
     plenty = ("fleet.excavators=30", "fleet.haulers=20", "plant.power_kw=500", "robots.array_area=20")

@@ -53,9 +53,7 @@ def changed(tables: Tables, skill: int, what: str, points: float) -> Tables:
     return Tables.join(parts)
 
 
-def ore_of_months(
-    scenario: MonthScenario, tables: Tables, *, seed: int, months: int, num_threads: int = 1
-) -> Floats:
+def ore_of_months(scenario: MonthScenario, tables: Tables, *, seed: int, months: int, num_threads: int = 1) -> Floats:
     """Ore of so many months [t]; those of the same seed have the same chances, whatever else differs."""
 
     def month(replicate: int) -> float:
