@@ -66,7 +66,7 @@ def _limit(found: dict[str, Any]) -> str:
     if not name:
         return "No thing by itself was seen to limit it. "
     gain = next(row["t"] for row in limits["resources"] if row["name"] == name)
-    return f"What limited it most is {name}: a tenth more brings {_number(gain, 2)} t. "
+    return f"What limited it most: {name}, of which a tenth more brings {_number(gain, 2)} t. "
 
 
 def _figure(found: dict[str, Any], name: str) -> dict[str, Any]:
