@@ -496,23 +496,24 @@ def campaign_dig() -> str:
 def scaling() -> str:
     """A job at several counts of workers, beside its forecast."""
     rows: list[list[object]] = []
-    # The files of the earlier measurement do not say who worked.
-    for name, by in (("evaluate", "processes"), ("train", "threads"), ("ray", "Ray's workers")):
-        if not (Path(__file__).parent / "results" / f"scaling-{name}.json").exists():
-            continue
+    noise: list[str] = []
+    for name in ("evaluate", "train", "ray"):
         found = result(f"scaling-{name}")
+        who = f"{found['job']}, {found['by']}"
+        noise.append(f"{who}: {100 * found['noise']['probe']:.0f} and {100 * found['noise']['job']:.0f} %")
         for r in found["rows"]:
             n = r["workers"]
-            said = ["", ""] if n == 1 else [f"{n * r['core_share']:.2f}", f"{100 * r['forecast_error']:+.0f} %"]
-            rows.append([f"{found['job']}, {found.get('by', by)}", n, found["repeats"], f"{r['seconds']:.3g}",
-                         f"{100 * r['spread']:.0f} %", f"{r['throughput']:,.0f}", f"{n * r['efficiency']:.2f}",
-                         *said])  # fmt: skip
-    noise = result("scaling-train")["noise_scale"]
-    value, low, high = ("infinity" if noise[k] is None else f"{noise[k]:,.0f}" for k in ("value", "low", "high"))
+            said = ["", ""] if n == 1 else [f"{r['cores_allow']:.2f}", f"{100 * r['forecast_error']:+.1f} %"]
+            rows.append([who, n, found["repeats"], f"{r['seconds']:.3g}", f"{100 * r['spread']:.0f} %",
+                         f"{r['throughput']:,.0f}", f"{r['speedup']:.2f}", *said])  # fmt: skip
+    scale = result("scaling-train")["noise_scale"]
+    value, low, high = ("infinity" if scale[k] is None else f"{scale[k]:,.0f}" for k in ("value", "low", "high"))
     head = ["job", "workers", "repeats", "seconds", "spread", "a second", "times one", "cores allow", "forecast off by"]
     return table(head, rows) + (
-        "\n\nMedians; spread is the interquartile range; `evaluate` counts episodes, `train` samples. Gradient noise "
-        f"scale after ten iterations: {value} samples ({low} to {high}, 80 %).")  # fmt: skip
+        "\n\nMedians; spread is the interquartile range; `evaluate` counts episodes, `train` samples. The one that "
+        "`train` is compared with was measured in the same minutes. The machine's noise, as spreads of the kernel alone and of the "
+        f"job at one worker: {'; '.join(noise)}. Gradient noise scale after ten iterations: {value} samples ({low} to "
+        f"{high}, 80 %).")  # fmt: skip
 
 
 def view_costs() -> str:
