@@ -511,9 +511,9 @@ def scaling() -> str:
     head = ["job", "workers", "repeats", "seconds", "spread", "a second", "times one", "cores allow", "forecast off by"]
     return table(head, rows) + (
         "\n\nMedians; spread is the interquartile range; `evaluate` counts episodes, `train` samples. The one that "
-        "`train` is compared with was measured in the same minutes. The machine's noise, as spreads of the kernel alone and of the "
-        f"job at one worker: {'; '.join(noise)}. Gradient noise scale after ten iterations: {value} samples ({low} to "
-        f"{high}, 80 %).")  # fmt: skip
+        "`train` is compared with was measured in the same minutes. The machine's noise, as spreads of the kernel "
+        f"alone and of the job at one worker: {'; '.join(noise)}. Gradient noise scale after "
+        f"ten iterations: {value} samples ({low} to {high}, 80 %).")  # fmt: skip
 
 
 def view_costs() -> str:
