@@ -48,6 +48,7 @@ def test_a_job_runs_at_each_count_beside_its_forecast(monkeypatch: pytest.Monkey
     monkeypatch.setattr(scaling, "UNITS", 3)
     monkeypatch.setattr(scaling, "ITERATIONS", 1)
     monkeypatch.setattr(scaling, "ROUNDS", 1)
+    monkeypatch.setattr(scaling, "ROLLOUTS", 4)
     found = scaling.scale(job, (1, 2), repeats=1)
     assert [row["workers"] for row in found["rows"]] == [1, 2]
     assert found["rows"][0]["efficiency"] == found["rows"][0]["speedup"] == pytest.approx(1.0)
@@ -109,7 +110,7 @@ def test_a_machine_that_keeps_to_the_model_is_forecast_without_error(monkeypatch
     for name, value in pretended(1.2, 3.0, alone, 0.9).items():
         monkeypatch.setattr(scaling, name, value)
     monkeypatch.setattr(Here, "do", lambda self, units: [])
-    monkeypatch.setattr(scaling, "noise_scale", lambda run: {"value": 1.0, "low": 0.5, "high": 2.0})
+    monkeypatch.setattr(scaling, "noise_scale", lambda run, rollouts: {"value": 1.0, "low": 0.5, "high": 2.0})
     monkeypatch.setattr(scaling, "Training", lambda config: SimpleNamespace(advance=lambda: None))
     found = scaling.scale(job, (1, 2), repeats=3)
     for row in found["rows"]:

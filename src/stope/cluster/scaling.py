@@ -45,6 +45,8 @@ UNITS = 24
 """Units of `evaluate`."""
 ITERATIONS = 4
 """Iterations of `train` in one measurement; all parts of a round take two seconds."""
+ROLLOUTS = 128
+"""Of the noise scale; of 16, the interval of docking's has no upper end."""
 ROUNDS = 6
 """Rounds of measurements of `train` in one repeat."""
 
@@ -246,7 +248,7 @@ def _measure_train(
     run = Training(config)
     for _ in range(10):  # past the very start, where every gradient is large
         run.advance()
-    noise = noise_scale(run)
+    noise = noise_scale(run, rollouts=ROLLOUTS)
     source = "measured here: stope cluster scale train"
     profile = {"world_rate": {"value": work / rows[0]["rollout_s"], "unit": "1/s", "source": source}}
     if np.isfinite([noise["low"], noise["high"]]).all():

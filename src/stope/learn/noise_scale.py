@@ -63,7 +63,7 @@ def policy_gradients(training: Training, groups: int, *, seed: int) -> Floats:
     return np.array(out)
 
 
-def noise_scale(training: Training, *, rollouts: int = 16, groups: int = 32, seed: int = 1) -> dict[str, float]:
+def noise_scale(training: Training, *, rollouts: int, groups: int = 32, seed: int = 1) -> dict[str, float]:
     """Noise scale at the training's present weights, over several rollouts.
 
     Returns:
