@@ -135,7 +135,7 @@ def rival(name: str) -> str:
             f"is `{best}`, {_rate(rates[best])} ([adaptive control](../../explanation/adaptive-control.md))."
         )
     found = json.loads((RESULTS / "skills.json").read_text(encoding="utf-8"))["skills"].get(name)
-    if found is None:
+    if found is None or not found["paired"]:
         return "**Against its script**: not measured."
     words = {"other": "the script", "policy": "the policy", "neither shown": "neither, as far as shown"}
     told = ", ".join(f"told {told}: {words[pair['better_success']]}" for told, pair in found["paired"].items())
