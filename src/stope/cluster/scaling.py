@@ -119,7 +119,8 @@ def _mini_batch(run: Training) -> Callable[[bool], None]:
     import torch  # noqa: PLC0415 -- one second of import
 
     dist: Any = torch.distributed
-    ppo, config = run.ppo, run.config
+    ppo: Any = run.ppo  # without types of its own
+    config = run.config
     divergence, rate = torch.zeros(()), torch.zeros(())
 
     def turn(exchanges: bool) -> None:  # noqa: FBT001 -- as `exchange_seconds` calls it
