@@ -8,7 +8,7 @@ Fourteen answers that are known, and where each is tested; here, unless a file i
 | 1 mass balance to the gram | `test_mass_is_conserved_to_the_gram`; `close_books` refuses any month without it |
 | 2 Little's law | `test_littles_law_holds_at_the_ports`, `..._at_the_pits_and_for_the_maintainers` |
 | 3 machine repair | `test_machines_under_repair_are_as_available_as_the_closed_form_says` |
-| 4 M/M/c and M/D/1 | `test_waits_are_those_of_queueing_theory`, on the kernel that serves in order of arrival |
+| 4 M/M/c and M/D/1 | `test_queues.py`, in a month and on the kernel that serves in order of arrival |
 | 5 one excavator, one hauler | `test_one_excavator_and_one_hauler_do_what_can_be_reckoned_by_hand` |
 | 6 below the bound, near it | `test_month_is_never_above_the_bound_and_near_it_where_haulers_abound` |
 | 7 windows and heap | `test_engine_gives_what_a_plain_heap_of_events_gives`, to the bit at every window |
@@ -39,7 +39,6 @@ from stope.fleet.mission.bound import month_bound
 from stope.fleet.mission.kernels import columns as k
 from stope.fleet.mission.kernels.columns import Count, Kind, Phase
 from stope.fleet.mission.kernels.power import answer_time, gathered, light_time
-from stope.fleet.mission.kernels.queues import serve
 from stope.fleet.mission.month import Player, close_books, play
 from stope.fleet.mission.scenario import Fault, with_changes
 from tests.fleet.mission.builders import month, tables
@@ -129,22 +128,6 @@ def test_littles_law_holds_at_the_pits_and_for_the_maintainers() -> None:
     area = w.times[:, Phase.QUEUE_REPAIR].sum() + (end - w.real[waiting, k.SINCE]).sum()
     ahead = (w.real[waiting, k.T_NEXT] - end).sum()
     assert area + ahead == pytest.approx(w.waits[k.QUEUE_FOR_REPAIR, 0], rel=1e-9)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("servers", "is_random"), [(1, False), (3, True)])
-def test_waits_are_those_of_queueing_theory(servers: int, is_random: bool) -> None:  # noqa: FBT001 -- a parameter
-    rng, n, rate, load = np.random.default_rng(3), 60_000, 1.0, 0.7
-    service = load * servers / rate * (rng.exponential(size=n) if is_random else np.ones(n))
-    arrivals, free = np.cumsum(rng.exponential(1.0 / rate, n)), np.zeros(servers)
-    waits = np.array([serve(free, 0, servers, t, s) - t for t, s in zip(arrivals, service, strict=True)])
-    if is_random:  # M/M/c: Erlang's C
-        a = load * servers
-        top = a**servers / math.factorial(servers) / (1.0 - load)
-        wanted = top / (sum(a**i / math.factorial(i) for i in range(servers)) + top) * load / (1.0 - load) / rate
-    else:  # M/D/1: Pollaczek and Khinchine
-        wanted = load * load / (2.0 * rate * (1.0 - load))
-    assert waits.mean() == pytest.approx(wanted, rel=0.08)  # three standard errors of 60,000 correlated waits
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ class _Rows(NamedTuple):
     sound: Flags
 
     def part(self, first: int) -> _Rows:
-        """Those of the tile that begins at `first`, as many as there are."""
+        """Those of the tile that begins at `first`, as many as there are, or none."""
         here = slice(first, first + ROWS)
         given, memory, action, kept, fits, sound = self
         return _Rows(given[here], memory[here], action[here], kept[here], fits[here], sound[here])
@@ -116,15 +116,12 @@ class Tile(ABC):
             np.ones(n, dtype=np.bool_) if fits is None else fits,
             np.ones(n, dtype=np.bool_) if sound is None else sound,
         )  # fmt: skip
-        here = rows.part(0)
         with torch.inference_mode():
-            for first in range(0, n, ROWS):
-                following = rows.part(first + ROWS)
-                if n - first >= ROWS:
-                    self._run(here, following)
-                else:
-                    self._run_part(here)
-                here = following
+            if 0 < n < ROWS:
+                self._run_part(rows)
+            for first in range(0, n if n >= ROWS else 0, ROWS):
+                # The last tile begins early enough to be full: some rows are run twice, to equal bits, and none padded.
+                self._run(rows.part(min(first, n - ROWS)), rows.part(first + ROWS))
         return rows.action, rows.kept
 
     def _run_part(self, rows: _Rows) -> None:
