@@ -8,12 +8,14 @@ Each world's row is kept in the work folder, so a killed run goes on.
 
     python benchmarks/calibration.py --json                    # 300 worlds of T0, 3-minute logs
     python benchmarks/calibration.py --tier T1 --worlds 20     # the open worlds
+    python benchmarks/calibration.py --tier T1 --workers 2 --threads 1 --sealed A,B,C    # a hundred of each seal
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +28,7 @@ from scipy.stats import kstwo
 from stope.base.files import read_json, write_json
 from stope.base.intervals import binomial_band
 from stope.base.seeding import generator
+from stope.base.workers import Unit, make_workers
 from stope.flight import Flight, load_flight
 from stope.flight.disturbance import ALWAYS
 from stope.flight.effect import load_truth, sum_band
@@ -48,12 +51,26 @@ def flight_of(tier: str, world: int, minutes: float, robot: Robot, folder: Path,
         return imagine(experiment, robot, site, z, seed=world, disturbance=ALWAYS)[0], z[0]
     out = folder / f"{tier}-{world:03d}"
     if not out.exists():
-        experiment.save(folder / f"experiment-{world:03d}.json", robot)
-        call = [sys.executable, "-m", "proving_ground", "experiment", str(folder / f"experiment-{world:03d}.json")]
-        call += ["--tier", tier, "--worlds", str(world), "--out", str(out), *(["--sealed", commit] if commit else [])]
+        file, part = folder / f"experiment-{world:03d}.json", folder / f"{out.name}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        experiment.save(file, robot)
+        number = world % 100 if commit else world  # a seal has a hundred worlds
+        call = [sys.executable, "-m", "proving_ground", "experiment", str(file), "--tier", tier, "--out", str(part)]
+        call += ["--worlds", str(number), *(["--sealed", commit] if commit else [])]
         subprocess.run(call, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        part.rename(out)
     found = next(out.iterdir())
     return load_flight(found), robot.prior.whiten(load_truth(found / "truth.json"))
+
+
+def one(tier: str, world: int, minutes: float, folder: Path, commits: list[str], threads: int) -> dict[str, Any]:
+    """A world's row, made where it is not there; a seal has a hundred worlds."""
+    robot, commit = load_robot("bee-gas"), commits[world // 100 if len(commits) > 1 else 0]
+    kept = folder / f"row-{tier}-{world:03d}-{minutes:g}-{commit[:12]}.json"
+    if not kept.exists():
+        flight, z = flight_of(tier, world, minutes, robot, folder / commit[:12], commit)
+        write_json(kept, score(flight, z, robot, threads))
+    return read_json(kept, what="row")
 
 
 def score(flight: Flight, z: np.ndarray, robot: Robot, threads: int) -> dict[str, Any]:
@@ -85,21 +102,19 @@ def main() -> None:
     parser.add_argument("--tier", choices=("T0", "T1", "T2", "T3"), default="T0")
     parser.add_argument("--worlds", type=int, default=300)
     parser.add_argument("--minutes", type=float, default=3.0)
-    parser.add_argument("--sealed", default="", metavar="COMMIT")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--sealed", default="", metavar="COMMIT,...", help="hashes that seal worlds, 100 each")
+    parser.add_argument("--threads", type=int, default=2, help="of each fit")
+    parser.add_argument("--workers", default="1", help="processes, or Ray's")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     given = parser.parse_args()
-    robot, folder = load_robot("bee-gas"), given.runs / "bench-calibration"
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for world in range(given.worlds):
-        kept = folder / f"row-{given.tier}-{world:03d}-{given.minutes:g}-{given.sealed[:12]}.json"
-        if not kept.exists():
-            flight, z = flight_of(given.tier, world, given.minutes, robot, folder, given.sealed)
-            write_json(kept, score(flight, z, robot, given.threads))
-        rows.append(read_json(kept, what="row"))
-        sys.stderr.write(f"world {world}: {rows[-1]['fit_s']:.1f} s\n")
-    result = report(rows, robot) | {"tier": given.tier, "worlds": given.worlds, "minutes": given.minutes}
+    commits, folder = given.sealed.split(","), given.runs / "bench-calibration"
+    for commit in commits:
+        (folder / commit[:12]).mkdir(parents=True, exist_ok=True)
+    units = [Unit(one, (given.tier, world, given.minutes, folder, commits, given.threads), f"world {world}")
+             for world in range(given.worlds)]  # fmt: skip
+    rows = make_workers(given.workers).do(units, progress=lambda _, share: sys.stderr.write(f"{100 * share:.0f} %\n"))
+    result = report(rows, load_robot("bee-gas")) | {"tier": given.tier, "worlds": given.worlds,
+                                                    "minutes": given.minutes}  # fmt: skip
     sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n" if given.json else lines(result))
 
 

@@ -17,12 +17,17 @@ from stope.view.report import read_report
 from tests.cli.conftest import TINY, Stope
 from tests.cli.test_flight_loop import FLYER
 from tests.cli.test_validate import EXPECT, PROBE
+from tests.cluster.test_procurement import available
+from tests.flight.log_builders import turn_by_wheels, write_lelar
 
+CALIBRATION = Path(__file__).parents[2] / "benchmarks" / "cluster_calibration.csv"
 SPACES = re.compile(r"[\s\u00a0\u202f]+")
 QUICK = (
     ("world", "validate", "--kind", "cut"),
     ("cluster", "plan", "stope-dock", "--on", "laptop", "--count", "1", "--count", "4"),
     ("cluster", "limit", "stope-dock", "--on", "dgx-h100"),
+    ("cluster", "validate", "--table", str(CALIBRATION)),
+    ("cluster", "wire", "--thickness", "1.5", "--thickness", "5"),
     ("evaluate", "anchor", "--n", "2", "--only", "prior", "--only", "script", "--set", "task.time_limit=4",
      "--set", "task.push_start=1"),
     ("world", "practise", "anchor", "--n", "2", "--set", "time_limit=4", "--set", "push_start=1"),
@@ -48,6 +53,9 @@ SLOW = (
         "--flights",
         "0,1",
     ),
+    ("flight", "forecast", "--episodes", "3", "--robots", "4"),
+    ("flight", "worth", "--hours", "0.02"),
+    ("fleet", "measure", "--skill", "dock", "--n", "2", "--out", "FOLDER/bank.parquet"),
     ("gap", "anchor", "--quick", "--n", "2"),
     ("cluster", "scale", "evaluate", "--workers", "1", "--repeats", "1"),
 )
@@ -101,6 +109,23 @@ def test_page_of_slow_commands_has_what_the_json_has(stope: Stope, tmp_path: Pat
     run_and_check(stope, given, tmp_path / "kept.html")
 
 
+def test_page_of_a_schedule(stope: Stope, tmp_path: Path) -> None:
+    file = available(tmp_path)
+    found = run_and_check(
+        stope, ("cluster", "plan", "--by", "2027-06-28", "--available", file), tmp_path / "schedule.html"
+    )
+    assert found["jobs"]
+
+
+@pytest.mark.slow
+def test_page_of_a_prediction(stope: Stope, tmp_path: Path) -> None:
+    logs = [write_lelar(tmp_path / name, turn_by_wheels(seed, num=60)) for seed, name in enumerate("abc", start=1)]
+    found = run_and_check(
+        stope, ("flight", "predict", "--fit", *logs[:2], "--test", logs[2]), tmp_path / "prediction.html"
+    )
+    assert f"{100 * found['coverage_90']:.1f} %" in words((tmp_path / "prediction.html").read_text(encoding="utf-8"))
+
+
 def test_page_of_a_training(stope: Stope, runs: Path, tmp_path: Path) -> None:
     run_and_check(stope, ("train", "dock", *TINY, "--runs", runs), tmp_path / "kept.html")
 
@@ -145,3 +170,10 @@ def test_misuse_is_one_line_and_writes_nothing(
     assert text in answer.err
     assert answer.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_is_named_without_the_unit_that_stands_beside_its_value() -> None:
+    row = {"mean": 3.0, "low": 2.0, "high": 4.0}
+    answer = {"x": {"time_s": row, "gap_m": row, "score": row}, "y": {"s": row}}
+    found = {figure["name"]: figure["unit"] for figure in figures_of(answer, how="h", basis="measured", level=0.95)}
+    assert found == {"x / time": "s", "x / gap": "m", "x / score": "1", "y / s": "s"}

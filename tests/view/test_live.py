@@ -19,11 +19,16 @@ from typing import Any
 import pytest
 import torch
 
+from stope.base.config import as_dict
 from stope.base.errors import FileError
 from stope.base.files import write_json
+from stope.fleet.mission.kept import keep_month
 from stope.learn.checkpoint import write_checkpoint
+from stope.learn.skill_training import SkillConfig, SkillTraining
 from stope.view.live import run_state, serve_live
 from tests.cli.conftest import TINY
+from tests.fleet.mission.builders import month, tables
+from tests.learn.test_skill_training import TINY as TINY_SKILL
 from tests.view.test_accessible import axe
 from tests.view.test_replay_browser import browser
 
@@ -65,11 +70,47 @@ def served(folder: Path) -> Iterator[str]:
         thread.join(30.0)
 
 
-def ask(url: str, path: str, **headers: str) -> tuple[int, bytes, Any]:
+def flying(folder: Path) -> Path:
+    """A training of some pushes that is under way, with weights to fly."""
+    config = SkillConfig(**TINY_SKILL)
+    write_json(folder / "config.json", as_dict(config))
+    run = SkillTraining(config, checkpoint=folder / "checkpoint.safetensors")
+    for _ in range(3):
+        run.advance()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def month_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mission whose kept month has its first day."""
+    folder, scenario = tmp_path_factory.mktemp("mission"), month(robots=20, days=2.0)
+    keep_month(scenario, tables(), folder / "month", seed=1)
+    (folder / "month" / "result.json").unlink()
+    (folder / "month" / "activities" / "day-0001.parquet").unlink()
+    write_json(folder / "run.json", {"config_hash": "h"})
+    write_json(folder / "kept.json", {"scenario": as_dict(scenario) | {"sources": {}}, "bank": "",
+                                      "bank_digest": "made up", "seed": 1})  # fmt: skip
+    return folder
+
+
+def robots(url: str, bearer: dict[str, str]) -> dict[str, Any]:
+    """Ask for the robots and wait until they are there, or cannot be."""
+    assert ask(url, "/robots", method="POST", **bearer)[0] == 202
+    found: dict[str, Any] = {}
+
+    def is_made() -> bool:
+        found.update(json.loads(ask(url, "/state", **bearer)[1])["robots"])
+        return found["status"] != "making"
+
+    wait_for(is_made)
+    return found
+
+
+def ask(url: str, path: str, *, method: str = "GET", **headers: str) -> tuple[int, bytes, Any]:
     """One request by a plain client."""
     place = url.split("/")[2]
     client = http.client.HTTPConnection(place, timeout=30)
-    client.request("GET", path, headers=headers)
+    client.request(method, path, headers=headers)
     answer = client.getresponse()
     body = answer.read()
     client.close()
@@ -133,6 +174,78 @@ def test_only_who_has_the_token_reads_the_state_and_the_page_holds_none(tmp_path
         (tmp_path / "train" / "checkpoint.safetensors").write_bytes(b"not one")
         code, body, _ = ask(url, "/state", Authorization=f"Bearer {TOKEN}")
         assert (code, "not a whole checkpoint" in json.loads(body)["fault"]) == (503, True)
+
+
+def test_robots_of_a_training_are_its_weights_flown_and_only_who_has_the_token_asks(tmp_path: Path) -> None:
+    run = flying(tmp_path / "train")
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    with served(run) as url:
+        assert json.loads(ask(url, "/state", **bearer)[1])["robots"] == {"status": "none"}
+        assert ask(url, "/robots", method="POST")[0] == 401
+        assert ask(url, "/state", method="POST", **bearer)[0] == 404
+        assert ask(url, "/robots", method="POST", **bearer, Host="elsewhere.example")[0] == 421
+        first = robots(url, bearer)
+        assert (first["status"], first["of"]) == ("ready", "iteration 3")
+        code, page, headers = ask(url, first["path"])
+        assert code == 200
+        assert b"after iteration 3" in page
+        assert first["answer"].encode() in page
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert ask(url, "/robots/" + "x" * 32)[0] == 404
+        second = robots(url, bearer)
+        assert second["path"] != first["path"]
+        assert ask(url, first["path"])[0] == 404  # the newest alone
+        (run / "checkpoint.safetensors").write_bytes(b"not one")
+        broken = robots(url, bearer)
+        assert broken["status"] == "failed"
+        assert "not a whole checkpoint" in broken["fault"]
+        assert "\n" not in broken["fault"]
+        assert ask(url, second["path"])[0] == 200  # what was there stays
+
+
+def test_robots_of_a_mission_are_the_days_that_are_kept(month_run: Path) -> None:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    with served(month_run) as url:
+        found = robots(url, bearer)
+        assert (found["status"], found["of"]) == ("ready", "the fleet until day 1")
+        assert b"Under way: " in ask(url, found["path"])[1]
+
+
+def test_a_mission_without_a_day_says_so(tmp_path: Path) -> None:
+    write_json(tmp_path / "run.json", {"config_hash": "h"})
+    with served(tmp_path) as url:
+        found = robots(url, {"Authorization": f"Bearer {TOKEN}"})
+        assert "no day of a month is kept yet" in found["fault"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_shows_the_robots_of_a_training_and_of_a_fleet(
+    browser: Any, axe: str, tmp_path: Path, month_run: Path, scheme: str
+) -> None:
+    for run, of, one in ((flying(tmp_path / "train"), "iteration 3", "world 0"),
+                         (month_run, "the fleet until day 1", "fleet/excavator/0")):  # fmt: skip
+        page = browser.new_page(viewport={"width": 1000, "height": 900}, color_scheme=scheme)
+        faults: list[str] = []
+        page.on("pageerror", lambda error, faults=faults: faults.append(str(error)))
+        page.on("console", lambda said, faults=faults: faults.append(said.text) if said.type == "error" else None)
+        with served(run) as url:
+            page.goto(url)
+            page.wait_for_selector("html[data-ready=true]", timeout=30_000)
+            page.click("#robots-ask")
+            page.wait_for_selector("#robots-frame:not([hidden])", timeout=120_000)
+            assert of in page.inner_text("#robots-said")
+            frame = page.frame_locator("#robots-frame")
+            frame.locator("html[data-ready=true]").wait_for(timeout=60_000)
+            assert one in frame.locator("body").inner_text() or frame.locator(f"text={one}").count() > 0
+            page.evaluate(axe)
+            found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+            assert [row["id"] for row in found if row["impact"] in ("serious", "critical")] == []
+            shown = page.locator("#robots-link").get_attribute("href")
+            page.goto(url.split("/#")[0] + shown)
+            page.wait_for_selector("html[data-ready=true]", timeout=60_000)
+            assert faults == []
+        page.close()
 
 
 @pytest.mark.slow

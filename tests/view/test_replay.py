@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from stope.fleet.mission import kept
 from stope.fleet.mission.kernels.columns import PHASES
 from stope.view.replay import Part, Replay, State
 from stope.view.replay.model import quantise
-from stope.view.replay.month import record_month
+from stope.view.replay.month import is_month_folder, record_month
 from stope.view.replay.page import render_replay
 from stope.view.replay.shapes import box, cylinder, ellipsoid, vehicle
 from stope.world.shape import TriangleMesh
@@ -167,6 +168,21 @@ def test_month_is_its_activities(run: Path) -> None:
     for robot in range(replay.num_robots):
         now = [r["activity"] for r in rows if r["robot"] == robot and r["start_s"] <= t < r["end_s"]]
         assert PHASES[replay.state[middle, robot]] == (now[-1] if now else "decide")
+
+
+def test_month_that_is_under_way_is_the_days_that_are_kept(run: Path, tmp_path: Path) -> None:
+    part, whole = tmp_path / "run", record_month(run)
+    assert not is_month_folder(part)
+    (part / "month" / "activities").mkdir(parents=True)
+    shutil.copy(run / "kept.json", part)
+    assert not is_month_folder(part)
+    shutil.copy(run / "month" / "activities" / "day-0000.parquet", part / "month" / "activities")
+    assert is_month_folder(part)
+    replay = record_month(part)
+    assert replay.answer.startswith(f"Under way: {whole.num_robots} robots, 1 of 2 days")
+    assert replay.times[-1] == DAY
+    assert 0 < len(replay.rows["robot"]) < len(whole.rows["robot"])
+    assert replay.rows["end_s"].max() <= DAY
 
 
 def test_month_stands_on_its_body(run: Path) -> None:

@@ -51,6 +51,7 @@ def jobs(*, as_json: AsJson = False) -> None:
 
 
 @app.command("validate", epilog=example("stope cluster validate --table benchmarks/cluster_calibration.csv --json"))
+@reported(basis="measured", level=0.8)
 def validate(
     *,
     table: Annotated[Path, typer.Option(metavar="FILE.csv", help="Measured steps; docs/reference/cluster-files.md.")],
@@ -60,8 +61,9 @@ def validate(
     from stope.cluster.validation import validate_table  # noqa: PLC0415 -- keeps `stope --help` fast
 
     found = validate_table(table)
-    if as_json:
-        show_json(found)
+    says = (f"{found['n']} measured steps were predicted, off by {100 * found['mape']:.1f} % in the mean; 80 % "
+            f"intervals hold {100 * found['interval_coverage']:.0f} % of them.")  # fmt: skip
+    if told(found, as_json=as_json, says=says):
         return
     rows = [(str(r["line"]), r["system"], number(r["parameters_billion"]), str(r["gpus"]), number(r["measured_ms"]),
              f"{number(r['predicted_ms'])} ({number(r['low_ms'])} to {number(r['high_ms'])})",
@@ -234,6 +236,7 @@ def limit(
 
 
 @app.command("wire", epilog=example("stope cluster wire", "stope cluster wire --thickness 1.5 --thickness 5 --json"))
+@reported(basis="extrapolated")
 def wire(
     *,
     thickness: Annotated[
@@ -245,13 +248,14 @@ def wire(
     from stope.cluster.interconnect import wire_table  # noqa: PLC0415 -- keeps `stope --help` fast
 
     found = wire_table(tuple(thickness or ()))
-    if as_json:
-        show_json(found)
+    rows = found["rows"]
+    says = f"Resistivity of copper and of niobium phosphide, in films of {len(rows)} thicknesses."
+    if told(found, as_json=as_json, says=says):
         return
     columns = ("nm", "Cu, surface", "Cu, surface and grains", "NbP, published", "NbP over Cu")
-    rows = [(number(r["thickness_nm"]), number(r["copper_surface"]), number(r["copper"]), number(r["nbp"]),
-             number(r["ratio"])) for r in found["rows"]]  # fmt: skip
-    show_table("Resistivity [uOhm cm]", columns, rows, note=found["note"])
+    shown = [(number(r["thickness_nm"]), number(r["copper_surface"]), number(r["copper"]), number(r["nbp"]),
+              number(r["ratio"])) for r in rows]  # fmt: skip
+    show_table("Resistivity [uOhm cm]", columns, shown, note=found["note"])
     show_table("Where current flows", ("GHz", "skin depth of Cu [um]"),
                [(number(r["ghz"]), number(r["skin_depth_um"])) for r in found["skin"]])  # fmt: skip
 

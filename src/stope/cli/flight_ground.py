@@ -104,12 +104,13 @@ def _in_units(belief: GroundBelief) -> dict[str, Any]:
 
 
 def dig_campaign(
-    given: Mapping[str, Any], *, flyer: str, policy: Path | None, runs: Path, threads: int, as_json: bool,
-    out: Path | None,
+    given: Mapping[str, Any], *, flyer: str, policy: Path | None, runs: Path, workers: str, threads: int,
+    as_json: bool, out: Path | None,
 ) -> None:  # fmt: skip
     """Run the loop on digging and show it; `given` holds the fields of `GroundCampaign`."""
     from stope.base.config import build  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.base.files import write_json  # noqa: PLC0415 -- as above
+    from stope.base.workers import make_workers  # noqa: PLC0415 -- as above
     from stope.flight.ground.campaign import GroundCampaign, run_ground_campaign  # noqa: PLC0415 -- as above
     from stope.learn.policies import GruPolicy  # noqa: PLC0415 -- as above
     from stope.learn.skill_assess import check_policy  # noqa: PLC0415 -- as above
@@ -121,9 +122,11 @@ def dig_campaign(
     found, path = shipped("dig") if policy is None else (GruPolicy.load(policy), policy)
     assert isinstance(found, GruPolicy)
     check_policy(found, task, "dig", str(path))
+    crew = make_workers(workers)
+    each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:
-        answer = run_ground_campaign(config, shlex.split(flyer), found, task=task, root=runs, num_threads=threads,
-                                     progress=progress)  # fmt: skip
+        answer = run_ground_campaign(config, shlex.split(flyer), found, task=task, root=runs, num_threads=each,
+                                     progress=progress, workers=crew)  # fmt: skip
     if out is not None:
         write_json(out, answer)
     arms = "; ".join(f"{arm} {percent(row)}" for arm, row in answer["arms"].items())

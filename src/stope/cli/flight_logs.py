@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from stope.cli.console import line, number, progress_bars, show_facts, show_json, show_table
+from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def show_any(path: Path, png: Path) -> None:
     draw_log(read_log(path), png)
 
 
+@reported(basis="measured", level=0.9)
 def predict(
     *,
     fit: Annotated[list[Path], typer.Option(metavar="DIR...", help="Logs to learn from.")],
@@ -154,8 +156,9 @@ def predict(
 
     with progress_bars() as progress:
         found = predict_logs(fit, test, seed=seed, progress=progress)
-    if as_json:
-        show_json(found)
+    says = (f"Ten seconds ahead, 90 % intervals hold {100 * found['coverage_90']:.1f} % of the measured body rates, "
+            f"and score {found['winkler_ratio']:.2f} of the regression's.")  # fmt: skip
+    if told(found, as_json=as_json, says=says):
         return
     columns = (
         "horizon [s]",

@@ -218,7 +218,7 @@ def campaign(
     A killed campaign goes on with the same command.
     """
     from stope.base.config import build  # noqa: PLC0415 -- keeps `stope --help` fast
-    from stope.base.errors import ConfigError, UnknownName  # noqa: PLC0415 -- as above
+    from stope.base.errors import UnknownName  # noqa: PLC0415 -- as above
     from stope.base.files import write_json  # noqa: PLC0415 -- as above
     from stope.base.workers import make_workers  # noqa: PLC0415 -- as above
     from stope.flight.campaign import CampaignConfig, run_campaign  # noqa: PLC0415 -- as above
@@ -227,9 +227,8 @@ def campaign(
     given = {"tier": tier, "first": first, "last": last, "sealed": sealed, "design": what,
              "flights": _counts(flights), "episodes": episodes, "seed": seed}  # fmt: skip
     if skill == "dig":
-        if workers != "1":
-            raise ConfigError(f"--workers {workers}: a campaign of dig is flown by one process; expected 1.")
-        dig_campaign(given, flyer=flyer, policy=policy, runs=runs, threads=threads, as_json=as_json, out=out)
+        dig_campaign(given, flyer=flyer, policy=policy, runs=runs, workers=workers, threads=threads, as_json=as_json,
+                     out=out)  # fmt: skip
         return
     if skill != "dock":
         raise UnknownName.of("skill of a campaign", skill, ["dock", "dig"], listing="stope flight campaign --help")

@@ -19,7 +19,15 @@ from stope.base.files import write_atomic
 if TYPE_CHECKING:
     from rsl_rl.algorithms import PPO
 
-__all__ = ["learner_state", "part_of", "read_checkpoint", "restore_learner", "world_state", "write_checkpoint"]
+__all__ = [
+    "actor_weights",
+    "learner_state",
+    "part_of",
+    "read_checkpoint",
+    "restore_learner",
+    "world_state",
+    "write_checkpoint",
+]
 
 Tensors = dict[str, torch.Tensor]
 
@@ -51,6 +59,15 @@ def read_checkpoint(path: Path, config_hash: str) -> tuple[Tensors, dict[str, An
 def part_of(arrays: Tensors, name: str) -> Tensors:
     """The arrays under a name, without it."""
     return {k[len(name) + 1 :]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
+
+
+def actor_weights(state: Tensors) -> Tensors:
+    """The tensors of the learner's actor with memory, under the names of `GruPolicy`."""
+    state = {k: v.detach().clone() for k, v in state.items()}
+    out = {f"input.{k}": state[f"obs_normalizer.{k}"] for k in ("mean", "std")}
+    out |= {f"memory.{k}": state[f"rnn.rnn.{k}_l0"] for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    layers = sorted({int(k.split(".")[1]) for k in state if k.startswith("mlp.")})
+    return out | {f"{i}.{part}": state[f"mlp.{n}.{part}"] for i, n in enumerate(layers) for part in ("weight", "bias")}
 
 
 def world_state(snapshot: dict[str, NDArray[Any]]) -> Tensors:

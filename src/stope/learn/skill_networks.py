@@ -17,7 +17,7 @@ from stope.learn.policies.gru import LARGEST_INPUT, MAGNIFIED
 from stope.world.contact_env import ContactBatch
 from stope.world.told import NUM_SUMMARY
 
-__all__ = ["MemoryActor", "ScaledCritic", "Scaling", "SkillEnv", "actor_weights"]
+__all__ = ["MemoryActor", "ScaledCritic", "Scaling", "SkillEnv"]
 
 LEAST_SPREAD = 0.05
 """Least standard deviation an input is divided by (chosen): what hardly ever changes is not blown up."""
@@ -89,15 +89,6 @@ class ScaledCritic(MLPModel):
         """As `MLPModel`."""
         super().__init__(*args, **settings)
         self.obs_normalizer = Scaling(self.obs_dim)
-
-
-def actor_weights(actor: MemoryActor) -> dict[str, torch.Tensor]:
-    """The actor's tensors under the names of `GruPolicy`."""
-    state = {k: v.detach().clone() for k, v in actor.state_dict().items()}
-    out = {f"input.{k}": state[f"obs_normalizer.{k}"] for k in ("mean", "std")}
-    out |= {f"memory.{k}": state[f"rnn.rnn.{k}_l0"] for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-    layers = sorted({int(k.split(".")[1]) for k in state if k.startswith("mlp.")})
-    return out | {f"{i}.{part}": state[f"mlp.{n}.{part}"] for i, n in enumerate(layers) for part in ("weight", "bias")}
 
 
 class SkillEnv(VecEnv):

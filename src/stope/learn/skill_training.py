@@ -27,6 +27,7 @@ from stope.base.device import HOST, set_learner_threads
 from stope.base.errors import ConfigError
 from stope.base.seeding import generator
 from stope.learn.checkpoint import (
+    actor_weights,
     learner_state,
     optimiser_state,
     part_of,
@@ -198,9 +199,7 @@ class SkillTraining:
 
     def policy(self) -> GruPolicy:
         """The actor as it is now."""
-        from stope.learn.skill_networks import actor_weights  # noqa: PLC0415 -- imports rsl-rl
-
-        return GruPolicy(actor_weights(self.ppo.actor), {})  # type: ignore[arg-type]
+        return GruPolicy(actor_weights(self.ppo.actor.state_dict()), {})
 
     def advance(self) -> None:
         """One iteration: a rollout, an update, and an evaluation and a checkpoint when they are due."""

@@ -83,11 +83,12 @@ def mine_month(
         played = months(scenario, bank, seed=config.seed, store=run.json, num_threads=num_threads, progress=progress)
     found = summarise(scenario, bank, played)
     found["bound"] = month_bound(scenario, bank.tables(scenario.told))
+    # Before the month, so that its days can be looked at as they come.
+    run.json("kept.json", lambda: {"scenario": as_dict(scenario) | {"sources": {}}, "bank": config.bank,
+                                   "bank_digest": bank.digest, "seed": config.seed})  # fmt: skip
     with run.timed("the month that is kept"):
         kept = keep_month(scenario, bank.believed(0, seed=config.seed, told=scenario.told), run.path("month"),
                           seed=config.seed, policies=bank.pilots(scenario.told), progress=progress)  # fmt: skip
-    run.json("kept.json", lambda: {"scenario": as_dict(scenario) | {"sources": {}}, "bank": config.bank,
-                                   "bank_digest": bank.digest, "seed": config.seed})  # fmt: skip
     found["kept_digest"] = kept["digest"]
     if config.value_months:
         with run.timed("what limits"):

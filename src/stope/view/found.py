@@ -98,7 +98,8 @@ def figures_of(value: Any, *, how: str, basis: str, level: float) -> list[dict[s
                 last = (key or (path[-1] if path else middle)) if middle in MIDDLES[:4] else middle
                 whole = {"n": n} if n is not None and is_number(n) and n >= 1 and n == int(n) else {}
                 kind = {"mean": "mean", "median": "median"}.get(middle, "count") if whole else "count"
-                out.append(row | {"kind": kind, "unit": _unit(last)} | whole)
+                unit = _unit(last)
+                out.append(row | {"name": _bare(row["name"], unit), "kind": kind, "unit": unit} | whole)
     begin = len(_common([figure["name"] for figure in out]))
     return [figure | {"name": figure["name"][begin:]} for figure in out]
 
@@ -163,6 +164,12 @@ def _text(leaf: Any) -> str:
 
 def _worded(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _bare(name: str, unit: str) -> str:
+    """A name without the unit that it ends in, which stands beside its value; one that is nothing else stays."""
+    head, _, last = name.rpartition(" ")
+    return head if unit != "1" and UNITS.get(last) == unit and head and head[-1] != "/" else name
 
 
 def _unit(name: str) -> str:

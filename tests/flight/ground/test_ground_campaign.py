@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stope.base.errors import StopeError
+from stope.base.workers import Processes
 from stope.flight.ground import ContactFlight, GroundBelief, campaign
 from stope.flight.ground.campaign import GroundCampaign, run_ground_campaign
 from stope.flight.ground.piloting import TRUE, dig, fly_test, true_soils
@@ -58,20 +59,23 @@ def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pyt
 
     def kill(stage: str, share: float) -> None:
         nonlocal killed
-        if stage == "dig adapts" and not killed:
+        if stage == "dig" and share > 0.45 and not killed:  # two of five arms have dug
             killed = True
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run_ground_campaign(config, GROUND, _policy(), task=TASK, root=tmp_path / "a", progress=kill)
+    (folder,) = (tmp_path / "a").glob("campaign-dig-*")
+    done = {path.name: path.stat().st_mtime_ns for path in folder.glob("dig-*.json")}
+    assert set(done) == {"dig-script.json", "dig-default.json"}
     stages: list[str] = []
     again = run_ground_campaign(config, GROUND, _policy(), task=TASK, root=tmp_path / "a",
                                 progress=lambda stage, share: stages.append(stage))  # fmt: skip
     assert "fly test 1" not in stages
-    assert "dig default" not in stages
-    assert "dig adapts" in stages
+    assert all((folder / name).stat().st_mtime_ns == stamp for name, stamp in done.items())
     whole = run_ground_campaign(config, GROUND, _policy(), task=TASK, root=tmp_path / "b")
     assert again == whole
+    assert run_ground_campaign(config, GROUND, _policy(), task=TASK, root=tmp_path / "c", workers=Processes(2)) == whole
     assert set(whole["arms"]) == {"script", "default", "adapts", "belief-1", "oracle"}
     assert all(arm["n"] == 2 for arm in whole["arms"].values())
     assert set(whole["forecast"]) == {"0", "1"}

@@ -10,7 +10,7 @@ oracle and for scoring, and for nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,7 @@ from stope.base.files import read_json, write_json
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator
+from stope.base.workers import Here, Unit, Workers
 from stope.flight.campaign import gap_closed
 from stope.flight.ground.belief import GroundBelief, combined
 from stope.flight.ground.engine import SoilEngine, engine_for
@@ -83,7 +84,7 @@ class GroundCampaign:
 
 def run_ground_campaign(
     config: GroundCampaign, command: Sequence[str], policy: GruPolicy, *, task: DigTask, root: Path,
-    num_threads: int = 1, progress: Progress = silent,
+    num_threads: int = 1, progress: Progress = silent, workers: Workers | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Run a campaign, or take up one that was begun.
 
@@ -95,6 +96,9 @@ def run_ground_campaign(
         root: Folder of all campaigns.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each stage.
+        workers: Who digs and forecasts: one arm's digging, and the forecasts after one number of flights, are a unit
+            each. Tests are flown, and their posterior is learned, by this process. This process if left out; results
+            do not depend on it.
 
     Returns:
         Arms with rates and means, gap closed, coverage of beliefs and forecasts, and what criticism widened.
@@ -103,9 +107,9 @@ def run_ground_campaign(
     decides = {k: v for k, v in as_dict(config).items() if k != "flights"}
     key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command), "task": as_dict(task)})
     run = _Run(config, Flyer(command, tier=config.tier, sealed=config.sealed), policy, task,
-               Path(root) / f"campaign-dig-{key}", Path(root), num_threads, progress)  # fmt: skip
+               Path(root) / f"campaign-dig-{key}", Path(root), num_threads, progress, workers or Here())  # fmt: skip
     beliefs = run.beliefs()
-    given = {n: run.forecasts(n, beliefs[n]) for n in config.flights if config.num_grounds}
+    given = run.forecasts(beliefs) if config.num_grounds else {}
     arms = run.dig_all(beliefs)
     return {"command": command_of(config), "config": as_dict(config), "policy": policy.digest, "skill": "dig",
             **_report(config, arms, given, beliefs, run.truths())}  # fmt: skip
@@ -125,10 +129,11 @@ class _Run:
 
     def __init__(
         self, config: GroundCampaign, flyer: Flyer, policy: GruPolicy, task: DigTask, folder: Path, root: Path,
-        threads: int, progress: Progress,
+        threads: int, progress: Progress, workers: Workers,
     ) -> None:  # fmt: skip
         self.config, self.flyer, self.policy, self.task = config, flyer, policy, task
         self.folder, self.root, self.threads, self.progress = folder, root, threads, progress
+        self.workers = workers
         self.worlds = (config.first, config.last)
         self.num_worlds = config.last - config.first + 1
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,41 +177,62 @@ class _Run:
         """Whitened, (worlds, len(TRUE))."""
         return true_soils(self.flyer, self.worlds)
 
-    def forecasts(self, number: int, beliefs: list[GroundBelief]) -> list[dict[str, Any]]:
-        """Before the digging, one a world."""
-        path = self.folder / f"forecast-{number}.json"
-        if not path.exists():
-            # Before any flight all worlds are believed the same: one forecast is theirs.
-            alone = beliefs[:1] if number == 0 else beliefs
-            found = forecasts(GruPilot(self.policy), self.task, alone, episodes=self.config.episodes,
-                              num_grounds=self.config.num_grounds, seed=self.config.seed, num_threads=self.threads,
-                              progress=lambda _, x: self.progress(f"forecast after {number}", x))  # fmt: skip
-            write_json(path, {"forecasts": found if number else found * len(beliefs)})
-        return cast("list[dict[str, Any]]", read_json(path, what="forecasts")["forecasts"])
+    def forecasts(self, beliefs: dict[int, list[GroundBelief]]) -> dict[int, list[dict[str, Any]]]:
+        """Before the digging, after each number of flights, one a world."""
+        c, paths = self.config, {n: self.folder / f"forecast-{n}.json" for n in beliefs}
+        missing = [n for n, path in paths.items() if not path.exists()]
+        # Before any flight all worlds are believed the same: one forecast is theirs.
+        units = [Unit(_forecast, (self.policy, self.task, beliefs[n] if n else beliefs[n][:1], c.episodes,
+                                  c.num_grounds, c.seed, self.threads), f"forecast after {n}", shows=True)
+                 for n in missing]  # fmt: skip
+
+        def keep(at: int, found: list[dict[str, Any]]) -> None:
+            number = missing[at]
+            write_json(paths[number], {"forecasts": found if number else found * self.num_worlds})
+
+        self.workers.do(units, keep=keep, progress=lambda _, share: self.progress("forecast", share))
+        return {n: cast("list[dict[str, Any]]", read_json(path, what="forecasts")["forecasts"])
+                for n, path in paths.items()}  # fmt: skip
 
     def dig_all(self, beliefs: dict[int, list[GroundBelief]]) -> dict[str, list[list[dict[str, Any]]]]:
         """Outcomes by arm, then world, then episode."""
-        policy = GruPilot(self.policy)
         prior = GroundBelief.prior().summary()
         default = GroundBelief.certain(np.zeros(len(GROUND_PARAMETERS))).summary()
-        pilots: dict[str, tuple[Pilot, list[Floats]]] = {
-            SCRIPT: (ScriptPilot(self.task), [prior] * self.num_worlds),
-            DEFAULT: (policy, [default] * self.num_worlds), ADAPTS: (policy, [prior] * self.num_worlds),
-        }  # fmt: skip
-        pilots |= {f"belief-{n}": (policy, [b.summary() for b in found]) for n, found in beliefs.items() if n > 0}
-        pilots[ORACLE] = policy, [GroundBelief.certain(z, TRUE).summary() for z in self.truths()]
+        told = {SCRIPT: [prior] * self.num_worlds, DEFAULT: [default] * self.num_worlds,
+                ADAPTS: [prior] * self.num_worlds}  # fmt: skip
+        told |= {f"belief-{n}": [b.summary() for b in found] for n, found in beliefs.items() if n > 0}
+        told[ORACLE] = [GroundBelief.certain(z, TRUE).summary() for z in self.truths()]
+        n, paths = self.config.episodes, {arm: self.folder / f"dig-{arm}.json" for arm in told}
+        missing = [arm for arm, path in paths.items() if not path.exists()]
+        each = {arm: np.repeat(told[arm], n, axis=0) for arm in missing}
+        units = [Unit(_dig, (self.flyer, None if arm == SCRIPT else self.policy, self.task, self.worlds, n, each[arm]),
+                      f"dig {arm}", shows=True) for arm in missing]  # fmt: skip
+        self.workers.do(units, keep=lambda at, rows: write_json(paths[missing[at]], {"outcomes": rows}),
+                        progress=lambda _, share: self.progress("dig", share))  # fmt: skip
         out: dict[str, list[list[dict[str, Any]]]] = {}
-        n = self.config.episodes
-        for arm, (pilot, told) in pilots.items():
-            path = self.folder / f"dig-{arm}.json"
-            if not path.exists():
-                each = np.repeat(told, n, axis=0)
-                rows = dig(self.flyer, pilot, lambda names, s=each: s, self.task, self.worlds, episodes=n,
-                           on_step=lambda x, what=arm: self.progress(f"dig {what}", x))  # fmt: skip
-                write_json(path, {"outcomes": rows})
+        for arm, path in paths.items():
             rows = cast("list[dict[str, Any]]", read_json(path, what="outcomes")["outcomes"])
             out[arm] = [rows[k * n : (k + 1) * n] for k in range(self.num_worlds)]
         return out
+
+
+def _forecast(
+    policy: GruPolicy, task: DigTask, beliefs: list[GroundBelief], episodes: int, num_grounds: int, seed: int,
+    threads: int, *, show: Callable[[float], None] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One a belief."""
+    return forecasts(GruPilot(policy), task, beliefs, episodes=episodes, num_grounds=num_grounds, seed=seed,
+                     num_threads=threads, progress=lambda _, x: show(x) if show else None)  # fmt: skip
+
+
+def _dig(
+    flyer: Flyer, policy: GruPolicy | None, task: DigTask, worlds: tuple[int, int], episodes: int, told: Floats,
+    *, show: Callable[[float], None] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One arm's digging in all worlds; the script where there is no policy."""
+    pilot: Pilot = ScriptPilot(task) if policy is None else GruPilot(policy)
+    return dig(flyer, pilot, lambda names: told, task, worlds, episodes=episodes,
+               on_step=lambda x: show(x) if show else None)  # fmt: skip
 
 
 def _means(worlds: list[list[dict[str, Any]]], name: str) -> Floats:

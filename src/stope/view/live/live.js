@@ -70,6 +70,23 @@
     document.documentElement.dataset.ready = 'true';
   }
 
+  function showRobots(robots, kind) {
+    const making = robots.status === 'making', fault = robots.status === 'failed';
+    $('robots-ask').disabled = making;
+    $('robots-said').textContent = making ? (kind === 'training' ? 'The newest weights are flown.' : 'The month is read.')
+      : fault ? `distress: ${robots.fault}` : robots.path ? `Of ${robots.of}, made ${long(robots.age_s)} ago. ${robots.answer}` : '';
+    if (robots.path && $('robots-link').getAttribute('href') !== robots.path) {
+      $('robots-link').href = robots.path; $('robots-frame').src = robots.path;
+    }
+    $('robots-link').hidden = $('robots-frame').hidden = !robots.path;
+  }
+
+  async function ask() {
+    $('robots-ask').disabled = true;
+    const answer = await fetch('/robots', { method: 'POST', headers: { Authorization: `Bearer ${token}` } });
+    if (!answer.ok) { $('robots-said').textContent = `distress: ${(await answer.text()).trim()}`; $('robots-ask').disabled = false; }
+  }
+
   async function look() {
     try {
       const answer = await fetch('/state', { headers: { Authorization: `Bearer ${token}` }, cache: 'no-store' });
@@ -77,12 +94,14 @@
       else {
         const state = await answer.json();
         if (state.fault) alarm(`distress: ${state.fault}`); else show(state);
+        showRobots(state.robots, state.kind);
       }
     } catch (error) {
       alarm('distress: stope does not answer any more. What is shown is the last that came.');
     }
     setTimeout(look, 1000);
   }
+  $('robots-ask').addEventListener('click', () => ask().catch(() => alarm('distress: stope does not answer any more.')));
   addEventListener('resize', () => { if (shown && shown.curve.length) drawCurve(shown.curve); });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { if (shown && shown.curve.length) drawCurve(shown.curve); });
   look();

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from stope.base.errors import FileError
 from stope.base.files import read_json
 
-__all__ = ["STALE", "run_state"]
+__all__ = ["STALE", "newest_run", "run_state"]
 
 STALE = 60.0
 """Age of the newest file [s] above which the page says that nothing new came (chosen: longer than any iteration of the
@@ -42,7 +42,7 @@ def run_state(folder: Path, *, now: float | None = None) -> dict[str, Any]:
     Raises:
         FileError: no run there, or a broken file.
     """
-    run = _found(Path(folder))
+    run = newest_run(Path(folder))
     files = [path for path in run.rglob("*") if path.is_file()]
     clock = time.time() if now is None else now
     stamps = [stamp for path in files if (stamp := _stamp(path)) is not None]
@@ -51,7 +51,13 @@ def run_state(folder: Path, *, now: float | None = None) -> dict[str, Any]:
     return {"run": run.name, "age_s": age, "is_stale": age > STALE and state["status"] != "done"} | state
 
 
-def _found(folder: Path) -> Path:
+def newest_run(folder: Path) -> Path:
+    """The folder itself where it is a run's, else that of the newest run in it.
+
+    Raises:
+        FileError: no run there.
+    """
+
     def is_run(path: Path) -> bool:
         return any((path / name).is_file() for name in (*_TRAINING, *_MISSION))
 
@@ -73,7 +79,9 @@ def _stamp(path: Path) -> float | None:
 
 def _training(run: Path) -> dict[str, Any]:
     config = read_json(run / "config.json", what="configuration") if (run / "config.json").is_file() else {}
-    num = config.get("num_iterations")
+    parts = [config.get("num_iterations"), config.get("num_imitation"), config.get("num_reinforcement")]
+    whole = [part for part in parts if isinstance(part, int)]
+    num = sum(whole) if whole else None  # a skill with contact imitates first and then goes on alone
     is_done = (run / "policy.safetensors").is_file()
     history, losses, iteration = _history(run, is_done=is_done)
     curve = [{k: row[k] for k in ("iteration", "steps", "success", "low", "high")} for row in history[-MOST_POINTS:]]
@@ -84,7 +92,7 @@ def _training(run: Path) -> dict[str, Any]:
     skill = config.get("skill") or config.get("task")
     return {"kind": "training", "what": skill if isinstance(skill, str) else run.name, "answer": answer,
             "status": "done" if is_done else "under way", "iteration": iteration,
-            "num_iterations": num if isinstance(num, int) else None, "curve": curve,
+            "num_iterations": num, "curve": curve,
             "losses": losses[-MOST_POINTS:], "pieces": []}  # fmt: skip
 
 

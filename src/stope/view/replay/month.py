@@ -49,12 +49,12 @@ NUM_TIMES = 480
 
 
 def is_month_folder(folder: Path) -> bool:
-    """Whether a folder is a run of `stope mine` with a month that was kept."""
-    return (folder / "kept.json").is_file() and (folder / "month" / "activities").is_dir()
+    """Whether a folder is a run of `stope mine` with a month that is kept, or its first days."""
+    return (folder / "kept.json").is_file() and any((folder / "month" / "activities").glob("day-*.parquet"))
 
 
 def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
-    """Read a run of `stope mine SCENARIO`.
+    """Read a run of `stope mine SCENARIO`; of a month that is under way, the days that are there.
 
     Args:
         folder: Of the run; holds kept.json and month/.
@@ -66,8 +66,10 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
     """
     kept = read_json(folder / "kept.json", what="run of `stope mine`")
     scenario = build(MonthScenario, kept["scenario"], where=f"{folder}/kept.json")
-    rows = _activities(folder / "month" / "activities")
-    result = read_json(folder / "month" / "result.json", what="result")
+    days, rows = _activities(folder / "month" / "activities")
+    done = folder / "month" / "result.json"
+    result = read_json(done, what="result") if done.is_file() else None
+    end = scenario.days * DAY if result else min(days, scenario.days) * DAY
     fleet, place, body = scenario.fleet, place_of(scenario), load_body(scenario.ground.body)
     kinds = np.repeat([Kind.EXCAVATOR, Kind.HAULER, Kind.PROSPECTOR, Kind.UNIT],
                       [fleet.excavators, fleet.haulers, fleet.prospectors, fleet.units])  # fmt: skip
@@ -75,7 +77,7 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
     if num != len(kinds):
         raise FileError(f"{folder}: activities of {num} robots: expected {len(kinds)} of the scenario in kept.json.")
     frames = int(min(NUM_TIMES, max(2, most_bytes // (16 * num))))
-    times = np.linspace(0.0, scenario.days * DAY, frames)
+    times = np.linspace(0.0, end, frames)
     at = _rows_at(rows, num, times)
     state = np.where(at >= 0, rows["state"][np.maximum(at, 0)], int(Phase.DECIDE))
     parts = [Part("fleet/robot", ellipsoid(np.full(3, 0.018 * _radius(body)), halvings=1 if num <= 1000 else 0),
@@ -97,25 +99,36 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
             f"Of the scenario's {fleet.total} robots, the {fleet.maintainers} maintainers are not shown: the month "
             "counts how many are free and keeps no activities of each.",
             "Alarm levels of activities are stope's choice, in the five levels of XTCE.",
-            "An activity is in the log when it ended: those under way at the end of the month are shown as decide.",
+            "An activity is in the log when it ended: those under way at the end are shown as decide.",
             f"The scene has {frames} times; charts, lists and the Pareto of lost time use every activity.",
         ],
     )  # fmt: skip
-    lost = replay.lost_time()
-    first = next(iter(lost.items()), ("nothing", 0.0))
-    counts = result["counts"]
-    replay.answer = (
-        f"{num} robots and {fleet.maintainers} maintainers in {scenario.days:g} days: {len(rows['robot'])} activities, "
-        f"{counts['unloaded'] / 1e6:.2f} t unloaded; most time was lost in {first[0]}, {first[1]:.0f} robot hours."
-    )
-    replay.summary = {"digest": result["digest"], "unloaded_t": counts["unloaded"] / 1e6, "counts": counts}
-    replay.facts = {"run": folder.name, "seed": str(kept["seed"]), "bank": str(kept["bank_digest"]),
-                    "digest of the month": str(result["digest"])}  # fmt: skip
+    replay.facts = {"run": folder.name, "seed": str(kept["seed"]), "bank": str(kept["bank_digest"])}
+    _sum_up(replay, scenario, result)
     return replay
 
 
-def _activities(folder: Path) -> dict[str, NDArray[Any]]:
-    """Columns robot, state, start_s, end_s, pit, ordered by robot and start."""
+def _sum_up(replay: Replay, scenario: MonthScenario, result: dict[str, Any] | None) -> None:
+    """The answer of a month, or of the days of one that is under way."""
+    num, days = len(replay.names), float(replay.times[-1] / DAY)
+    first = next(iter(replay.lost_time().items()), ("nothing", 0.0))
+    most = f"most time was lost in {first[0]}, {first[1]:.0f} robot hours."
+    said = f"{len(replay.rows['robot'])} activities"
+    if result is None:
+        replay.answer = f"Under way: {num} robots, {days:g} of {scenario.days:g} days: {said}; {most}"
+        replay.summary = {"days_kept": days}
+        return
+    counts = result["counts"]
+    replay.answer = (
+        f"{num} robots and {scenario.fleet.maintainers} maintainers in {scenario.days:g} days: {said}, "
+        f"{counts['unloaded'] / 1e6:.2f} t unloaded; {most}"
+    )
+    replay.summary = {"digest": result["digest"], "unloaded_t": counts["unloaded"] / 1e6, "counts": counts}
+    replay.facts |= {"digest of the month": str(result["digest"])}
+
+
+def _activities(folder: Path) -> tuple[int, dict[str, NDArray[Any]]]:
+    """Days that are there, and columns robot, state, start_s, end_s, pit, ordered by robot and start."""
     try:
         import pyarrow.parquet as pq  # noqa: PLC0415 -- heavy; only who reads Parquet needs it
     except ImportError:
@@ -142,7 +155,7 @@ def _activities(folder: Path) -> dict[str, NDArray[Any]]:
     if not total:
         raise FileError(f"{folder}: no activity in {len(found)} files: expected one or more.")
     order = np.lexsort((out["start_s"], out["robot"]))
-    return {name: values[order] for name, values in out.items()}
+    return len(found), {name: values[order] for name, values in out.items()}
 
 
 def _rows_at(rows: dict[str, NDArray[Any]], num: int, times: Floats) -> NDArray[np.int64]:

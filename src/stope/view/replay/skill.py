@@ -25,7 +25,6 @@ from stope.world.batch import CONTROL_PERIOD
 from stope.world.contact_env import ContactBatch
 from stope.world.env import DockBatch
 from stope.world.light import sun_direction
-from stope.world.robots import load_robot
 from stope.world.site import Site
 from stope.world.tasks import dock
 
@@ -168,20 +167,20 @@ def record_flight_skill(
         num_threads: Threads of the physics; the recording does not depend on it.
         progress: Told of the flight.
     """
-    robot, site, name = load_robot(config.robot), config.site.site(), config.skill
+    robot, site, name, task = config.make_robot(), config.site.site(), config.skill, config.make_task()
     z, belief = conditions(num_worlds, fresh_seed(seed))["prior"]
-    batch = DockBatch(robot, site, num_worlds=num_worlds, seed=stream_key(seed, "view"), task=config.task, pool_size=1,
+    batch = DockBatch(robot, site, num_worlds=num_worlds, seed=stream_key(seed, "view"), task=task, pool_size=1,
                       num_threads=num_threads)  # fmt: skip
     watched: Any = _Watched(policy, batch)
-    found = fly(watched, batch, z, belief, envelope=envelope_for(name, config.task, robot),
+    found = fly(watched, batch, z, belief, envelope=envelope_for(name, task, robot),
                 on_step=lambda step: progress(f"fly {name}", (step + 1) / batch.max_episode_steps))  # fmt: skip
     watched.keep()
     pick, times = _chosen(np.array(watched.times), num_worlds, is_own_pace=False)
     qpos = _picked(watched.qpos, pick)
     parts = [Part("robot/base", vehicle(robot.side), qpos[..., :3], qpos[..., 3:7])]
-    ended = np.where(found.is_success, found.duration, config.task.time_limit)
+    ended = np.where(found.is_success, found.duration, task.time_limit)
     far = batch.last_record[:, dock.SUCCESS_TIME] < 0
-    failed = ~found.is_success & far & (np.linalg.norm(qpos[-1, :, :3], axis=1) > config.task.keep_in)
+    failed = ~found.is_success & far & (np.linalg.norm(qpos[-1, :, :3], axis=1) > task.keep_in)
     replay = _replay(name, robot.name, site, times, found.is_success, failed, ended, parts, is_smooth=True)
     replay.series = {
         "distance from the pose to hold [m]": np.linalg.norm(qpos[..., :3], axis=2),
