@@ -18,7 +18,7 @@ from stope.base.workers import Here, Processes, Unit
 from stope.cluster import scaling
 from stope.cluster.cores import Cores, exchange_seconds, measure_cores
 from stope.cluster.job import ActorLearner, load_job, with_profile
-from stope.learn.noise_scale import noise_scale, policy_gradients, scale_of
+from stope.learn.noise_scale import noise_scale, rollout_gradient, scale_of
 from stope.learn.skills import flight_config
 from stope.learn.train import Training
 
@@ -28,18 +28,41 @@ def test_the_noise_scale_of_known_gradients_is_found() -> None:
     rng, batch, weights = np.random.default_rng(1), 16, 50
     truth = np.zeros(weights)
     truth[:4] = 1.0
-    parts = np.array([scale_of(truth + rng.standard_normal((32, weights)) * np.sqrt(300.0 / weights / batch), batch)
-                      for _ in range(200)]).mean(axis=0)  # fmt: skip
+    gradients = truth + rng.standard_normal((200, 32, weights)) * np.sqrt(300.0 / weights / batch)
+    parts = np.array([scale_of(g @ g.T, batch) for g in gradients]).mean(axis=0)
     assert parts == pytest.approx([300.0, 4.0], rel=0.05)
 
 
-def test_gradients_of_groups_average_to_that_of_all_and_their_scale_is_a_number() -> None:
-    config = flight_config("dock")
-    one, four = (policy_gradients(Training(config), groups, seed=1) for groups in (1, 4))
-    assert np.allclose(four.mean(axis=0), one[0], rtol=1e-3, atol=1e-6 * np.abs(one).max())
-    found = noise_scale(Training(config), rollouts=2, groups=8)
-    assert found["value"] > 0.0
-    assert found["low"] <= found["high"]
+def test_noise_that_neighbours_share_is_no_signal() -> None:
+    """Each rollout has half its noise from the one before: products of neighbours hold it, of others they do not."""
+    rng, truth = np.random.default_rng(2), np.full(20, 0.1)
+    noise = rng.standard_normal((2001, 20))
+    gradients = truth + noise[1:] + noise[:-1]
+    products = gradients @ gradients.T
+    noise_of, signal = scale_of(products, 1, apart=2)
+    assert signal == pytest.approx(0.2, abs=0.06)
+    assert noise_of == pytest.approx(40.0, rel=0.05)
+    assert scale_of(products, 1)[1] - signal == pytest.approx(20.0 * 2.0 / 2000.0, rel=0.2)  # two of 2,000 partners
+
+
+def test_one_drawn_twice_makes_no_pair_with_itself() -> None:
+    gradients = np.random.default_rng(3).standard_normal((6, 4))
+    counts = np.array([2.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    kept = gradients[[0, 2, 3, 4, 5]]
+    pairs = np.array([2.0, 1.0, 1.0, 1.0, 1.0])
+    wanted = (pairs @ kept) @ (pairs @ kept) - pairs**2 @ (kept**2).sum(axis=1)
+    found = scale_of(gradients @ gradients.T, 1, counts=counts)[1]
+    assert found == pytest.approx(wanted / (pairs.sum() ** 2 - (pairs**2).sum()))
+
+
+def test_the_noise_scale_of_a_training_is_the_same_again() -> None:
+    training = Training(flight_config("dock"))
+    gradient = rollout_gradient(training)
+    assert gradient.shape == (sum(w.numel() for n, w in training.ppo.actor.named_parameters() if n.startswith("mlp.")),)
+    assert 0.0 < np.linalg.norm(gradient) < np.inf
+    found, again = (noise_scale(Training(flight_config("dock")), rollouts=14) for _ in range(2))
+    assert found == again
+    assert 0.0 < found["low"] <= found["high"]
 
 
 @pytest.mark.slow

@@ -45,8 +45,8 @@ UNITS = 24
 """Units of `evaluate`."""
 ITERATIONS = 4
 """Iterations of `train` in one measurement; all parts of a round take two seconds."""
-ROLLOUTS = 128
-"""Of the noise scale; of 16, the interval of docking's has no upper end."""
+ROLLOUTS = 512
+"""Of the noise scale: of 128, the interval of docking's has no upper end; these take a minute."""
 ROUNDS = 6
 """Rounds of measurements of `train` in one repeat."""
 

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gradient noise scale: how large a batch of a training may be before more samples stop making steps better.
 
-The norm of the mean gradient over few samples holds the noise of few, over many that of many; two sizes give both the
-gradient and its noise. Their ratio is the batch at which a step's noise equals its gradient, and in practice about the
-batch at which twice the fewest steps are needed.
+The square of one rollout's gradient holds its noise; the product of two rollouts' gradients, on average, does not: it
+is the square of the true one. Their ratio is the batch at which a step's noise equals its gradient, and in practice
+about the batch at which twice the fewest steps are needed. Samples of one rollout share its episodes, and rollouts that
+follow each other do too, so products are taken of rollouts that are at least an episode apart.
 
-Source: McCandlish et al. 2018, arXiv 1812.06162, appendix A.1.
+Source: McCandlish et al. 2018, arXiv 1812.06162, appendix A.1; there of batches within one step, here across rollouts,
+whose many pairs tell a small gradient from none.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
@@ -17,64 +21,63 @@ from numpy.typing import NDArray
 from stope.base.seeding import generator
 from stope.learn.train import Training
 
-__all__ = ["noise_scale", "policy_gradients", "scale_of"]
+__all__ = ["noise_scale", "rollout_gradient", "scale_of"]
 
 Floats = NDArray[np.float64]
+RESAMPLED = 1000
 
 
-def scale_of(gradients: Floats, batch: int) -> tuple[float, float]:
-    """Noise and signal of gradients over disjoint batches.
+def scale_of(products: Floats, batch: int, *, apart: int = 1, counts: Floats | None = None) -> tuple[float, float]:
+    """Noise and signal of the gradients of rollouts, one after the other.
 
     Args:
-        gradients: Mean gradient of each batch, (batches, weights).
+        products: Scalar products of their mean gradients, (rollouts, rollouts).
         batch: Samples of each.
+        apart: Least distance of two whose product counts, in rollouts.
+        counts: How often each counts, (rollouts,); once if left out.
 
     Returns:
         Estimates without bias of tr(covariance of one sample's gradient) and of |true gradient|^2; the second may come
         out negative. Their ratio is the noise scale [samples].
     """
-    num = len(gradients)
-    small = float(np.mean(np.sum(gradients**2, axis=1)))
-    large = float(np.sum(gradients.mean(axis=0) ** 2))
-    return (small - large) * batch * num / (num - 1), (num * large - small) / (num - 1)
+    each, at = np.ones(len(products)) if counts is None else counts, np.arange(len(products))
+    pairs = np.outer(each, each) * (np.abs(at[:, None] - at) >= apart)
+    signal = float((pairs * products).sum() / pairs.sum())
+    return batch * (float(each @ np.diag(products) / each.sum()) - signal), signal
 
 
-def policy_gradients(training: Training, groups: int, *, seed: int) -> Floats:
-    """Gradients of PPO's objective at the weights that rolled out, over random groups of one rollout's samples.
-
-    Returns:
-        (groups, weights of the actor's mean).
-    """
+def rollout_gradient(training: Training) -> Floats:
+    """Gradient of PPO's objective over one more rollout, at the weights that rolled out, (weights of actor's mean,)."""
     training.roll_out()
     store, actor = training.ppo.storage, training.ppo.actor
-    num = store.num_envs * store.num_transitions_per_env
     seen, actions = store.observations.flatten(0, 1), store.actions.flatten(0, 1)
     advantages = store.advantages.flatten(0, 1)[:, 0]
-    order = torch.from_numpy(generator(seed, "noise-scale").permutation(num))
     weights = [w for name, w in actor.named_parameters() if name.startswith("mlp.")]
-    out: list[Floats] = []
-    for at in order[: groups * (num // groups)].reshape(groups, -1):
-        actor(seen[at], stochastic_output=True)
-        # At the weights of the rollout the ratio of probabilities is 1: its gradient is that of the log-probability.
-        loss = -(actor.get_output_log_prob(actions[at]) * advantages[at]).mean()
-        found = torch.autograd.grad(loss, weights)
-        out.append(torch.cat([g.flatten() for g in found]).double().numpy())
+    actor(seen, stochastic_output=True)
+    # At the weights of the rollout the ratio of probabilities is 1: its gradient is that of the log-probability.
+    loss = -(actor.get_output_log_prob(actions) * advantages).mean()
+    found = torch.autograd.grad(loss, weights)
     store.clear()
-    return np.array(out)
+    return torch.cat([g.flatten() for g in found]).double().numpy()
 
 
-def noise_scale(training: Training, *, rollouts: int, groups: int = 32, seed: int = 1) -> dict[str, float]:
-    """Noise scale at the training's present weights, over several rollouts.
+def noise_scale(training: Training, *, rollouts: int, seed: int = 1) -> dict[str, float]:
+    """Noise scale at the training's present weights, over so many rollouts, more than two episodes of them.
 
     Returns:
         `value` [samples], and `low` and `high`, the 80 % bootstrap interval over rollouts; infinite where no gradient
-        is shown. Samples of one episode go together, which the random groups do not show.
+        is shown.
     """
-    batch = training.config.num_worlds * training.config.steps_per_iteration // groups
-    parts = np.array([scale_of(policy_gradients(training, groups, seed=seed + k), batch) for k in range(rollouts)])
-    picks = generator(seed, "noise-scale-bootstrap").integers(0, rollouts, (1000, rollouts))
-    totals = np.concatenate([parts.sum(axis=0)[None], parts[picks].sum(axis=1)])
+    config = training.config
+    batch = config.num_worlds * config.steps_per_iteration
+    apart = math.ceil(training.batch.max_episode_steps / config.steps_per_iteration)
+    gradients = np.array([rollout_gradient(training) for _ in range(rollouts)])
+    products = gradients @ gradients.T
+    rng = generator(seed, "noise-scale-bootstrap")
+    # As counts, not as rollouts of their own: one drawn twice would make a pair of its own noise.
+    drawn = [np.bincount(rng.integers(0, rollouts, rollouts), minlength=rollouts) for _ in range(RESAMPLED)]
+    found = np.array([scale_of(products, batch, apart=apart, counts=w) for w in (np.ones(rollouts), *drawn)])
     with np.errstate(divide="ignore"):
-        ratios = np.where(totals[:, 1] > 0.0, totals[:, 0] / totals[:, 1], np.inf)
+        ratios = np.where(found[:, 1] > 0.0, found[:, 0] / found[:, 1], np.inf)
     low, high = np.quantile(ratios[1:], [0.1, 0.9], method="nearest")
     return {"value": float(ratios[0]), "low": float(low), "high": float(high), "rollouts": rollouts}
