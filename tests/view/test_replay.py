@@ -22,10 +22,12 @@ from stope.base.rotation import rotate
 from stope.base.units import DAY, HOUR
 from stope.fleet.mission import kept
 from stope.fleet.mission.kernels.columns import PHASES
+from stope.fleet.mission.kernels.power import answer_time
 from stope.view.replay import Part, Replay, State
 from stope.view.replay.model import quantise
 from stope.view.replay.month import is_month_folder, record_month
 from stope.view.replay.page import render_replay
+from stope.view.replay.questions import EDGES, questions
 from stope.view.replay.shapes import box, cylinder, ellipsoid, vehicle
 from stope.world.shape import TriangleMesh
 from tests.fleet.mission.builders import month, tables
@@ -183,6 +185,33 @@ def test_month_that_is_under_way_is_the_days_that_are_kept(run: Path, tmp_path: 
     assert replay.times[-1] == DAY
     assert 0 < len(replay.rows["robot"]) < len(whole.rows["robot"])
     assert replay.rows["end_s"].max() <= DAY
+
+
+@pytest.mark.parametrize("light", [0.0, 499.0])
+def test_questions_come_back_when_the_month_says(light: float) -> None:
+    rng = np.random.default_rng(4)
+    contact = np.cumsum(rng.uniform(600.0, 40_000.0, (60, 2)).ravel()).reshape(60, 2)
+    start = rng.uniform(0.0, 0.7 * contact[-1, 1], 500)
+    end = np.array([answer_time(contact, t, light, 1800.0) for t in start])
+    found = questions(np.arange(500), start, end, contact, light=light, decision=1800.0)
+    assert found["robot"].tolist() == list(range(500))
+    assert found["came"] == pytest.approx(end)
+    edges = np.array([found[name] for name in EDGES])
+    assert (np.diff(edges, axis=0) >= -1e-6).all()
+    assert edges[2] - edges[1] == pytest.approx(light)
+    assert edges[3] - edges[2] == pytest.approx(1800.0)
+    assert edges[5] - edges[4] == pytest.approx(light)
+    for t in (edges[1], edges[5]):  # both at a time of contact
+        assert all(((contact[:, 0] <= one) & (one < contact[:, 1])).any() for one in t)
+
+
+def test_an_answer_that_is_lost_is_asked_for_again() -> None:
+    contact = np.array([[0.0, 1e9]])
+    found = questions(np.array([7]), np.array([100.0]), np.array([100.0 + 3 * 1000.0]), contact, light=100.0,
+                      decision=800.0)  # fmt: skip
+    assert found["robot"].tolist() == [7.0, 7.0, 7.0]
+    assert found["asked"] == pytest.approx([100.0, 1100.0, 2100.0])
+    assert found["came"] == pytest.approx([1100.0, 2100.0, 3100.0])
 
 
 def test_month_stands_on_its_body(run: Path) -> None:

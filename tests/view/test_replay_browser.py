@@ -9,12 +9,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from stope.base.config import as_dict
+from stope.base.files import write_json
+from stope.fleet.mission.kept import keep_month
 from stope.flight.record import load_flight
 from stope.view.replay import Replay, write_replay
 from stope.view.replay.flight import record_flight
 from stope.view.replay.month import record_month
+from stope.view.replay.questions import EDGES, STAGES
+from tests.fleet.mission.builders import month, tables
 from tests.view.test_replay import run, small
 
 pytestmark = pytest.mark.slow
@@ -125,6 +131,39 @@ def test_month_is_two_clicks_from_lost_time_to_one_robot(browser: Any, run: Path
     shown.page.click("#list button")  # the second
     assert shown.text("#robot-title") == replay.names[worst]
     assert shown.page.locator("#log tbody tr").count() == int((replay.rows["robot"] == worst).sum())
+    shown.end()
+
+
+def test_questions_to_earth_are_counted_by_stage_and_lead_to_their_robots(browser: Any, tmp_path: Path) -> None:
+    folder, scenario = tmp_path / "run", month("link.autonomy='E1'", robots=20, days=2.0)
+    keep_month(scenario, tables(), folder / "month", seed=1)
+    write_json(folder / "kept.json", {"scenario": as_dict(scenario) | {"sources": {}}, "bank": "",
+                                      "bank_digest": "made up", "seed": 1})  # fmt: skip
+    replay = record_month(folder)
+    assert len(replay.questions["robot"]) == replay.as_json()["num_questions"] > 20
+    shown = Shown(browser, replay, tmp_path / "month.html")
+    edges = np.array([replay.questions[name] for name in EDGES])
+    seen = 0
+    for t in np.linspace(0.1, 0.9, 9) * replay.times[-1]:
+        shown.page.evaluate("(t) => { const s = window.stopeReplay; s.seek(t); s.refresh(); }", float(t))
+        is_open = (edges[0] <= t) & (t < edges[5])
+        stage = (edges[1:5, is_open] <= t).sum(axis=0)
+        for k, name in enumerate(STAGES):
+            words = shown.text(f'[data-stage="{k}"]')
+            assert name in words
+            assert int(words.split()[-1]) == int((stage == k).sum())
+            seen += int((stage == k).sum())
+        if is_open.any() and seen:
+            k = int(stage[0])
+            shown.page.click(f'[data-stage="{k}"]')
+            num = int((stage == k).sum())
+            assert shown.text("#list-title") == f"{num} question{'s' * (num > 1)}: {STAGES[k]}"
+            robot = replay.names[int(replay.questions["robot"][is_open][0])]
+            assert shown.text("#list button").startswith(f"{robot}, asked ")
+            shown.page.click("#list button")
+            assert shown.text("#robot-title") == robot
+            shown.page.click(f'[data-stage="{k}"]')
+    assert seen > 0
     shown.end()
 
 

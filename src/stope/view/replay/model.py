@@ -111,6 +111,8 @@ class Replay:
     """By name and unit, such as `height [m]`, (frames, robots)."""
     rows: dict[str, NDArray[Any]] = field(default_factory=dict[str, Any])
     """Activities: robot, state, start_s, end_s, pit; empty for none."""
+    questions: dict[str, Floats] = field(default_factory=dict[str, Floats])
+    """To Earth: robot, and when each stage began [s] (`stope.view.replay.questions`); empty for none."""
     bands: dict[str, Floats] = field(default_factory=dict[str, Floats])
     """By name, begin and end of each stretch, (k, 2) [s], such as contact with Earth."""
     is_smooth: bool = True
@@ -172,6 +174,7 @@ class Replay:
             "gravity_mps2": [float(g) for g in self.gravity],
             "states_at_start": _named(self.states, counts[0]), "states_at_end": _named(self.states, counts[-1]),
             "lost_time_h": self.lost_time(), "num_activities": len(next(iter(self.rows.values()), ())),
+            "num_questions": len(next(iter(self.questions.values()), ())),
             "notes": self.notes, "facts": self.facts,
         } | self.summary  # fmt: skip
 

@@ -24,6 +24,7 @@ from stope.fleet.mission.kernels.columns import KINDS, PHASES, Kind, Phase
 from stope.fleet.mission.lay_out import Place, contacts, place_of
 from stope.fleet.mission.scenario import MonthScenario
 from stope.view.replay.model import Part, Replay, State
+from stope.view.replay.questions import questions
 from stope.view.replay.shapes import body_mesh, ellipsoid, on_surface
 from stope.world.body import Body, load_body
 from stope.world.light import sun_direction
@@ -87,18 +88,23 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
     index = np.arange(num) - np.searchsorted(kinds, kinds)
     sun = sun_direction(body, np.linspace(0.0, times[-1], 24 * 30), sun_latitude_deg=scenario.ground.sun_latitude_deg)
     links = contacts(scenario, seed=kept["seed"], replicate=0)
+    waits = {name: values[rows["state"] == Phase.WAIT_EARTH] for name, values in rows.items()}
+    asked = questions(waits["robot"], waits["start_s"], waits["end_s"], links, light=scenario.link.light_time,
+                      decision=scenario.link.decision_time)  # fmt: skip
     links = np.clip(links[(links[:, 0] < times[-1]) & (links[:, 1] > 0.0)], 0.0, times[-1])
     replay = Replay(
         kind="month", title=f"{scenario.name}: {num} robots on {body.name}", answer="", frame="a", times=times,
         states=states, state=state, parts=parts, ground=body_mesh(body), sun=sun, is_smooth=num <= 10_000,
         names=[f"fleet/{KINDS[k]}/{i}" for k, i in zip(kinds, index, strict=True)],
-        rows=rows,
+        rows=rows, questions=asked,
         bands={"daylight at pit 0": _daylight(place, times[-1]), "contact with Earth": links},
         notes=[
             "Robots are drawn larger than they are, beside their pit by lot; a way is drawn as an arc over the ground.",
             f"Of the scenario's {fleet.total} robots, the {fleet.maintainers} maintainers are not shown: the month "
             "counts how many are free and keeps no activities of each.",
             "Alarm levels of activities are stope's choice, in the five levels of XTCE.",
+            "Where a question to Earth is follows from contact, light time and time of decision; faults of the link are "
+            "not in it.",
             "An activity is in the log when it ended: those under way at the end are shown as decide.",
             f"The scene has {frames} times; charts, lists and the Pareto of lost time use every activity.",
         ],

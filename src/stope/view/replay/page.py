@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from stope.base.files import write_atomic
 from stope.view.look import NIGHT, PAPER, css_variables
 from stope.view.replay.model import LEVELS, Replay, quantise
+from stope.view.replay.questions import STAGES
 
 __all__ = ["render_replay", "write_replay"]
 
@@ -78,6 +79,9 @@ def _head(replay: Replay, blob: Blob) -> dict[str, Any]:
         "counts": blob.add(replay.counts(), "uint32"), "parts": parts, "ground": ground, "force": force,
         "series": [{"name": name, "values": blob.add(values, "float32")} for name, values in replay.series.items()],
         "rows": {name: blob.add(values, kinds[name]) for name, values in replay.rows.items()},
+        "stages": list(STAGES),
+        "questions": {name: blob.add(values, "uint32" if name == "robot" else "float32")
+                      for name, values in replay.questions.items()},
         "bands": [{"name": name, "spans": (spans - replay.times[0]).tolist()} for name, spans in replay.bands.items()],
         "gravity": replay.gravity.tolist(), "sun": np.asarray(replay.sun).tolist(), "smooth": replay.is_smooth,
         "apart": replay.apart, "paths": replay.paths,

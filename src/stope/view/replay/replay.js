@@ -24,7 +24,7 @@ async function load() {
 
 function start(data) {
   const robots = data.names.length, times = data.times.data, end = times.at(-1), numStates = data.states.length;
-  const view = { now: 0, frame: -1, mix: 0, isPlaying: false, speed: 1, state: -1, lost: -1, robot: -1, dirty: true };
+  const view = { now: 0, frame: -1, mix: 0, isPlaying: false, speed: 1, state: -1, lost: -1, stage: -1, robot: -1, dirty: true };
   const scene = makeScene($('scene'), data);
   if (!scene) { $('failed').hidden = false; $('failed').textContent = 'This browser has no WebGL 2: the scene is not drawn. Lists and charts work.'; }
   const hasRows = Boolean(data.rows.robot);
@@ -61,7 +61,7 @@ function start(data) {
   const lines = data.states.map((state, s) => {
     const line = button(state.colour, state.name, label(s), '0');
     line.b.dataset.state = s;
-    line.b.addEventListener('click', () => choose({ state: view.state === s ? -1 : s, lost: -1 }));
+    line.b.addEventListener('click', () => choose({ state: view.state === s ? -1 : s, lost: -1, stage: -1 }));
     $('counts').append(line.item);
     return line;
   });
@@ -70,10 +70,33 @@ function start(data) {
   const losers = lost.map(([name, hours]) => {
     const s = data.states.findIndex((state) => state.name === name);
     const line = button(data.states[s].colour, name, label(s), hours.toFixed(1), hours / most);
-    line.b.addEventListener('click', () => choose({ lost: view.lost === s ? -1 : s, state: -1 }));
+    line.b.addEventListener('click', () => choose({ lost: view.lost === s ? -1 : s, state: -1, stage: -1 }));
     $('pareto').append(line.item);
     return { ...line, s };
   });
+
+  // Questions to Earth: which are at which stage now, and when their answer comes.
+  const edges = ['asked', 'left', 'heard', 'decided', 'sent', 'came'].map((name) => data.questions[name] && data.questions[name].data);
+  const hasQuestions = Boolean(edges[0] && edges[0].length);
+  $('questions-part').hidden = !hasQuestions;
+  const stages = data.stages.map((name, s) => {
+    const line = button(3, name, '', '0');
+    line.b.dataset.stage = s;
+    line.b.addEventListener('click', () => choose({ stage: view.stage === s ? -1 : s, state: -1, lost: -1 }));
+    $('questions').append(line.item);
+    return line;
+  });
+  function asked() {
+    const out = stages.map(() => []);
+    if (!hasQuestions) return out;
+    for (let k = 0; k < edges[0].length; k++) {
+      if (edges[0][k] > view.now || edges[5][k] <= view.now) continue;
+      let s = 0;
+      while (s < 4 && edges[s + 1][k] <= view.now) s++;
+      out[s].push(k);
+    }
+    return out;
+  }
 
   function lostBy(s) {
     const sums = new Map(), add = (r, t) => sums.set(r, (sums.get(r) || 0) + t);
@@ -85,18 +108,23 @@ function start(data) {
     return [...sums].sort((x, y) => y[1] - x[1]);
   }
 
-  function choose(what) { Object.assign(view, what); fillList(); refresh(); if (view.state >= 0 || view.lost >= 0) $('list-title').focus({ preventScroll: true }); }
+  function choose(what) { Object.assign(view, what); fillList(); refresh(); if (view.state >= 0 || view.lost >= 0 || view.stage >= 0) $('list-title').focus({ preventScroll: true }); }
 
   function fillList() {
     lines.forEach((line, s) => line.b.setAttribute('aria-pressed', String(view.state === s)));
     losers.forEach((line) => line.b.setAttribute('aria-pressed', String(view.lost === line.s)));
-    const isOpen = view.state >= 0 || view.lost >= 0;
+    stages.forEach((line, s) => line.b.setAttribute('aria-pressed', String(view.stage === s)));
+    const isOpen = view.state >= 0 || view.lost >= 0 || view.stage >= 0;
     $('list-part').hidden = !isOpen;
     if (!isOpen) return;
     let found;
     if (view.lost >= 0) {
       found = lostBy(view.lost).map(([r, t]) => [r, `${data.names[r]}, ${(t / 3600).toFixed(2)} h`]);
       $('list-title').textContent = `Robots by time lost in ${data.states[view.lost].name}`;
+    } else if (view.stage >= 0) {
+      found = asked()[view.stage].map((k) => [data.questions.robot.data[k],
+        `${data.names[data.questions.robot.data[k]]}, asked ${((view.now - edges[0][k]) / 60).toFixed(0)} min ago, answer in ${((edges[5][k] - view.now) / 60).toFixed(0)} min`]);
+      $('list-title').textContent = `${found.length} ${found.length === 1 ? 'question' : 'questions'}: ${data.stages[view.stage]}`;
     } else {
       found = [];
       for (let r = 0; r < robots; r++) if (stateOf(r) === view.state) found.push([r, data.names[r]]);
@@ -167,7 +195,8 @@ function start(data) {
       lines[s].b.style.setProperty('--share', `${100 * n / robots}%`);
       lines[s].item.hidden = n === 0 && !data.states[s].everSeen;
     }
-    if (view.state >= 0 && view.robot < 0) fillList();
+    if (hasQuestions) asked().forEach((found, s) => { stages[s].count.textContent = found.length; });
+    if ((view.state >= 0 || view.stage >= 0) && view.robot < 0) fillList();
     $('clock').textContent = clock(view.now, end);
     $('time').value = view.now;
     $('time').setAttribute('aria-valuetext', clock(view.now, end));
