@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,13 +57,16 @@ def test_one_drawn_twice_makes_no_pair_with_itself() -> None:
 
 
 def test_the_noise_scale_of_a_training_is_the_same_again() -> None:
-    training = Training(flight_config("dock"))
+    config = replace(flight_config("dock"), num_worlds=16, num_minibatches=1, num_evaluation=8, hidden=(8,))
+    training = Training(config)
     gradient = rollout_gradient(training)
     assert gradient.shape == (sum(w.numel() for n, w in training.ppo.actor.named_parameters() if n.startswith("mlp.")),)
     assert 0.0 < np.linalg.norm(gradient) < np.inf
-    found, again = (noise_scale(Training(flight_config("dock")), rollouts=14) for _ in range(2))
+    found, again = (noise_scale(Training(config), rollouts=60) for _ in range(2))
     assert found == again
     assert 0.0 < found["low"] <= found["high"]
+    with pytest.raises(ConfigError, match="noise_scale: 3 rollouts: expected"):
+        noise_scale(training, rollouts=3)
 
 
 @pytest.mark.slow
@@ -71,7 +75,7 @@ def test_a_job_runs_at_each_count_beside_its_forecast(monkeypatch: pytest.Monkey
     monkeypatch.setattr(scaling, "UNITS", 3)
     monkeypatch.setattr(scaling, "ITERATIONS", 1)
     monkeypatch.setattr(scaling, "ROUNDS", 1)
-    monkeypatch.setattr(scaling, "ROLLOUTS", 4)
+    monkeypatch.setattr(scaling, "ROLLOUTS", 40)
     found = scaling.scale(job, (1, 2), repeats=1)
     assert [row["workers"] for row in found["rows"]] == [1, 2]
     assert found["rows"][0]["efficiency"] == found["rows"][0]["speedup"] == pytest.approx(1.0)

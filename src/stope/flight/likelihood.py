@@ -109,7 +109,11 @@ def _mean_thrust(command: Floats, theta: Floats, mass: float) -> Floats:
 
 
 def _cross_matrix(v: Floats) -> Floats:
-    return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
+    """Of each vector (rows, 3), so that its product with another is their cross product, (rows, 3, 3)."""
+    out = np.zeros((len(v), 3, 3))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        out[:, i, j], out[:, i, k] = -v[:, k], v[:, j]
+    return out
 
 
 def _transition(h: float, inverse_inertia: Floats, fade: float) -> Floats:
@@ -138,8 +142,7 @@ def _riccati(
         slack: Acceleration noise over one period [m/s2].
         disturbance: What acts beside theta.
     """
-    h, rows, d = CONTROL_PERIOD, len(thrust), disturbance
-    gain, whitening, log_det = np.zeros((rows, NUM_STATES, 12)), np.zeros((rows, 12, 12)), 0.0
+    h, d = CONTROL_PERIOD, disturbance
     measured, see = np.diag(np.repeat(np.square(noise), 3)), np.zeros((12, NUM_STATES))
     see[:, :12], see[9:12, 21:24] = np.eye(12), np.eye(3)
     kick, pushed = np.vstack([0.5 * h * h * np.eye(3), h * np.eye(3)]), np.zeros((NUM_STATES, NUM_STATES))
@@ -151,12 +154,24 @@ def _riccati(
     cov[:12, :12], cov[12:, 12:] = measured, np.diag(own)
     cov[9:12, 9:12] += np.diag(own[9:])  # the first rate is the gyro's, bias included
     cov[9:12, 21:24] = cov[21:24, 9:12] = -np.diag(own[9:])
-    seen = start
+    return _Gains(*_recursion(h, base, pushed, cov, measured, see, start, role, to_matrix(flight.q_lb),
+                              _cross_matrix(flight.rate_b), _cross_matrix(thrust)))  # fmt: skip
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _recursion(
+    h: float, base: Floats, pushed: Floats, first: Floats, measured: Floats, see: Floats, start: int,
+    role: NDArray[np.int8], attitude: Floats, turning: Floats, pushing: Floats,
+) -> tuple[Floats, Floats, float]:  # fmt: skip
+    """Fields of `_Gains`, from the covariance after the first row seen; matrices of each row are (rows, 3, 3)."""
+    rows = len(role)
+    gain, whitening, log_det = np.zeros((rows, NUM_STATES, 12)), np.zeros((rows, 12, 12)), 0.0
+    cov, seen = first.copy(), start
     for t in range(start + 1, rows):
-        turned, move = -to_matrix(flight.q_lb[seen]) @ _cross_matrix(thrust[t]), base.copy()
+        turned, move = -(attitude[seen] @ pushing[t]), base.copy()
         move[0:3, 6:9], move[3:6, 6:9] = 0.5 * h * h * turned, h * turned
         move[0:3, 9:12], move[3:6, 9:12] = h**3 / 6.0 * turned, 0.5 * h * h * turned
-        move[6:9, 6:9] -= h * _cross_matrix(flight.rate_b[seen])
+        move[6:9, 6:9] -= h * turning[seen]
         cov = move @ cov @ move.T + pushed
         if role[t] == UNSEEN:
             continue
@@ -166,11 +181,11 @@ def _riccati(
         if role[t] == HELD:
             continue
         seen = t
-        log_det += float(np.log(np.diag(whitening[t])).sum())
+        log_det += np.log(np.diag(whitening[t])).sum()
         gain[t] = across @ inverse
         cov = cov - gain[t] @ across.T
         cov = 0.5 * (cov + cov.T)
-    return _Gains(gain, whitening, log_det)
+    return gain, whitening, log_det
 
 
 @nb.njit(error_model="numpy")
@@ -178,7 +193,11 @@ def _correct(
     state: Floats, carried: Floats, gain: Floats, whitening: Floats, position: Floats, attitude: Floats,
     velocity: Floats, rate: Floats, white: Floats,
 ) -> float:  # fmt: skip
-    """Correct a state row with one measurement; whitened innovations into white (12,); return their squared sum."""
+    """Correct a state row with one measurement; whitened innovations into white (12,); return their squared sum.
+
+    Gain and whitening come turned, (12, 24) and (12, 12): their inner loops then run along memory, over sums of their
+    own, which a processor does several at a time without summing in another order.
+    """
     error = np.empty(12)
     # q_pred^-1 q_meas, as a rotation vector in b, to second order in half the angle.
     w, x, y, z = state[3], state[4], state[5], state[6]
@@ -195,14 +214,15 @@ def _correct(
         )
     total = 0.0
     correction = np.zeros(24)
+    white[:] = 0.0
+    for j in range(12):
+        one = error[j]
+        for i in range(12):  # those beyond j are zero
+            white[i] += whitening[j, i] * one
+        for i in range(24):
+            correction[i] += gain[j, i] * one
     for i in range(12):
-        white[i] = 0.0
-        for j in range(i, 12):
-            white[i] += whitening[i, j] * error[j]
         total += white[i] * white[i]
-    for i in range(24):
-        for j in range(12):
-            correction[i] += gain[i, j] * error[j]
     for k in range(3):
         state[k] += correction[k]
         state[7 + k] += correction[3 + k]
@@ -294,6 +314,8 @@ class FlightLikelihood:
         slack = math.hypot(site.jitter_rms, ACCELERATION_SLACK)
         thrust = _mean_thrust(self._command, median, float(total))
         self._gains = _riccati(flight, self.role, thrust, inverse, noise, slack, self.disturbance)
+        self._turned = tuple(np.ascontiguousarray(a.transpose(0, 2, 1)) for a in (self._gains.gain,
+                                                                                  self._gains.whitening))  # fmt: skip
         self._first = p.initial_state(1, robot=robot)[0]
         self._start = int(np.argmax(self.role == SEEN))
         self.num_measured = int((self.role[self._start + 1 :] == SEEN).sum())
@@ -347,8 +369,8 @@ class FlightLikelihood:
         s = self._start
         position, attitude, velocity, rate = (a[s:] for a in self._data)
         _misfit_all(self.table.nodes, plant, self._first, math.exp(-CONTROL_PERIOD / self.disturbance.length),
-                    self._command[s:], self.role[s:], position, attitude, velocity, rate, self._gains.gain[s:],
-                    self._gains.whitening[s:], round(CONTROL_PERIOD / PHYSICS_STEP), out, errors)  # fmt: skip
+                    self._command[s:], self.role[s:], position, attitude, velocity, rate, self._turned[0][s:],
+                    self._turned[1][s:], round(CONTROL_PERIOD / PHYSICS_STEP), out, errors)  # fmt: skip
         return out
 
     def log_likelihood(self, theta: Floats) -> Floats:

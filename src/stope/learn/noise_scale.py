@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stope.base.errors import ConfigError
 from stope.base.seeding import generator
 from stope.learn.train import Training
 
@@ -50,27 +51,32 @@ def rollout_gradient(training: Training) -> Floats:
     """Gradient of PPO's objective over one more rollout, at the weights that rolled out, (weights of actor's mean,)."""
     training.roll_out()
     store, actor = training.ppo.storage, training.ppo.actor
-    seen, actions = store.observations.flatten(0, 1), store.actions.flatten(0, 1)
-    advantages = store.advantages.flatten(0, 1)[:, 0]
+    # Copies: what a rollout stores was made without gradients in mind, and cannot be part of one.
+    seen, actions, advantages = (x.flatten(0, 1).clone() for x in (store.observations, store.actions, store.advantages))
     weights = [w for name, w in actor.named_parameters() if name.startswith("mlp.")]
     actor(seen, stochastic_output=True)
     # At the weights of the rollout the ratio of probabilities is 1: its gradient is that of the log-probability.
-    loss = -(actor.get_output_log_prob(actions) * advantages).mean()
+    loss = -(actor.get_output_log_prob(actions) * advantages[:, 0]).mean()
     found = torch.autograd.grad(loss, weights)
     store.clear()
     return torch.cat([g.flatten() for g in found]).double().numpy()
 
 
 def noise_scale(training: Training, *, rollouts: int, seed: int = 1) -> dict[str, float]:
-    """Noise scale at the training's present weights, over so many rollouts, more than two episodes of them.
+    """Noise scale at the training's present weights, over so many rollouts, four episodes of them or more.
 
     Returns:
         `value` [samples], and `low` and `high`, the 80 % bootstrap interval over rollouts; infinite where no gradient
         is shown.
+
+    Raises:
+        ConfigError: too few rollouts to have pairs that share no episode.
     """
     config = training.config
     batch = config.num_worlds * config.steps_per_iteration
     apart = math.ceil(training.batch.max_episode_steps / config.steps_per_iteration)
+    if rollouts < 4 * apart:
+        raise ConfigError(f"noise_scale: {rollouts} rollouts: expected {4 * apart} or more, four episodes.")
     gradients = np.array([rollout_gradient(training) for _ in range(rollouts)])
     products = gradients @ gradients.T
     rng = generator(seed, "noise-scale-bootstrap")

@@ -103,8 +103,7 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
             f"Of the scenario's {fleet.total} robots, the {fleet.maintainers} maintainers are not shown: the month "
             "counts how many are free and keeps no activities of each.",
             "Alarm levels of activities are stope's choice, in the five levels of XTCE.",
-            "Where a question to Earth is follows from contact, light time and time of decision; faults of the link are "
-            "not in it.",
+            "Where a question to Earth is follows from contact, light time and the time of a decision, without faults.",
             "An activity is in the log when it ended: those under way at the end are shown as decide.",
             f"The scene has {frames} times; charts, lists and the Pareto of lost time use every activity.",
         ],
