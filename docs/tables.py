@@ -506,13 +506,16 @@ def scaling() -> str:
             said = ["", ""] if n == 1 else [f"{r['cores_allow']:.2f}", f"{100 * r['forecast_error']:+.1f} %"]
             rows.append([who, n, found["repeats"], f"{r['seconds']:.3g}", f"{100 * r['spread']:.0f} %",
                          f"{r['throughput']:,.0f}", f"{r['speedup']:.2f}", *said])  # fmt: skip
+    starts = {r: result(f"scaling-{r}")["start_s"] for r in ("evaluate", "ray")}
     scale = result("scaling-train")["noise_scale"]
     value, low, high = ("infinity" if scale[k] is None else f"{scale[k]:,.0f}" for k in ("value", "low", "high"))
     head = ["job", "workers", "repeats", "seconds", "spread", "a second", "times one", "cores allow", "forecast off by"]
     return table(head, rows) + (
         "\n\nMedians; spread is the interquartile range; `evaluate` counts episodes, `train` samples. The one that "
         "`train` is compared with was measured in the same minutes. The machine's noise, as spreads of the kernel "
-        f"alone and of the job at one worker: {'; '.join(noise)}. Gradient noise scale after "
+        f"alone and of the job at one worker: {'; '.join(noise)}. A process starts in {starts['evaluate']:.1f} s and a "
+        f"worker of Ray's in {starts['ray']:.1f} s, so that two equal cores do 1.8 times the work of one from jobs of "
+        f"{9 * starts['evaluate']:.0f} and of {9 * starts['ray']:.0f} s on. Gradient noise scale after "
         f"ten iterations: {value} samples ({low} to {high}, 80 %).")  # fmt: skip
 
 
