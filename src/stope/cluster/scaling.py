@@ -42,7 +42,7 @@ JOBS = ("evaluate", "train")
 EPISODES = 1024
 """Docking episodes of a unit of `evaluate`; chosen, so that all units take about a minute."""
 UNITS = 36
-"""Units of `evaluate`. A worker starts in 3 to 5 s, which no other shares: half a minute is too short to see the rest."""
+"""Units of `evaluate`. A worker takes 3 to 5 s to start, which no other shares: half a minute hides the rest."""
 ITERATIONS = 4
 """Iterations of `train` in one measurement; all parts of a round take two seconds."""
 ROLLOUTS = 512
