@@ -26,7 +26,6 @@ QUICK = (
     ("world", "validate", "--kind", "cut"),
     ("cluster", "plan", "stope-dock", "--on", "laptop", "--count", "1", "--count", "4"),
     ("cluster", "limit", "stope-dock", "--on", "dgx-h100"),
-    ("cluster", "validate", "--table", str(CALIBRATION)),
     ("cluster", "wire", "--thickness", "1.5", "--thickness", "5"),
     ("evaluate", "anchor", "--n", "2", "--only", "prior", "--only", "script", "--set", "task.time_limit=4",
      "--set", "task.push_start=1"),
@@ -107,6 +106,13 @@ def test_page_has_what_the_json_has(stope: Stope, tmp_path: Path, arguments: tup
 def test_page_of_slow_commands_has_what_the_json_has(stope: Stope, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     given = tuple(a.replace("FOLDER", str(tmp_path)) for a in arguments)
     run_and_check(stope, given, tmp_path / "kept.html")
+
+
+def test_page_of_a_validation(stope: Stope, tmp_path: Path) -> None:
+    rows, table = CALIBRATION.read_text(encoding="utf-8").splitlines(keepends=True), tmp_path / "steps.csv"
+    table.write_text("".join(rows[:9]), encoding="utf-8")  # of many rows the page leaves the last to the JSON
+    found = run_and_check(stope, ("cluster", "validate", "--table", table), tmp_path / "kept.html")
+    assert found["n"] > 3
 
 
 def test_page_of_a_schedule(stope: Stope, tmp_path: Path) -> None:
