@@ -81,7 +81,8 @@ def noise_scale(training: Training, *, rollouts: int, seed: int = 1) -> dict[str
     products = gradients @ gradients.T
     rng = generator(seed, "noise-scale-bootstrap")
     # As counts, not as rollouts of their own: one drawn twice would make a pair of its own noise.
-    drawn = [np.bincount(rng.integers(0, rollouts, rollouts), minlength=rollouts) for _ in range(RESAMPLED)]
+    drawn = [np.bincount(rng.integers(0, rollouts, rollouts), minlength=rollouts).astype(np.float64)
+             for _ in range(RESAMPLED)]  # fmt: skip
     found = np.array([scale_of(products, batch, apart=apart, counts=w) for w in (np.ones(rollouts), *drawn)])
     with np.errstate(divide="ignore"):
         ratios = np.where(found[:, 1] > 0.0, found[:, 0] / found[:, 1], np.inf)
