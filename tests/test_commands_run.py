@@ -129,8 +129,8 @@ def _own_robot() -> None:
 
 def _logs(folder: Path) -> None:
     """Flights, logs of other formats, and what came of a forecast."""
-    for seed, name in ((7, "0007"), (1, "1"), (2, "2"), (3, "3")):
-        write_flight(fly(load_scenario(), seed=seed, minutes=0.3), folder / "flights" / name)
+    for minutes, name in ((1.0, "0007"), (1.0, "1"), (1.1, "2"), (1.2, "3")):  # all of one robot
+        write_flight(fly(load_scenario(), seed=7, minutes=minutes), folder / "flights" / name)
     assert run(["flight", "export", "flights/0007", "--to", "ros1-bag", "--out", "orbit.bag"]) == 0
     assert run(["flight", "import", "orbit.bag", "--store", "flights", "--name", "orbit", "--vehicle", "free-flyer 2",
                 "--licence", "CC-BY-4.0"]) == 0  # fmt: skip
