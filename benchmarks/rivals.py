@@ -15,6 +15,7 @@ import os
 import sys
 from pathlib import Path
 
+from stope.base.workers import make_workers
 from stope.learn.rivals import RIVALS, against
 from stope.learn.skill_training import SkillConfig
 from stope.learn.skills import SKILLS, shipped, shipped_config
@@ -29,7 +30,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of worlds, starts and noise")
     parser.add_argument("--rivals", nargs="*", choices=tuple(RIVALS), default=tuple(RIVALS), help="which to train")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of trainings and flights")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", default="1", help="processes, or Ray's, that train")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     args = parser.parse_args()
     found = {}
@@ -38,7 +40,7 @@ def main() -> int:
         config = shipped_config(policy, path, seed=int(policy.card["config"]["seed"]))
         assert isinstance(config, TrainConfig | SkillConfig)
         found[skill] = against(policy, config, args.runs, num=args.n, seed=args.seed, rivals=tuple(args.rivals),
-                               num_threads=args.threads)  # fmt: skip
+                               num_threads=args.threads, workers=make_workers(args.workers))  # fmt: skip
     if args.json:
         sys.stdout.write(json.dumps({"skills": found}, indent=1) + "\n")
         return 0

@@ -23,18 +23,19 @@ from stope.base.files import read_json, write_json
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
+from stope.base.workers import Workers
 from stope.learn.adaptive import AdaptivePd
 from stope.learn.baselines import VelocityPd
 from stope.learn.evaluate import Policy, conditions, fly
 from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy, MlpPolicy
 from stope.learn.skill_training import SkillConfig
-from stope.learn.store import physics_hash, trained_flight, trained_skill
+from stope.learn.store import physics_hash, trained_all
 from stope.learn.train import TrainConfig
 from stope.world.env import DockBatch
 from stope.world.told import Told, flight_summaries
 
-__all__ = ["RIVALS", "TELLS", "Flown", "against"]
+__all__ = ["RIVALS", "TELLS", "Flown", "against", "flown_in_prior"]
 
 RIVALS: dict[str, dict[str, Any]] = {
     "uniform": {"told": "prior"},
@@ -76,6 +77,7 @@ def against(
     rivals: tuple[str, ...] = tuple(RIVALS),
     num_threads: int = 1,
     progress: Progress = silent,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Train the rivals of a policy, and fly all of them in the same worlds of the prior.
 
@@ -88,6 +90,7 @@ def against(
         rivals: Names of `RIVALS`.
         num_threads: Threads of the physics; results do not depend on it.
         progress: Told of each training and flight.
+        workers: Who trains, a rival each; this process if left out.
 
     Returns:
         `{"flown": {name: rates}, "questions": {...}}`: the policy goes by "told the prior" and so on. Each question is
@@ -98,18 +101,15 @@ def against(
     """
     if num < 2 or not set(rivals) <= set(RIVALS):
         raise ConfigError(f"against: num = {num}, rivals {list(rivals)}: expected 2 or more, of {', '.join(RIVALS)}.")
-    made: dict[str, AnyPolicy] = {}
-    for name in rivals:
-        changed = replace(config, **RIVALS[name])
-        made[name] = (trained_flight(changed, root, num_threads=num_threads, progress=progress)[0]
-                      if isinstance(changed, TrainConfig) else
-                      trained_skill(changed, root, num_threads=num_threads, progress=progress)[0])  # fmt: skip
+    changed: list[Any] = [replace(config, **RIVALS[name]) for name in rivals]
+    trained = trained_all(changed, root, num_threads=num_threads, progress=progress, workers=workers)
+    made: dict[str, AnyPolicy] = dict(zip(rivals, trained, strict=True))
     flown: dict[str, Flown] = {}
     flights: dict[str, tuple[AnyPolicy | str, Told]] = {f"told the {t}": (policy, t) for t in TELLS}
     flights |= {name: (made[name], "truth" if name == "oracle" else "prior") for name in rivals}
     flights |= {name: (name, "prior") for name in (_CLASSICAL if isinstance(config, TrainConfig) else ("script",))}
     for name, (who, told) in flights.items():
-        flown[name] = _kept(who, config, told, Path(root), num=num, seed=seed, num_threads=num_threads,
+        flown[name] = flown_in_prior(who, config, told, Path(root), num=num, seed=seed, num_threads=num_threads,
                             show=lambda share, what=name: progress(f"fly {what}", share))  # fmt: skip
     return {
         "skill": config.skill if isinstance(config, TrainConfig) else config.task, "n": num, "seed": seed,
@@ -157,11 +157,22 @@ def _plain(found: Difference) -> dict[str, float]:
     return {"estimate": found.estimate, "low": found.low, "high": found.high, "p_value": found.p_value, "n": found.n}
 
 
-def _kept(
+def flown_in_prior(
     who: AnyPolicy | str, config: Config, told: Told, root: Path, *, num: int, seed: int, num_threads: int,
     show: Callable[[float], None],
 ) -> Flown:  # fmt: skip
-    """One episode in each world, read if it was flown before."""
+    """One episode in each of `num` worlds of the prior, read from `root` if it was flown before.
+
+    Args:
+        who: A policy, or the name of a classical controller.
+        config: A training of the skill, which says the task and where it is done.
+        told: What the flyer is told.
+        root: Folder of all runs.
+        num: Worlds.
+        seed: Root seed of worlds, starts and noise; no training uses them.
+        num_threads: Threads of the physics; results do not depend on it.
+        show: Told of the share that has been flown.
+    """
     name = who if isinstance(who, str) else who.digest
     place = replace(config, **{"told": "drawn", "breadth": 1.0, "seed": 1})
     skill = config.skill if isinstance(config, TrainConfig) else config.task
