@@ -39,8 +39,16 @@ def main() -> int:
     for skill in args.skills:
         policy, path = shipped(skill)
         configs += [shipped_config(policy, path, seed=seed) for seed in range(1, args.seeds + 1)]
+    told = -1
+
+    def show(_: str, share: float) -> None:
+        nonlocal told
+        if (now := int(10 * share)) > told:
+            told = now
+            say(f"trained {10 * now} %")
+
     policies = trained_all(configs, args.runs, num_threads=args.threads, workers=make_workers(args.workers),
-                           progress=lambda _, share: say(f"trained {100 * share:.0f} %"))  # fmt: skip
+                           progress=show)  # fmt: skip
     found: dict[str, list[dict[str, Any]]] = {skill: [] for skill in args.skills}
     for k, (config, policy) in enumerate(zip(configs, policies, strict=True)):
         skill = args.skills[k // args.seeds]

@@ -62,8 +62,8 @@ def seeds() -> str:
     rows: list[list[object]] = []
     for skill, trainings in result("seeds")["skills"].items():
         for one in trainings:
-            rows.append([f"`{skill}`", one["seed"], f"{one['learning_s'] / 60:.1f}", one["threads"], f"{one['steps']:,}",
-                         one["n"], share(one)])  # fmt: skip
+            rows.append([f"`{skill}`", one["seed"], f"{one['learning_s'] / 60:.1f}", one["threads"],
+                         f"{one['steps']:,}", one["n"], share(one)])  # fmt: skip
     return table(["skill", "seed", "learning [min]", "threads", "steps", "n", "success, told the prior"], rows)
 
 
