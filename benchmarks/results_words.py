@@ -8,40 +8,36 @@ __all__ = ["ZH_TW", "translated"]
 
 ZH_TW = {
     "| what | measured | command |": "| 項目 | 量測值 | 指令 |",
-    "docking, default physics: ": "對接，預設物理：",
-    "docking, the whole prior: ": "對接，整個先驗：",
-    "classical controller": "古典控制器",
-    "policy": "策略",
+    ": policy": "：策略",
+    ": script": "：腳本",
+    ": PD": "：PD",
+    ": adaptive control": "：自適應控制",
+    "time to success": "成功所需時間",
+    "final error": "最終誤差",
     "ore in 30 days, ferry of 20 robots at Ryugu": "30 天的礦石量，龍宮上 20 台機器人的擺渡",
     "ore processed in 30 days, 1,000 robots at Ryugu, on assumed plant and service times":
         "30 天處理的礦石，龍宮上 1,000 台機器人，工廠與服務時間為假設",
     "water won in 30 days, 1,000 robots at Ryugu, on assumed plant and service times":
         "30 天取得的水，龍宮上 1,000 台機器人，工廠與服務時間為假設",
+    "chance alone, ": "僅計機遇，",
     " months: ": " 個月：",
     "mean of ": "平均，共 ",
     " months, ": " 個月，",
     " stand-in flights: 90 % intervals that hold the truth": " 次替身飛行：90 % 區間含有真值的比例",
     "binomial band ": "二項分布帶 ",
     "exactly calibrated beliefs: ": "完全校準的信念：",
-    "docking error in the true world, before and after one flight": "在真實世界中的對接誤差，一次飛行之前與之後",
+    "docking error of the policy in the true world, before and after one flight":
+        "策略在真實世界中的對接誤差，一次飛行之前與之後",
     "no worse in ": "沒有變差：",
     "one fit of a 5-minute log": "擬合一份 5 分鐘的紀錄",
     "longest ": "最長 ",
-    "MuJoCo path, ": "MuJoCo 路徑，",
-    "rate over a compiled loop of mj_step; over a bare loop of its stages; with over without our forces":
-        "速率相對於編譯過的 mj_step 迴圈；相對於只跑其各階段的迴圈；有我們的力相對於沒有",
     "fused kernel over MuJoCo path": "融合核心相對於 MuJoCo 路徑",
     " (soil at micro-g is extrapolation)": "（微重力下的土壤屬於外推）",
-    "scripted baseline; doing nothing": "腳本基準；什麼都不做",
-    "values of exact, flown and laboratory cases in their bands": "精確解、飛行與實驗室案例中落在範圍內的值",
-    " of them exact solutions": " 個是精確解",
+    "values of cases in their bands; exact solutions; sizes and gravity of bodies; events and laws of soil":
+        "案例中落在範圍內的值；精確解；天體的大小與重力；事件與土壤定律",
     " % of ": " %，共 ",
     " to ": " 至 ",
     " of ": " / ",
-    "rate over the scene without soil; time per surface element and step; rate over a height field":
-        "速率相對於沒有土壤的場景；每個表面元素每步的時間；速率相對於高度場",
-    "an hour between contacts, event-driven over 2 ms steps: bouncing at 1e-6 g; an arc over Ryugu's shape":
-        "兩次接觸之間的一小時，事件驅動相對於 2 ms 步長：在 1e-6 g 下彈跳；繞龍宮形狀的一段弧",
     "seconds of learning until docking succeeds in 95 %, 3 seeds: ": "對接成功率達 95 % 所需的學習秒數，3 個種子：",
     "stable-baselines3 on Gymnasium worlds; ": "stable-baselines3 用 Gymnasium 世界；",
     "stable-baselines3 on stope's batch; ": "stable-baselines3 用 stope 的批次；",
