@@ -55,11 +55,13 @@ def test_debug_shows_the_traceback_wherever_it_stands(monkeypatch: pytest.Monkey
             run(arguments)
 
 
-def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug is no misuse: it must show its traceback, so that it can be reported."""
+def test_a_fault_of_our_own_is_not_hidden_and_no_answer(stope: Stope, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug is no misuse: it must show its traceback, so that it can be reported; and code 1 would mean "no"."""
     fail_with(monkeypatch, ZeroDivisionError("ours"))
-    with pytest.raises(ZeroDivisionError):
-        run(["world", "robots", "--json"])
+    answer = stope("world", "robots", "--json")
+    assert answer.code == 70
+    assert "ZeroDivisionError: ours" in answer.err
+    assert answer.err.endswith("stope: this is a fault of stope, not of what was asked.\n")
 
 
 def test_closed_pipe_ends_without_a_traceback() -> None:

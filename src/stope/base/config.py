@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from stope.base.errors import ConfigError, FileError
 
 __all__ = ["as_dict", "build", "check_finite", "check_fraction", "check_multiple", "check_not_negative",
-           "check_positive", "content_hash", "override", "read_toml"]  # fmt: skip
+           "check_positive", "content_hash", "is_finite", "override", "read_toml"]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise FileError(f"{path}: no such file.")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, no UTF-8, too long a number, too deep
         raise FileError(f"{path}: not TOML ({error}).") from None
 
 
@@ -92,7 +92,7 @@ def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: C901, 
         table = typing.cast("dict[str, Any]", value)
         return {k: _convert(arguments[1], v, at, where) for k, v in table.items()}
     if kind is float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value):
             raise ConfigError(f"{at} = {value!r}: expected a finite number.")
         return float(value)
     if kind in (int, str, bool):
@@ -102,6 +102,14 @@ def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: C901, 
     if kind is Path:
         return Path(value)
     return value
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number is finite as a float; a whole one may be too large."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def as_dict(value: Any) -> Any:
@@ -128,7 +136,7 @@ def override(config: T, assignments: list[str]) -> T:
             raise ConfigError(f"--set {assignment!r}: expected field=value.")
         try:
             value = tomllib.loads(f"x = {text}")["x"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # no TOML, or too long a number: the field says what it expected
             value = text
         *parents, last = path.strip().split(".")
         table: dict[str, Any] | None = data

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -47,6 +48,13 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a finite number")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        _refuse(text)
+    return value
+
+
 def read_json(path: Path, *, what: str) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -58,8 +66,8 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
     if not path.is_file():
         raise FileError(f"{path}: no such {what} file.")
     try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (ValueError, OSError) as error:
+        value: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, OSError, RecursionError) as error:
         raise FileError(f"{path}: not a whole {what} file ({error}).") from None
     if not isinstance(value, dict):
         raise FileError(f"{path}: found a {type(value).__name__}: expected a {what} (a JSON object).")

@@ -43,7 +43,7 @@ class Group:
         if not all(given.get(name) for name in ENVIRONMENT):
             return cls()
         rank, size = given["RANK"], given["WORLD_SIZE"]
-        if not (rank.isdigit() and size.isdigit() and int(rank) < int(size)):
+        if not (rank.isdecimal() and size.isdecimal() and int(rank) < int(size)):
             raise ConfigError(f"RANK={rank}, WORLD_SIZE={size}: expected a rank from 0, less than the size.")
         return cls(int(rank), int(size), "env://" if int(size) > 1 else "")
 

@@ -100,7 +100,7 @@ class RayWorkers:
         parts = urlsplit(text)
         query = parse_qs(parts.query, keep_blank_values=True)
         num = query.pop("num", [None])[0]
-        if not parts.netloc or query or (num is not None and not num.isdigit()):
+        if not parts.netloc or query or (num is not None and not num.isdecimal()):
             raise ConfigError(f"--workers {text}: expected ray://local or ray://HOST:PORT, with ?num=N or without.")
         return cls(parts.netloc, None if num is None else int(num))
 

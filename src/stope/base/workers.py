@@ -348,6 +348,6 @@ def make_workers(text: str) -> Workers:
         from stope.base.ray_workers import RayWorkers  # noqa: PLC0415 -- an extra
 
         return RayWorkers.of(text)
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ConfigError(f"--workers {text}: expected a number of processes from 1, or ray://ADDRESS.")
     return Here() if int(text) == 1 else Processes(int(text))

@@ -172,7 +172,7 @@ def scale(
     from stope.cluster import scaling  # noqa: PLC0415 -- as above
 
     parts = workers.split(",")
-    if not all(part.strip().isdigit() for part in parts):
+    if not all(part.strip().isdecimal() for part in parts):
         raise ConfigError(f"--workers {workers}: expected counts joined by commas, such as 1,2.")
     with progress_bars() as progress:
         found = scaling.scale(job, [int(part) for part in parts], repeats=repeats, ray=ray, progress=progress)

@@ -81,7 +81,7 @@ def line(text: str) -> None:
         kept.lines.append(text.strip())
         if kept.is_muted:
             return
-    _console().print(text, markup=False)
+    _console().print(text, markup=False, soft_wrap=True)  # a path stays whole where a pipe reads it
 
 
 def show_json(value: object) -> None:

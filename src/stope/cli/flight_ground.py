@@ -50,7 +50,7 @@ def soil(
     """
     from stope.flight.ground import load_contact_flight  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.flight.ground.belief import combined  # noqa: PLC0415 -- as above
-    from stope.flight.ground.engine import engine_for  # noqa: PLC0415 -- as above
+    from stope.flight.ground.engine import check_same_ground, engine_for  # noqa: PLC0415 -- as above
     from stope.flight.ground.forecast import forecast  # noqa: PLC0415 -- as above
     from stope.flight.ground.scoop import program  # noqa: PLC0415 -- as above
     from stope.learn.pilots import GruPilot  # noqa: PLC0415 -- as above
@@ -59,6 +59,7 @@ def soil(
     from stope.world.tasks import DigTask  # noqa: PLC0415 -- as above
 
     logs = [load_contact_flight(folder) for folder in flights]
+    check_same_ground(logs)
     task = DigTask(robot=logs[0].robot, body=logs[0].body, latitude_deg=logs[0].latitude_deg)
     with progress_bars() as progress:
         found = [engine_for(program(log.program), task, runs, num=simulations, seed=seed, num_threads=threads,
@@ -103,6 +104,23 @@ def _in_units(belief: GroundBelief) -> dict[str, Any]:
     return {"ground": ground, "flights": belief.provenance.get("flights", [])}
 
 
+def flyer_words(flyer: str) -> list[str]:
+    """A flyer's program and first arguments.
+
+    Raises:
+        ConfigError: a quotation that does not end, or nothing.
+    """
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    try:
+        words = shlex.split(flyer)
+    except ValueError as error:
+        raise ConfigError(f"--flyer {flyer!r}: {str(error).lower()}: expected a command line.") from None
+    if not words:
+        raise ConfigError("--flyer: nothing in it: expected a command line.")
+    return words
+
+
 def dig_campaign(
     given: Mapping[str, Any], *, flyer: str, policy: Path | None, runs: Path, workers: str, threads: int,
     as_json: bool, out: Path | None,
@@ -125,7 +143,7 @@ def dig_campaign(
     crew = make_workers(workers)
     each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:
-        answer = run_ground_campaign(config, shlex.split(flyer), found, task=task, root=runs, num_threads=each,
+        answer = run_ground_campaign(config, flyer_words(flyer), found, task=task, root=runs, num_threads=each,
                                      progress=progress, workers=crew)  # fmt: skip
     if out is not None:
         write_json(out, answer)

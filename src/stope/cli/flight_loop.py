@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stope.cli.console import line, number, percent, progress_bars, show_table
-from stope.cli.flight_ground import dig_campaign, show_gaps
+from stope.cli.flight_ground import dig_campaign, flyer_words, show_gaps
 from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed, Threads, Workers, config_of_card, example, policy_for
 
@@ -237,7 +236,7 @@ def campaign(
     crew = make_workers(workers)
     each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:
-        answer = run_campaign(config, shlex.split(flyer), pilot, setting.make_robot(), setting.site.site(),
+        answer = run_campaign(config, flyer_words(flyer), pilot, setting.make_robot(), setting.site.site(),
                               task=setting.make_task(), root=runs, num_threads=each, progress=progress,
                               workers=crew)  # fmt: skip
     if out is not None:
@@ -282,13 +281,13 @@ def _span(row: Mapping[str, Any]) -> str:
 
 def _range(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
-    if not first.isdigit() or (last and not last.isdigit()):
+    if not first.isdecimal() or (last and not last.isdecimal()):
         raise typer.BadParameter(f"{text!r}: expected a number, or two joined by a dash, such as 0-4.")
     return int(first), int(last or first)
 
 
 def _counts(text: str) -> list[int]:
     parts = text.split(",")
-    if not all(part.strip().isdigit() for part in parts):
+    if not all(part.strip().isdecimal() for part in parts):
         raise typer.BadParameter(f"{text!r}: expected counts joined by commas, such as 0,1,3.")
     return [int(part) for part in parts]

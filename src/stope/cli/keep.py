@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast, get_type_hints
 
@@ -73,8 +73,8 @@ def reported(*, basis: str, level: float = 0.95, notes: Sequence[str] = ()) -> C
             if report is None:
                 command(*arguments, **options)
                 return
-            _check(report)
             given = signature.bind(*arguments, **options).arguments
+            _check(report, given)
             with console.keeping() as found:
                 try:
                     command(*arguments, **options)
@@ -94,11 +94,27 @@ def reported(*, basis: str, level: float = 0.95, notes: Sequence[str] = ()) -> C
     return dressed
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, given: Mapping[str, object]) -> None:
+    """Refuse a place that cannot be written, and one that would cost a file that is no report."""
     if path.suffix != ".html":
         raise FileError(f"--report {path}: expected a name that ends in .html.")
     if not path.parent.is_dir():
         raise FileError(f"--report {path}: no folder {path.parent}. Make it first.")
+    from stope.base.errors import StopeError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.view.report import read_report  # noqa: PLC0415 -- as above
+
+    beside = path.with_suffix(".json")
+    own = next((name for name, value in given.items()
+                if isinstance(value, Path) and value.resolve() == beside.resolve()), None)  # fmt: skip
+    if own is not None:
+        raise FileError(f"--report {path}: its data go to {beside}, which {own.replace('_', '-')} names too. Give the "
+                        "report another name.")  # fmt: skip
+    if beside.exists():
+        try:
+            read_report(beside)
+        except StopeError:
+            raise FileError(f"--report {path}: its data go to {beside}, where a file lies that is no report. Give the "
+                            "report another name.") from None  # fmt: skip
 
 
 def _options(signature: inspect.Signature, given: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """`stope`: puts the command groups together, and turns every error into one line and an exit code.
 
-Exit codes: 0 yes, 1 the answer is no, 2 misuse, 3 missing device or extra, 130 interrupted.
+Exit codes: 0 yes, 1 the answer is no, 2 misuse, 3 missing device or extra, 70 a fault of stope,
+130 interrupted.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from stope import __version__
-from stope.base.errors import StopeError
+from stope.base.errors import ConfigError, StopeError
 from stope.cli import cluster, evaluate, export, fleet, flight, gap, keep, mine, train, view, world
 from stope.cli.console import line
 from stope.cli.options import example
 
 __all__ = ["app", "main", "run"]
 
-INTERRUPTED = 130
+INTERRUPTED, FAULT = 130, 70
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+"""What Python takes for a number, and no option of ours does."""
 WORK, LOOK = "Work", "Look and check"
 
 app = typer.Typer(
@@ -73,6 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     has_debug = "--debug" in given
     keep.GIVEN[:] = [a for a in given if a != "--debug"]
     try:
+        _check_numbers(given)
         code = app(list(keep.GIVEN), prog_name="stope", standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: typer has printed its help
@@ -84,9 +89,20 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_text(error), error.exit_code if isinstance(error, StopeError) else 2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Exception:  # noqa: BLE001 -- a fault of ours shows where, and never ends with code 1, which is an answer
+        traceback.print_exc()
+        return _fail("this is a fault of stope, not of what was asked.", FAULT)
     if code == INTERRUPTED:
         return _fail("interrupted. The same command goes on from the last checkpoint.", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _check_numbers(given: Sequence[str]) -> None:
+    """Refuse numbers that are not finite; a range of typer's lets NaN through."""
+    for option, value in zip(given, [*given[1:], ""], strict=True):
+        name, _, text = option.partition("=")
+        if name.startswith("--") and _NOT_FINITE.fullmatch(text or value):
+            raise ConfigError(f"{name} {text or value}: expected a finite number.")
 
 
 def _usage(error: typer.TyperException, given: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ MOST_EPISODES = 100_000
 def all_cores() -> int:
     """Cores this process may use."""
     given = os.environ.get("NUMBA_NUM_THREADS", "")
-    return int(given) if given.isdigit() and int(given) else len(os.sched_getaffinity(0))
+    return int(given) if given.isdecimal() and int(given) else len(os.sched_getaffinity(0))
 
 
 def _within(low: int, high: int, what: str) -> Callable[[int], int]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.base.errors import ConfigError, Misfit
+from stope.base.errors import ConfigError, FlightError, Misfit
 from stope.base.seeding import generator
 from stope.flight.before import Before
 from stope.flight.criticism import (
@@ -34,6 +34,7 @@ from stope.flight.posterior import (
     tempered_smc,
 )
 from stope.flight.record import Flight
+from stope.world.batch import CONTROL_PERIOD
 from stope.world.belief import Belief
 from stope.world.physics import NUM_PARAMETERS, PARAMETERS, index_of
 from stope.world.robots import Robot
@@ -117,10 +118,12 @@ def fit_flights(
         Misfit: if a log's columns do not fit together, or even the best world leaves prediction errors well above
             noise.
         ConfigError: no flight, or not one site for each.
+        FlightError: a log that is there twice, or another control period than the world's.
     """
     if not flights or len(sites) != len(flights):
         raise ConfigError(f"fit_flights: {len(flights)} flights and {len(sites)} sites: expected one or more of each.")
     config, say = config or SmcConfig(), on_stage or _say_nothing
+    _check_once(flights)
     for flight in flights:
         _check(flight, robot)
     coordinates = TotalCoordinates(robot)
@@ -170,10 +173,22 @@ def _say_nothing(share: float) -> None:
 
 
 def _check(flight: Flight, robot: Robot) -> None:
+    if abs(flight.control_period - CONTROL_PERIOD) > 1e-9:
+        raise FlightError(f"flight {flight.name}: a control period of {flight.control_period:g} s: expected "
+                          f"{CONTROL_PERIOD:g} s, which the world steps by.")  # fmt: skip
     faults = column_faults(flight, robot)
     if faults:
         raise Misfit(f"flight {flight.name}: {'; '.join(faults)}. Do not use this belief; check units, frames and the "
                      "robot of the log.")  # fmt: skip
+
+
+def _check_once(flights: Sequence[Flight]) -> None:
+    """A log that is there twice would count twice."""
+    seen = dict[str, str]()
+    for flight in flights:
+        if (digest := flight.telemetry_sha256) and digest in seen:
+            raise FlightError(f"flight {flight.name}: the same rows as {seen[digest]}: expected each log once.")
+        seen[digest] = flight.name
 
 
 class _Model:

@@ -19,6 +19,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.config import is_finite
 from stope.base.errors import ConfigError
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
@@ -136,6 +137,14 @@ def disturbed(truths: Floats, episodes: int, belief: Belief, robot: Robot, rng: 
     return out
 
 
+def _is_forecast(row: object) -> bool:
+    """Whether this is what a forecast says of one figure."""
+    if not isinstance(row, dict):
+        return False
+    found = [cast("dict[str, object]", row).get(k) for k in ("mean", "low", "high")]
+    return all(isinstance(v, int | float) and is_finite(v) for v in found)
+
+
 def compare(given: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """How it did: the figures of a flight's episodes against a forecast's intervals.
 
@@ -144,18 +153,24 @@ def compare(given: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> 
         outcomes: One row an episode, with `success`, `time_s`, `final_error_m` and `impulse_ns`.
 
     Raises:
-        ConfigError: no outcome, or one without a figure.
+        ConfigError: no outcome, one without a figure, or no forecast.
     """
-    if not outcomes:
-        raise ConfigError("compare: no outcome: expected one or more episodes.")
+    rows: object = outcomes
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in cast("list[object]", rows)):
+        raise ConfigError("outcomes: expected one or more episodes in a list, each a table of its figures.")
+    found: object = given.get("figures")
+    figures = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if not all(_is_forecast(figures.get(name)) for name in FIGURES):
+        raise ConfigError(f"forecast: expected figures with mean, low and high, of {', '.join(FIGURES)}, as `stope "
+                          "flight forecast --out` writes them.")  # fmt: skip
     out: dict[str, Any] = {"episodes": len(outcomes), "figures": {}}
     for name in FIGURES:
         values = [row.get(name) for row in outcomes]
-        if any(isinstance(v, str) or v is None for v in values):
+        if not all(isinstance(v, bool | int | float) and is_finite(v) for v in values):
             if name == "energy_j":
                 continue
             raise ConfigError(f"outcomes: {name} is missing or no number: expected one in each row.")
         came = float(np.mean([float(cast("float", v)) for v in values]))
-        row = given["figures"][name]
+        row = figures[name]
         out["figures"][name] = {**row, "came": came, "is_covered": bool(row["low"] <= came <= row["high"])}
     return out

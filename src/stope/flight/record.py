@@ -30,7 +30,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.base.config import read_toml
+from stope.base.config import is_finite, read_toml
 from stope.base.errors import FileError, FlightError
 
 __all__ = ["COLUMNS", "FORMAT", "Flight", "FlightSite", "check_flight", "load_flight"]
@@ -188,6 +188,9 @@ def check_flight(flight: Flight, *, where: str = "") -> None:
             raise FlightError(f"{where}, {name}: shape {shape}, expected {(rows, *width)}. One entry per row.")
     if rows < 2:
         raise FlightError(f"{where}: {rows} rows, expected 2 or more. Nothing can be learned from one instant.")
+    if np.count_nonzero(flight.measured) < 2:
+        raise FlightError(f"{where}: {np.count_nonzero(flight.measured)} measured rows, expected 2 or more. Nothing "
+                          "can be learned from commands alone.")  # fmt: skip
     if not (math.isfinite(flight.control_period) and flight.control_period > 0.0):
         raise FlightError(f"{where}, control_period = {flight.control_period} s: expected a positive number.")
     if np.shape(flight.gravity_l) != (3,) or not np.isfinite(flight.gravity_l).all():
@@ -299,7 +302,7 @@ def _get(table: dict[str, Any], name: str, kind: type, where: str) -> Any:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and is_finite(value)
 
 
 def _read_rows(path: Path, *, num_rows: int) -> tuple[Floats, str]:
@@ -308,7 +311,8 @@ def _read_rows(path: Path, *, num_rows: int) -> tuple[Floats, str]:
         data = path.read_bytes()
     except FileNotFoundError:
         raise FlightError(f"{path}: missing. A flight is a folder with flight.toml and telemetry.csv.") from None
-    lines = list(csv.reader(data.decode("utf-8", errors="replace").splitlines()))
+    # No cell is quoted, so a stray quote is a wrong number in its row and not the start of a long cell.
+    lines = list(csv.reader(data.decode("utf-8", errors="replace").splitlines(), quoting=csv.QUOTE_NONE))
     _check_header(path, lines[0] if lines else [])
     table = np.array([_read_row(path, k, cells) for k, cells in enumerate(lines[1:])]).reshape(-1, len(COLUMNS))
     if len(table) != num_rows:

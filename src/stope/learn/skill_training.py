@@ -112,6 +112,8 @@ class SkillConfig:
                        "learning_rate", "desired_kl", "action_std")  # fmt: skip
         check_not_negative(self, "seed", "num_reinforcement", "num_warm_up", "bonus")
         check_fraction(self, "discount", "trace", "breadth")
+        if self.seed >= 2**63:
+            raise ConfigError(f"SkillConfig.seed = {self.seed}: expected less than 2^63.")
         if self.told not in KINDS:
             raise ConfigError(f"SkillConfig.told = {self.told!r}: expected one of {', '.join(KINDS)}.")
         if not self.hidden or min(self.hidden) < 1:

@@ -48,7 +48,7 @@ def draw_flight(flight: Flight, path: Path) -> None:
     axes[-1].set_xlabel("time since the first row [s]")
     kind = "stand-in flight" if flight.stand_in else "flight"
     where = f"{flight.site.body}, {flight.site.latitude_deg:g} deg N {flight.site.longitude_deg:g} deg E"
-    figure.suptitle(f"{kind} {flight.name}: {flight.robot} at {where}")
+    figure.suptitle(f"{kind} {flight.name}: {flight.robot} at {where}", parse_math=False)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     write_atomic(path, buffer.getvalue())

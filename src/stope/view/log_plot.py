@@ -42,17 +42,19 @@ def draw_log(log: FlightLog, path: Path) -> None:
                       label=channel.names[k], drawstyle=style)  # fmt: skip
         unit = "" if channel.unit == "1" else f" [{channel.unit}]"
         frame = f", {channel.frame}" if channel.frame else ""
-        axis.set_ylabel(f"{name}\n{channel.kind}{unit}{frame}", fontsize="small")
+        axis.set_ylabel(f"{name}\n{channel.kind}{unit}{frame}", fontsize="small", parse_math=False)
         axis.grid(alpha=0.3)
-        axis.legend(loc="upper right", ncols=6, fontsize="small")
+        for text in axis.legend(loc="upper right", ncols=6, fontsize="small").get_texts():
+            text.set_parse_math(False)
         wrong = sorted({f"{f.kind} ({f.count})" for f in faults if f.channel == name})
         if wrong:
             axis.set_title("; ".join(wrong), fontsize="small", loc="left", color="#d55e00")
-    panels[-1].set_xlabel(f"time since {log.head.start_utc or 'the first sample'} [s]")
+    panels[-1].set_xlabel(f"time since {log.head.start_utc or 'the first sample'} [s]", parse_math=False)
     left = len(log.channels) - len(shown)
-    figure.suptitle(
-        f"{log.head.name}: {log.head.vehicle or log.head.source}" + (f" ({left} channels not shown)" if left else "")
+    title = f"{log.head.name}: {log.head.vehicle or log.head.source}" + (
+        f" ({left} channels not shown)" if left else ""
     )
+    figure.suptitle(title, parse_math=False)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     write_atomic(path, buffer.getvalue())

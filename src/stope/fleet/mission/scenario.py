@@ -376,7 +376,7 @@ def with_changes(scenario: MonthScenario, assignments: list[str]) -> MonthScenar
     sizes = [a.partition("=")[2].strip() for a in assignments if a.partition("=")[0].strip() == "robots"]
     rest = [a for a in assignments if a.partition("=")[0].strip() != "robots"]
     if sizes:
-        if not sizes[-1].isdigit() or int(sizes[-1]) < 5:
+        if not sizes[-1].isdecimal() or int(sizes[-1]) < 5:
             raise ConfigError(f"--set robots={sizes[-1]}: expected a whole number of 5 or more.")
         scenario = scenario.scaled(int(sizes[-1]))
     paths = [a.partition("=")[0].strip() for a in assignments]

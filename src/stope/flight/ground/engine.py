@@ -16,6 +16,7 @@ doi 10.21105/joss.02505.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 import warnings
@@ -40,11 +41,11 @@ from stope.base.seeding import generator, stream_key
 from stope.flight.ground.belief import GroundBelief, combined
 from stope.flight.ground.imagine import SPREADS, Imagined, acting, features_of, imagine, misjudged
 from stope.flight.ground.log import ContactFlight
-from stope.flight.ground.scoop import ScoopTest
+from stope.flight.ground.scoop import ScoopTest, program
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.tasks import ContactTask
 
-__all__ = ["INFERRED", "SoilEngine", "engine_for"]
+__all__ = ["INFERRED", "SoilEngine", "check_same_ground", "engine_for"]
 
 Floats = NDArray[np.float64]
 INFERRED = ("cohesion", "k_mu", "bulk_density")
@@ -77,11 +78,12 @@ class SoilEngine:
         """What one log says of the ground.
 
         Raises:
-            ConfigError: a log of another task or program.
+            ConfigError: a log of another task or program, or one that ends before its program does.
         """
         if flight.task != "dig" or flight.program != self.test.name:
             raise ConfigError(f"flight {flight.name}: task {flight.task!r}, program {flight.program!r}: expected 'dig' "
                               f"and {self.test.name!r}, which this engine has learned.")  # fmt: skip
+        check_whole(flight, self.test)
         found = self.posterior(features_of(flight, self.test.num_stages)[None], seed=seed)[0]
         found.provenance["flight"] = flight.name
         return found
@@ -111,6 +113,37 @@ class SoilEngine:
     def fit(self, flights: Sequence[ContactFlight], *, seed: int = 1) -> GroundBelief:
         """What several logs of the same ground say together."""
         return combined([self.belief(flight, seed=seed) for flight in flights])
+
+
+def check_whole(flight: ContactFlight, test: ScoopTest) -> None:
+    """Refuse a log that ends before its program does.
+
+    Raises:
+        ConfigError: naming both lengths.
+    """
+    if len(flight.observation) < test.num_rows:
+        raise ConfigError(f"flight {flight.name}: {len(flight.observation)} rows: expected {test.num_rows}, the whole "
+                          f"of program {flight.program!r}. A test that was broken off cannot be read.")  # fmt: skip
+
+
+def check_same_ground(flights: Sequence[ContactFlight]) -> None:
+    """Refuse logs that cannot be of one ground, one that is there twice, and one that ended early.
+
+    Raises:
+        ConfigError: naming the flight and what differs.
+    """
+    first, seen = flights[0], dict[str, str]()
+    for flight in flights:
+        for name in ("task", "robot", "body", "latitude_deg"):
+            found, expected = getattr(flight, name), getattr(first, name)
+            if found != expected:
+                raise ConfigError(f"flight {flight.name}: {name} {found!r}: expected {expected!r}, as {first.name}. A "
+                                  "belief is about one ground.")  # fmt: skip
+        rows = hashlib.sha256(flight.observation.tobytes()).hexdigest()
+        if rows in seen:
+            raise ConfigError(f"flight {flight.name}: the same rows as {seen[rows]}: expected each log once.")
+        seen[rows] = flight.name
+        check_whole(flight, program(flight.program))
 
 
 def engine_for(

@@ -88,6 +88,6 @@ def program(name: str) -> ScoopTest:
         ConfigError: for a name that no test has.
     """
     kind, *numbers = name.split("-")
-    if kind not in KINDS or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
+    if kind not in KINDS or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
         raise ConfigError(f"program {name!r}: expected a kind ({', '.join(KINDS)}), stages and seed, such as hand-6-1.")
     return ScoopTest(kind, num_stages=int(numbers[0]), seed=int(numbers[1]))

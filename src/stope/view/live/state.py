@@ -8,6 +8,7 @@ written aside and renamed, so what is read is whole.
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ def run_state(folder: Path, *, now: float | None = None) -> dict[str, Any]:
 
     Returns:
         `run`, `kind` (training or mission), `status` (under way, done), `age_s` of the newest file, `is_stale`,
-        `iteration` and `num_iterations` of a training, `curve` with iteration, steps, success, low, high, `losses` of
-        its imitation, and `pieces` of a mission: name, count, age_s.
+        `iteration` and `num_iterations` of a training, `curve` with iteration, steps, success, low, high, and `pieces`
+        of a mission: name, count, age_s.
 
     Raises:
         FileError: no run there, or a broken file.
@@ -83,8 +84,12 @@ def _training(run: Path) -> dict[str, Any]:
     whole = [part for part in parts if isinstance(part, int)]
     num = sum(whole) if whole else None  # a skill with contact imitates first and then goes on alone
     is_done = (run / "policy.safetensors").is_file()
-    history, losses, iteration = _history(run, is_done=is_done)
-    curve = [{k: row[k] for k in ("iteration", "steps", "success", "low", "high")} for row in history[-MOST_POINTS:]]
+    history, iteration = _history(run, is_done=is_done)
+    try:
+        curve = [{k: _number(row[k]) for k in ("iteration", "steps", "success", "low", "high")}
+                 for row in history[-MOST_POINTS:]]  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise FileError(f"{run}: a row of its history is not one of a training ({error!r}).") from None
     last = curve[-1] if curve else None
     answer = "No evaluation yet." if last is None else (
         f"{100 * last['success']:.1f} % of the evaluation's worlds succeed ({100 * last['low']:.1f} to "
@@ -92,25 +97,30 @@ def _training(run: Path) -> dict[str, Any]:
     skill = config.get("skill") or config.get("task")
     return {"kind": "training", "what": skill if isinstance(skill, str) else run.name, "answer": answer,
             "status": "done" if is_done else "under way", "iteration": iteration,
-            "num_iterations": num, "curve": curve,
-            "losses": losses[-MOST_POINTS:], "pieces": []}  # fmt: skip
+            "num_iterations": num, "curve": curve, "pieces": []}  # fmt: skip
 
 
-def _history(run: Path, *, is_done: bool) -> tuple[list[dict[str, Any]], list[float], int]:
-    """Evaluations, losses of imitation, and iterations done."""
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is no finite number")
+    return value
+
+
+def _history(run: Path, *, is_done: bool) -> tuple[list[dict[str, Any]], int]:
+    """Evaluations, and iterations done."""
     try:
         if is_done and (run / "history.json").is_file():
             rows = json.loads((run / "history.json").read_text(encoding="utf-8"))
-            return rows, [], rows[-1]["iteration"] if rows else 0
+            return rows, rows[-1]["iteration"] if rows else 0
         if (run / "checkpoint.safetensors").is_file():
             with safe_open(str(run / "checkpoint.safetensors"), framework="numpy") as file:
                 header = json.loads((file.metadata() or {})["run"])
-            return header["history"], header.get("losses", []), header["iteration"]
+            return header["history"], header["iteration"]
     except FileNotFoundError:  # the training has just ended and removed it; the next look finds its history
-        return [], [], 0
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        return [], 0
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, IndexError) as error:
         raise FileError(f"{run}: not a whole checkpoint or history ({' '.join(str(error).split())}).") from None
-    return [], [], 0
+    return [], 0
 
 
 def _mission(run: Path, files: list[Path], clock: float) -> dict[str, Any]:
@@ -126,4 +136,4 @@ def _mission(run: Path, files: list[Path], clock: float) -> dict[str, Any]:
     answer = str(read_json(run / "report.json", what="report").get("answer", "")) if is_done else (
         f"{sum(piece['count'] for piece in pieces)} pieces are done.")  # fmt: skip
     return {"kind": "mission", "what": run.name, "answer": answer, "status": "done" if is_done else "under way",
-            "iteration": None, "num_iterations": None, "curve": [], "losses": [], "pieces": pieces}  # fmt: skip
+            "iteration": None, "num_iterations": None, "curve": [], "pieces": pieces}  # fmt: skip

@@ -66,10 +66,15 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
         MissingExtra: without pyarrow.
     """
     kept = read_json(folder / "kept.json", what="run of `stope mine`")
+    for name, kind in (("scenario", dict), ("seed", int), ("bank_digest", str)):
+        if not isinstance(kept.get(name), kind):
+            raise FileError(f"{folder}/kept.json: {name} = {kept.get(name)!r}: expected a {kind.__name__}.")
     scenario = build(MonthScenario, kept["scenario"], where=f"{folder}/kept.json")
     days, rows = _activities(folder / "month" / "activities")
     done = folder / "month" / "result.json"
     result = read_json(done, what="result") if done.is_file() else None
+    if result is not None and not (isinstance(result.get("counts"), dict) and "unloaded" in result["counts"]):
+        raise FileError(f"{done}: no counts with `unloaded`: expected the result of a month of this version.")
     end = scenario.days * DAY if result else min(days, scenario.days) * DAY
     fleet, place, body = scenario.fleet, place_of(scenario), load_body(scenario.ground.body)
     kinds = np.repeat([Kind.EXCAVATOR, Kind.HAULER, Kind.PROSPECTOR, Kind.UNIT],

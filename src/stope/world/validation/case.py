@@ -207,7 +207,7 @@ def at_path(result: Mapping[str, Any], path: str, *, where: str) -> float | None
             return None
         if isinstance(value, Mapping) and part in value:
             value = cast("Mapping[str, Any]", value)[part]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
         else:
             known = ", ".join(value) if isinstance(value, Mapping) else f"0 to {len(value) - 1}" if isinstance(
