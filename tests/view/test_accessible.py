@@ -15,18 +15,10 @@ from stope.view.replay.month import record_month
 from stope.view.report import write_report
 from tests.view.builders import report
 from tests.view.test_replay import run, small
-from tests.view.test_replay_browser import browser
 
 pytestmark = pytest.mark.slow
-__all__ = ["browser", "run"]
+__all__ = ["run"]
 GRAVE = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The script of axe-core, from a package, never from a network."""
-    package = pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install 'stope[dev]'")
-    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture

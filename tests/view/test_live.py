@@ -30,10 +30,7 @@ from stope.view.live import run_state, serve_live
 from tests.cli.conftest import TINY
 from tests.fleet.mission.builders import month, tables
 from tests.learn.test_skill_training import TINY as TINY_SKILL
-from tests.view.test_accessible import axe
-from tests.view.test_replay_browser import browser
 
-__all__ = ["axe", "browser"]
 TOKEN = "a-token-of-a-test-0123456789"
 
 
@@ -246,7 +243,6 @@ def test_page_shows_the_robots_of_a_training_and_of_a_fleet(
             shown = page.locator("#robots-link").get_attribute("href")
             page.goto(url.split("/#")[0] + shown)
             page.wait_for_selector("html[data-ready=true]", timeout=60_000)
-            page.screenshot(path=tmp_path / f"{page.title()[:20].replace('/', '-')}.png")
             assert faults == []
         page.close()
 

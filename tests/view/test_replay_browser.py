@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,20 +23,6 @@ from tests.view.test_replay import run, small
 
 pytestmark = pytest.mark.slow
 __all__ = ["run"]
-PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
-ARGUMENTS = ["--no-sandbox", "--ignore-gpu-blocklist", "--enable-unsafe-swiftshader"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium with WebGL 2 on the processor."""
-    if PROGRAM is None:
-        pytest.skip("no Chromium on the path: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'stope[dev]'")
-    with api.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=PROGRAM, args=ARGUMENTS)
-        yield found
-        found.close()
 
 
 class Shown:
