@@ -57,3 +57,10 @@ def figure(value: float, low: float, high: float, n: int, **more: Any) -> dict[s
 def test_a_rate_is_in_percent_and_certain_only_when_it_is(rate: dict[str, Any], shown: str, interval: str) -> None:
     assert figure_value(rate).replace("\u202f", " ") == shown
     assert figure_interval(rate).replace("\u202f", " ") == interval
+
+
+def test_an_interval_too_small_for_decimals_is_shown_by_powers_of_ten() -> None:
+    small = {"kind": "count", "value": 4.2e-8, "low": 1e-8, "high": 9e-8, "unit": "MWh", "level": 0.95}
+    plain = str.maketrans({"\u202f": " ", "\u00d7": "x"})
+    assert figure_value(small).translate(plain) == "4.2 x 10⁻⁸ MWh"
+    assert figure_interval(small).translate(plain) == "1 x 10⁻⁸ to 9 x 10⁻⁸"

@@ -146,7 +146,8 @@ def _inner(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(key), inner) for key, inner in value.items())
     elif isinstance(value, list | tuple):
         for k, inner in enumerate(value):
-            key = next((inner[n] for n in NAMING if n in inner), k) if isinstance(inner, Mapping) else k
+            found = next((n for n in NAMING if n in inner), None) if isinstance(inner, Mapping) else None
+            key = k if found is None else f"{found} {inner[found]}" if is_number(inner[found]) else inner[found]
             yield str(key), inner
 
 

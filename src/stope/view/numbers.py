@@ -67,11 +67,11 @@ def figure_interval(figure: Mapping[str, Any]) -> str:
 
 
 def decimals_for(low: float, high: float, *values: float) -> int | None:
-    """Decimals that show an interval's width with two digits; None if it has no width."""
+    """Decimals that show an interval's width with two digits; None if it has none, or one that asks for too many."""
     width = high - low
     if not width > 0.0:
         return None if any(v != int(v) for v in (*values, low)) else 0
-    return _decimals(width, digits=2)
+    return None if width < 10.0 ** (1 - MAX_DECIMALS) else _decimals(width, digits=2)
 
 
 def _decimals(size: float, *, digits: int) -> int:
