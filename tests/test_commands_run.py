@@ -42,6 +42,7 @@ ELSEWHERE = {
     "flight campaign --skill dig --tier T3 --worlds 0-19 --flights 0,1,3":
         "learns a posterior from 400 simulations; tests/flight/ground/test_ground_campaign.py",
     "gap anchor": "a quarter of an hour of training; tests/learn/test_gap_contact.py has a small one",
+    "gap anchor --workers 2 --threads 1 --json": "as the one before",
     "gap dock": "a quarter of an hour of training; tests/learn/test_gap.py has a small one",
     "gap dock --json": "as the one before",
     "gap dock --workers ray://10.0.0.1:6379": "wants other machines; tests/base/test_workers.py has two nodes",
