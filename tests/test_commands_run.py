@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 MENTIONS = {
     "cluster plan --by", "cluster scale", "cluster scale train", "cluster validate", "evaluate", "export",
     "fleet measure", "fleet query", "fleet replay", "fleet serve", "flight campaign", "flight check", "flight import",
-    "flight soil", "gap", "train",
+    "flight predict", "flight soil", "gap", "train",
 }  # fmt: skip
 ELSEWHERE = {
     "fleet serve --workers ray://HOST:PORT?num=8": "wants other machines; tests/fleet/test_brain_spread.py has two",
@@ -50,7 +50,7 @@ ELSEWHERE = {
     "train all": "hours; each skill is trained below, for one iteration",
     "train anchor --set num_reinforcement=80 --set evaluate_every=20": "an hour; a small one is trained below",
 }  # fmt: skip
-FLYER = f"{sys.executable} -m proving_ground"
+FLYER = f"env PYTHONPATH={ROOT} {sys.executable} -m proving_ground"
 SKILL_TINY = ("--set=num_worlds=4", "--set=steps_per_iteration=4", "--set=num_imitation=1", "--set=num_evaluation=2",
               "--set=imitation_updates=2", "--set=memory=8", "--set=hidden=[8]")  # fmt: skip
 MONTH = ("--set", "robots=50", "--set", "days=1")
