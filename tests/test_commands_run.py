@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 MENTIONS = {
     "cluster plan --by", "cluster scale", "cluster scale train", "cluster validate", "evaluate", "export",
     "fleet measure", "fleet query", "fleet replay", "fleet serve", "flight campaign", "flight check", "flight import",
-    "flight predict", "flight soil", "gap", "train",
+    "flight predict", "flight soil", "gap", "train", "view",
 }  # fmt: skip
 ELSEWHERE = {
     "fleet serve --workers ray://HOST:PORT?num=8": "wants other machines; tests/fleet/test_brain_spread.py has two",
@@ -60,9 +60,9 @@ SMALL: dict[str, tuple[str, ...]] = {
     "fleet value": ("--months", "2", *MONTH), "flight campaign": CAMPAIGN, "flight fit": ("--n", "16"),
     "flight forecast --belief": ("--episodes", "3", "--robots", "4"), "flight forecast": ("--episodes", "3"),
     "flight next": ("--minutes", "2", "--per-kind", "1"), "flight soil": ("--simulations", "50"),
-    "flight worth": ("--hours", "0.02"), "gap": ("--n", "2"), "gap dock --model": ("--n", "2", "--seeds", "1"),
-    "gap all --model": ("--seeds", "1"), "mine": MONTH,
-    "mine ryugu-ferry": ("--set", "task.distance=3"), "train dock": TINY, "train anchor": SKILL_TINY,
+    "flight worth": ("--hours", "0.02"), "gap": ("--n", "2"), "gap dock --model": ("--n", "20", "--seeds", "1"),
+    "gap all --model": ("--n", "20", "--seeds", "1"), "mine": MONTH,
+    "mine ryugu-ferry": ("--set", "days=1", "--set", "replicates=2"), "train dock": TINY, "train anchor": SKILL_TINY,
     "train capture": SKILL_TINY, "train dig": SKILL_TINY, "train hop": SKILL_TINY, "view dock": ("--n", "2"),
     "view anchor": ("--n", "2"), "view runs": ("--port", "0"), "world practise": ("--n", "2"),
 }  # fmt: skip
@@ -76,7 +76,7 @@ INSTEAD = {
     "fleet value --weights FILE": "fleet value --weights weights.json",
     "flight fit LOG": "flight fit flights/0007",
     "flight fit --before table.json --from table": "flight fit flights/0007 --before table.json --from table",
-    "flight next": "flight next --out next.json", "gap SKILL": "gap anchor --quick", "train SKILL": "train dock",
+    "gap SKILL": "gap anchor --quick", "train SKILL": "train dock",
     "world physics --robot NAME": "world physics --robot bee-gas", "world robot NAME": "world robot bee-gas",
     "world robot import FILE": "world robot import mule.xml --out again",
     "world robot import mule.xml": "world robot import mule.xml --out again-too",

@@ -35,6 +35,8 @@ __all__ = ["HORIZON", "Flights", "Model", "fit", "fly_at_random", "model_gap", "
 Floats = NDArray[np.float64]
 HORIZON = 5.0
 """Of an open-loop prediction [s]."""
+LEAST_FLIGHTS = 20
+"""That a model is fitted to; of two, one was fitted that flew away to infinity (chosen: well above that)."""
 DURATION = 10.0
 """Of each flight [s]; chosen, twice the horizon, within the keep-in sphere."""
 HOLD = 5
@@ -169,8 +171,8 @@ def model_gap(
     Raises:
         ConfigError: no seed, or fewer than two flights.
     """
-    if not seeds or num < 2:
-        raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected a seed and 2 or more flights.")
+    if not seeds or num < LEAST_FLIGHTS:
+        raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected a seed and {LEAST_FLIGHTS} or more flights.")
     crew = workers or Here()
     pairs = [(seed, where) for seed in seeds for where in TRAINED]
     models = dict(zip(pairs, crew.do([Unit(_fitted, (where, skill, num, seed, num_threads), f"fit of {where}")
