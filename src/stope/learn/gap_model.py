@@ -172,7 +172,7 @@ def model_gap(
         ConfigError: no seed, or fewer than two flights.
     """
     if not seeds or num < LEAST_FLIGHTS:
-        raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected a seed, and {LEAST_FLIGHTS} flights or more.")
+        raise ConfigError(f"gap: seeds {list(seeds)}, num = {num}: expected a seed, {LEAST_FLIGHTS} flights or more.")
     crew = workers or Here()
     pairs = [(seed, where) for seed in seeds for where in TRAINED]
     models = dict(zip(pairs, crew.do([Unit(_fitted, (where, skill, num, seed, num_threads), f"fit of {where}")
