@@ -216,6 +216,19 @@ def test_a_mission_without_a_day_says_so(tmp_path: Path) -> None:
         assert "no day of a month is kept yet" in found["fault"]
 
 
+@pytest.mark.parametrize("rows", ["[1]", "[{}]", '[{"iteration": "x"}]', "{}", "[" * 50])
+def test_a_history_that_is_none_is_said_and_the_page_goes_on(tmp_path: Path, rows: str) -> None:
+    run = training(tmp_path / "train", 2)
+    with served(run) as url:
+        (run / "history.json").write_text(rows)
+        (run / "policy.safetensors").touch()
+        with pytest.raises(FileError):
+            run_state(run)
+        code, body, _ = ask(url, "/state", Authorization=f"Bearer {TOKEN}")
+    assert code == 503
+    assert "history" in json.loads(body)["fault"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_shows_the_robots_of_a_training_and_of_a_fleet(
