@@ -40,6 +40,8 @@ from stope.world.robots import Robot, load_robot
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (0.5, 0.9)
+NUM_POINTS = 41
+"""Of a rank's distribution that are kept for the picture."""
 
 
 def flight_of(tier: str, world: int, minutes: float, robot: Robot, folder: Path, commit: str) -> tuple[Flight, Any]:
@@ -112,14 +114,19 @@ def main() -> None:
         (folder / commit[:12]).mkdir(parents=True, exist_ok=True)
     units = [Unit(one, (given.tier, world, given.minutes, folder, commits, given.threads), f"world {world}")
              for world in range(given.worlds)]  # fmt: skip
-    rows = make_workers(given.workers).do(units, progress=lambda _, share: sys.stderr.write(f"{100 * share:.0f} %\n"))
+    rows = make_workers(given.workers).do(units, progress=say)
     result = report(rows, load_robot("bee-gas")) | {"tier": given.tier, "worlds": given.worlds,
                                                     "minutes": given.minutes}  # fmt: skip
     sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n" if given.json else lines(result))
 
 
+def say(_: str, share: float) -> None:
+    """Progress for a person, beside the JSON."""
+    sys.stderr.write(f"{100 * share:.0f} %\n")
+
+
 def report(rows: list[dict[str, Any]], robot: Robot) -> dict[str, Any]:
-    """Coverage with its bands, and the largest distance of each parameter's ranks from uniform."""
+    """Coverage with its bands, and how far the ranks of each parameter lie from uniform."""
     free = np.flatnonzero(robot.prior.is_free)
     ranks, num = np.array([row["ranks"] for row in rows]), len(rows)
     steps = np.arange(1, num + 1) / num
@@ -131,6 +138,10 @@ def report(rows: list[dict[str, Any]], robot: Robot) -> dict[str, Any]:
                            "temperature_max": max(r["temperature"] for r in rows),
                            "widened": sum(r["temperature"] > 1.0 for r in rows)}  # fmt: skip
     out["ks"] = {PARAMETERS[k].name: float(d) for k, d in zip(free, apart.max(axis=0), strict=True)}
+    at = np.linspace(0.0, 1.0, NUM_POINTS)
+    out["ranks_at"] = at.tolist()
+    out["ranks_off"] = {PARAMETERS[k].name: np.round(np.searchsorted(sorted_ranks[:, j], at, "right") / num - at,
+                                                     4).tolist() for j, k in enumerate(free)}  # fmt: skip
     out["ks_band"] = float(kstwo.ppf(1.0 - 0.05 / len(free), num))  # 5 % over all parameters together
     for level in (50, 90):
         total = len(free) * num
