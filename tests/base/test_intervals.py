@@ -205,3 +205,10 @@ def test_scores_without_runs_in_strata_are_refused(shape: tuple[int, ...]) -> No
 def test_scores_that_are_not_finite_are_refused() -> None:
     with pytest.raises(RangeError, match=r"^scores: 2 of 4 are not finite\. Say what they mean first\.$"):
         iqm_interval([[np.nan, 1.0], [np.inf, 2.0]], rng=np.random.default_rng(0))
+
+
+def test_a_long_bootstrap_is_drawn_in_blocks_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(1).random(1000)
+    whole = mean_interval(values, rng=np.random.default_rng(2))
+    monkeypatch.setattr(intervals, "BLOCK", 7000)
+    assert mean_interval(values, rng=np.random.default_rng(2)) == whole

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from stope.base.errors import FileError, RangeError, UnknownName
 from stope.fleet.brain.answering import Answer, Brain, Request, Verdict, joined, split
 from stope.fleet.brain.shelf import Shelf, number_of
-from stope.fleet.brain.tiles import ROWS
+from stope.fleet.brain.tiles import ROWS, Tile
 from stope.learn.pilots import ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.learn.skills import shipped
@@ -185,3 +185,28 @@ def test_shelves_refuse_what_is_none(tmp_path: Path) -> None:
         shelf().roll_back("dock")
     with pytest.raises(UnknownName, match="no skill 'fly'"):
         number_of("fly")
+
+
+def test_a_file_is_served_under_the_skill_of_its_card_alone(tmp_path: Path) -> None:
+    folder = files("stope.learn") / "shipped"
+    shutil.copy(str(folder / "dock.safetensors"), tmp_path / "haul.safetensors")
+    with pytest.raises(FileError, match="a policy of task 'dock': expected 'haul'"):
+        Shelf(tmp_path)
+
+
+def test_a_roll_back_while_a_new_version_is_checked_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Shelf()
+    first = held.current("capture").number
+    second = held.put("capture", variant(0.9), source="second").number
+    check = Tile.check
+
+    def slow(self: Tile, *, where: str) -> None:
+        held.roll_back("capture")  # an operator's order from another thread, meanwhile
+        check(self, where=where)
+
+    monkeypatch.setattr(Tile, "check", slow)
+    third = held.put("capture", variant(0.8), source="third").number
+    monkeypatch.setattr(Tile, "check", check)
+    assert held.current("capture").number == third
+    assert held.find(number_of("capture"), second) is None
+    assert held.roll_back("capture").number == first

@@ -75,6 +75,16 @@ def test_nobody_gets_in_without_the_token(headers: dict[str, str]) -> None:
     asyncio.run(run())
 
 
+def test_two_tokens_are_none() -> None:
+    async def run() -> None:
+        async with serving(shelf()) as (url, _):
+            twice = [("Authorization", f"Bearer {TOKEN}"), ("Authorization", "Bearer wrong")]
+            with pytest.raises(InvalidStatus, match="401"):
+                await connect(url, additional_headers=twice, proxy=None)
+
+    asyncio.run(run())
+
+
 def test_health_and_metrics_tell_what_happened() -> None:
     async def run() -> None:
         async with serving(shelf()) as (url, _), BrainClient(url, TOKEN) as client:
@@ -297,7 +307,7 @@ def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str
     page = (Path(__file__).parents[2] / "docs" / "explanation" / "brain.md").read_text(encoding="utf-8")
     code = page.split("```python\n")[1].split("```")[0]
     code, last = code.rsplit("\n\n\n", 1)
-    assert last.strip() == "asyncio.run(ask(url, token))"
+    assert last.strip() == 'asyncio.run(ask("ws://127.0.0.1:8765/", Path("brain.token").read_text().strip()))'
     given: dict[str, Any] = {}
     exec(compile(code, "brain.md", "exec"), given)
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from stope.base.errors import ConfigError, FileError
 
 __all__ = ["as_dict", "build", "check_finite", "check_fraction", "check_multiple", "check_not_negative",
-           "check_positive", "content_hash", "is_finite", "override", "read_toml"]  # fmt: skip
+           "check_positive", "content_hash", "is_finite", "override", "read_toml", "whole"]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -98,6 +98,10 @@ def _convert(kind: Any, value: Any, at: str, where: str) -> Any:  # noqa: C901, 
     if kind in (int, str, bool):
         if type(value) is not kind:
             raise ConfigError(f"{at} = {value!r}: expected {kind.__name__}.")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ConfigError(
+                f"{at}: a number of {value.bit_length()} bits: expected a whole number of less than 2^63."
+            )
         return value
     if kind is Path:
         return Path(value)
@@ -110,6 +114,11 @@ def is_finite(value: float) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def whole(text: str) -> int | None:
+    """The count that a text is, of at most 18 digits; None for anything else."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def as_dict(value: Any) -> Any:
@@ -166,7 +175,7 @@ def content_hash(value: Any) -> str:
 def _each(config: object, names: tuple[str, ...], rule: str, is_good: Callable[[float], bool]) -> None:
     for name in names:
         value = getattr(config, name)
-        if not (math.isfinite(value) and is_good(value)):
+        if not (is_finite(value) and is_good(value)):
             raise ConfigError(f"{type(config).__name__}.{name} = {value}: expected {rule}.")
 
 

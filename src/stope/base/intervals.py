@@ -108,7 +108,10 @@ def mean_interval(values: ArrayLike, *, rng: np.random.Generator, level: float =
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         raise RangeError("the mean of no values: expected at least one.")
-    means = x[rng.integers(0, x.size, (draws, x.size))].mean(axis=1)
+    means = np.empty(draws)
+    for begin in range(0, draws, step := max(1, BLOCK // x.size)):
+        num = min(step, draws - begin)
+        means[begin : begin + num] = x[rng.integers(0, x.size, (num, x.size))].mean(axis=1)
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return Interval(float(x.mean()), float(low), float(high))
 

@@ -19,6 +19,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, Protocol
 
+from stope.base.config import whole
 from stope.base.errors import ConfigError, StopeError, UnitFailed, WorkerLost
 from stope.base.progress import Progress, silent
 from stope.base.ranks import Group
@@ -28,6 +29,8 @@ __all__ = ["Book", "Here", "Processes", "Unit", "Workers", "attempt", "failed", 
 MOST_TRIES = 3
 """Workers that a unit may cost before it is given up; a unit that kills three is at fault itself."""
 RAY = "ray://"
+MOST_PROCESSES = 1024
+"""That one machine is asked for; chosen."""
 STAGE = "units of work"
 TELLS = None
 """In place of whether a unit went well: it is still at work."""
@@ -348,6 +351,8 @@ def make_workers(text: str) -> Workers:
         from stope.base.ray_workers import RayWorkers  # noqa: PLC0415 -- an extra
 
         return RayWorkers.of(text)
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"--workers {text}: expected a number of processes from 1, or ray://ADDRESS.")
-    return Here() if int(text) == 1 else Processes(int(text))
+    num = whole(text)
+    if num is None or not 1 <= num <= MOST_PROCESSES:
+        raise ConfigError(f"--workers {text[:40]}: expected a number of processes from 1 to {MOST_PROCESSES}, or "
+                          "ray://ADDRESS.")  # fmt: skip
+    return Here() if num == 1 else Processes(num)

@@ -167,15 +167,17 @@ def scale(
     The job at more workers has no part in its forecast: one worker at two sizes of the job has, and a probe of the
     cores. For train, also the gradient noise scale: how large a mini-batch may be before more samples stop helping.
     """
-    from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.config import whole  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.errors import ConfigError  # noqa: PLC0415 -- as above
     from stope.base.files import write_json  # noqa: PLC0415 -- as above
     from stope.cluster import scaling  # noqa: PLC0415 -- as above
 
     parts = workers.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise ConfigError(f"--workers {workers}: expected counts joined by commas, such as 1,2.")
+    counts = [num for part in parts if (num := whole(part.strip())) is not None]
+    if len(counts) != len(parts):
+        raise ConfigError(f"--workers {workers[:40]}: expected counts joined by commas, such as 1,2.")
     with progress_bars() as progress:
-        found = scaling.scale(job, [int(part) for part in parts], repeats=repeats, ray=ray, progress=progress)
+        found = scaling.scale(job, counts, repeats=repeats, ray=ray, progress=progress)
     if out is not None:
         write_json(out, found)
     last = found["rows"][-1]

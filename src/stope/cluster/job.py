@@ -167,7 +167,7 @@ def _read(path: Path) -> Job:
     if data.pop("format", None) != FORMAT:
         raise ConfigError(f'{where}: format: expected "{FORMAT}" on the first line.')
     kind = data.pop("kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ConfigError(f"{where}: kind = {kind!r}: expected one of {', '.join(KINDS)}.")
     cls, units = KINDS[kind]
     known = [f.name for f in fields(cls)]

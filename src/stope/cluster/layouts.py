@@ -114,4 +114,5 @@ def _options(given: int, tried: tuple[int, ...], most: int) -> tuple[int, ...]:
 
 
 def _divisors(number: int) -> tuple[int, ...]:
-    return tuple(n for n in range(1, number + 1) if number % n == 0)
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return tuple(sorted({*small, *(number // n for n in small)}))

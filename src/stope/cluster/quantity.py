@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from stope.base.config import is_finite
 from stope.base.errors import ConfigError
 
 __all__ = ["SCALES", "Quantity", "exactly", "read_quantity"]
@@ -97,13 +98,13 @@ def read_quantity(table: object, *, unit: str, at: str, may_be_zero: bool = Fals
         )
     given = cast("Mapping[str, Any]", table)
     if given["unit"] != unit:
-        known = "" if given["unit"] in SCALES else " (no unit of stope)"
+        known = "" if str(given["unit"]) in SCALES else " (no unit of stope)"
         raise ConfigError(f"{at}: unit {given['unit']!r}{known}: expected {unit!r}. Convert the value.")
     if not isinstance(given["source"], str) or not given["source"].strip():
         raise ConfigError(f"{at}: source = {given['source']!r}: expected where the number comes from.")
     numbers = {key: given.get(key, given["value"]) for key in ("value", "low", "high")}
     for key, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not is_finite(number):
             raise ConfigError(f"{at}: {key} = {number!r} {unit}: expected a finite number.")
         if number < 0 or (number == 0 and not may_be_zero):
             raise ConfigError(

@@ -234,8 +234,11 @@ def _tiers(tables: object, where: str) -> tuple[Tier, ...]:
     if not isinstance(tables, list) or not tables:
         raise ConfigError(f"{where}: tier = {tables!r}: expected one [[tier]] table or more.")
     found: list[Tier] = []
-    for number, table in enumerate(cast("list[dict[str, Any]]", tables), start=1):
+    for number, table in enumerate(cast("list[object]", tables), start=1):
         at = f"{where}: tier {number}"
+        if not isinstance(table, dict):
+            raise ConfigError(f"{at} = {table!r}: expected a table.")
+        table = cast("dict[str, Any]", table)
         _check_keys(table, {"name", *TIER_NUMBERS}, set(), at)
         numbers = {key: read_quantity(table[key], unit=unit, at=f"{at}: {key}", may_be_zero=key in ZERO_ALLOWED)
                    for key, unit in TIER_NUMBERS.items()}  # fmt: skip
@@ -245,7 +248,11 @@ def _tiers(tables: object, where: str) -> tuple[Tier, ...]:
 
 def _hypothesis(data: dict[str, Any], where: str) -> System:
     """A system with the knobs of a hypothesis applied."""
-    base = load_system(data["based_on"])
+    try:
+        base = load_system(data["based_on"])
+    except RecursionError:
+        raise ConfigError(f"{where}: based_on = {data['based_on']!r}: expected a system that is not based on this "
+                          "one.") from None  # fmt: skip
     given = cast("dict[str, Any]", data["knobs"])
     if not isinstance(data["knobs"], dict):
         raise ConfigError(f"{where}: knobs = {given!r}: expected a table.")

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stope.base.config import check_positive
+from stope.base.errors import ConfigError
 
 __all__ = ["Recompute", "Transformer", "activation_bytes", "forward_flops", "head_flops", "layer_flops", "state_bytes"]
 
 Recompute = Literal["full", "selective", "none"]
 """What the backward pass computes again: every layer, attention only, or nothing because attention is fused."""
+MOST_LAYERS = 10_000
+"""Chosen: a hundred times the deepest published."""
 STATE_BYTES = 18.0
 """Per parameter with Adam in mixed precision: 2 weight, 4 gradient, 12 optimiser (master copy and two moments)."""
 OPTIMIZER_BYTES = 12.0
@@ -36,9 +39,11 @@ class Transformer:
     """Rows of the output matrix."""
 
     def __post_init__(self) -> None:
-        """Check signs."""
+        """Check signs, and that there are not so many layers that dividing them takes for ever."""
         check_positive(self, "parameters", "layers", "hidden_size", "attention_heads", "sequence_length",
                        "vocabulary_size")  # fmt: skip
+        if self.layers > MOST_LAYERS:
+            raise ConfigError(f"{type(self).__name__}.layers = {self.layers}: expected at most {MOST_LAYERS:,}.")
 
     @property
     def layer_parameters(self) -> float:

@@ -25,6 +25,9 @@ def replay_run(folder: Path, day: float) -> dict[str, Any]:
         RangeError: a day outside the month.
     """
     kept = read_json(folder / "kept.json", what="run of `stope mine`")
+    for name, kinds in (("scenario", dict), ("seed", int), ("bank_digest", str), ("bank", str | None)):
+        if name not in kept or not isinstance(kept[name], kinds):
+            raise FileError(f"{folder}/kept.json: {name} = {kept.get(name)!r}: expected what `stope mine` writes.")
     scenario = build(MonthScenario, kept["scenario"], where=f"{folder}/kept.json")
     path = Path(kept["bank"]) if kept["bank"] else folder / "bank.parquet"
     bank = Bank.load(path if path.is_file() else shipped_bank())

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stope.base.config import check_not_negative, check_positive, read_toml
+from stope.base.config import check_not_negative, check_positive, is_finite, read_toml
 from stope.base.errors import ConfigError, UnknownName
 from stope.base.plugins import check_name, plugged, plugged_file
 from stope.base.units import HOUR, G
@@ -310,14 +310,14 @@ def _quantity(table: Any, key: str, where: str) -> tuple[Any, str, float | None]
         raise ConfigError(f"{where}: {key} = {numbers!r} {UNITS[key]}: must be three numbers, along x, y and z.")
     may_be_zero = key in ("gravity_level", "jitter_rms")
     for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not is_finite(number):
             raise ConfigError(f"{where}: {key} = {number!r} {UNITS[key]}: must be a finite number.")
         if number < 0.0 or (number == 0.0 and not may_be_zero):
             raise ConfigError(
                 f"{where}: {key} = {number} {UNITS[key]}: must be {'zero or more' if may_be_zero else 'positive'}."
             )
     error = table.get("error")
-    if error is not None and not (isinstance(error, int | float) and math.isfinite(error) and error >= 0.0):
+    if error is not None and not (isinstance(error, int | float) and is_finite(error) and error >= 0.0):
         raise ConfigError(f"{where}: {key} error = {error!r} {UNITS[key]}: must be a finite number, zero or more.")
     value = tuple(float(n) for n in numbers) if key == "semi_axes" else float(numbers[0])
     return value, table["source"], None if error is None else float(error)
@@ -325,7 +325,7 @@ def _quantity(table: Any, key: str, where: str) -> tuple[Any, str, float | None]
 
 def _mesh_words(data: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return the fields that name a mesh file, checked."""
-    if data["mesh_unit"] not in MESH_UNITS:
+    if str(data["mesh_unit"]) not in MESH_UNITS:
         raise ConfigError(f"{path.name}: mesh_unit = {data['mesh_unit']!r}: must be one of {', '.join(MESH_UNITS)}.")
     if not isinstance(data["mesh"], str) or not data["mesh"]:
         raise ConfigError(f"{path.name}: mesh = {data['mesh']!r}: must be the name of an OBJ file beside this TOML.")

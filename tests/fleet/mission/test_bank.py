@@ -16,7 +16,7 @@ from stope.fleet.mission.grade import grade_map
 from stope.fleet.mission.kernels.columns import SKILLS, Skill
 from stope.fleet.mission.limits import RESOURCES, more_of, what_limits
 from stope.fleet.mission.result import bands, months, summarise
-from stope.fleet.mission.value import changed, skill_values, write_weights
+from stope.fleet.mission.value import changed, ore_of_months, skill_values, write_weights
 from stope.learn.skills import shipped
 from tests.fleet.mission.builders import bank, month, tables
 
@@ -77,6 +77,8 @@ def test_spread_is_split_into_belief_and_chance() -> None:
     rng = np.random.default_rng(1)
     values = 3.0 * rng.standard_normal((400, 1)) + 2.0 * rng.standard_normal((400, 20))
     split = bands(values)
+    shared = 50.0 * rng.standard_normal((1, 20))  # what a month's chances do under every belief alike
+    assert bands(values + shared)["belief_half_width"] == pytest.approx(split["belief_half_width"], rel=1e-9)
     assert split["belief_half_width"] == pytest.approx(1.645 * 3.0, rel=0.15)  # 400 beliefs: 3.5 % of a deviation
     assert split["chance_half_width"] == pytest.approx(1.645 * 2.0, rel=0.05)
 
@@ -159,3 +161,16 @@ def test_layered_assignment_is_near_the_exact_one_and_better_than_nearest_first(
     assert sorted(columns.tolist()) == list(range(400))
     assert exact <= total <= 1.15 * exact
     assert nearest_assignment(robots, tasks)[1] >= exact
+
+
+def test_a_point_of_success_is_one_that_was_there_to_be_had() -> None:
+    scenario, found = month(days=1.0), bank()
+    rows = np.flatnonzero(found.columns["skill"] == "dig")
+    found.columns["outcome"][rows] = 1
+    found.columns["outcome"][rows[:1]] = 0
+    base = found.believed(0, seed=1, told="prior")
+    gained = 100.0 * (1.0 - (base.of(Skill.DIG)[:, 0] > 0).mean())
+    assert 0.0 < gained < 5.0
+    better = ore_of_months(scenario, changed(base, Skill.DIG, "success", 5.0), seed=1, months=2)
+    worth = (better - ore_of_months(scenario, base, seed=1, months=2)).mean() / gained
+    assert skill_values(scenario, found, seed=1, months=2)["skills"]["dig"]["success"]["t"] == pytest.approx(worth)

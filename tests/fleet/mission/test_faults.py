@@ -170,3 +170,18 @@ def test_the_fault_of_the_documentation_is_read(tmp_path: Path) -> None:
     path.write_text(text + "\n" + page.split("```toml\n")[1].split("```")[0], encoding="utf-8")
     (found,) = load_month(path).faults
     assert (found.kind, found.skill, found.every_d) == ("skill-fails", "anchor", 5.0)
+
+
+@pytest.mark.parametrize("dispatch", ["assignment", "nearest"])
+def test_excavators_that_waited_for_room_go_on_after_a_landslide(dispatch: str) -> None:
+    scenario = month("fleet.haulers=2", f"dispatch={dispatch}", robots=100, days=6.0)
+    player, _ = ended(struck(fault("landslide", at_d=3.0, hours=1.0, share=1.0), scenario=scenario))
+    heads, piles = player.world.pits[:, k.BLOCKED_HEAD], player.world.pits[:, k.PILE]
+    waiting = player.world.whole[heads[heads >= 0], k.LOAD]
+    assert (piles[heads >= 0] + waiting > player.world.constants[k.PILE_MOST]).all()
+    assert piles.max() > 0
+
+
+def test_faults_cannot_be_so_frequent_that_a_month_never_ends() -> None:
+    with pytest.raises(ConfigError, match="more often than the dispatcher looks"):
+        struck(fault("dust", share=0.1, hours=1.0, every_d=1e-20))

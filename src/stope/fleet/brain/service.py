@@ -89,7 +89,8 @@ class _Service:
 
     def admit(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """Answer a plain GET, turn away, or let a handshake go on."""
-        if not is_bearer(request.headers.get("Authorization"), self.token):
+        given = request.headers.get_all("Authorization")
+        if not is_bearer(given[0] if len(given) == 1 else None, self.token):
             self.metrics.counts["bad_tokens"] += 1
             answer = connection.respond(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong\n")
             answer.headers["WWW-Authenticate"] = "Bearer"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from stope.base.errors import FileError, UnknownName
@@ -55,6 +56,8 @@ class Shelf:
         Raises:
             FileError: a folder without a policy, or a policy that is not whole.
         """
+        self._lock = Lock()
+        """Of the versions: a reload runs beside the answering."""
         self._versions: dict[str, list[Version]] = {}
         self._faulty: set[tuple[str, int]] = set()
         self._stamps: dict[str, tuple[int, int]] = {}
@@ -99,7 +102,9 @@ class Shelf:
         tile = tile_of(policy)
         tile.check(where=source)
         version = Version(skill, number, tile, source)
-        self._versions[skill] = [*(v for v in held if v.number != number), version][-KEPT:]
+        with self._lock:  # the check takes a while, in which a version may have been rolled back
+            held = self._versions.get(skill, [])
+            self._versions[skill] = [*(v for v in held if v.number != number), version][-KEPT:]
         return version
 
     def reload(self) -> list[str]:
@@ -112,7 +117,11 @@ class Shelf:
                 if self._stamps.get(path.name) == stamp:
                     continue
                 self._stamps[path.name] = stamp
-                self.put(path.name.removesuffix(SUFFIX), load_policy(path), source=str(path))
+                skill, policy = path.name.removesuffix(SUFFIX), load_policy(path)
+                if skill in SKILLS and policy.card.get("task") != skill:
+                    raise FileError(f"{path}: a policy of task {policy.card.get('task')!r}: expected {skill!r}, as its "
+                                    "name says.")  # fmt: skip
+                self.put(skill, policy, source=str(path))
             except (FileError, UnknownName, OSError) as error:
                 text = str(error)
                 problems.append(text if str(path) in text else f"{path}: {text}")
@@ -127,13 +136,15 @@ class Shelf:
         """
         if skill not in self._versions:
             raise UnknownName.of("skill", skill, self.skills, listing="stope fleet serve --json")
-        held = self._versions[skill]
-        if len(held) < 2:
-            raise FileError(f"{skill}: version {held[-1].number:016x} is the only one held: nothing to roll back to.")
-        self._faulty.add((skill, held[-1].number))
-        self._versions[skill] = held[:-1]
-        self.num_rolled_back += 1
-        return held[-2]
+        with self._lock:
+            held = self._versions[skill]
+            if len(held) < 2:
+                raise FileError(f"{skill}: version {held[-1].number:016x} is the only one held: nothing to roll back "
+                                "to.")  # fmt: skip
+            self._faulty.add((skill, held[-1].number))
+            self._versions[skill] = held[:-1]
+            self.num_rolled_back += 1
+            return held[-2]
 
     def current(self, skill: str) -> Version:
         """The current version of a skill that has a policy."""

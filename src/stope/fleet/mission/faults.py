@@ -85,12 +85,14 @@ def check_faults(scenario: MonthScenario) -> None:
 
 
 def _never(scenario: MonthScenario, fault: Fault) -> str:
-    """Why a fault would never be felt, by its time, length and share."""
+    """Why a fault would never be felt, or could not be told from the next, by its time, length and share."""
     last = (math.ceil(scenario.days * DAY / scenario.tick) - 1) * scenario.tick
     if fault.at_d >= scenario.days:
         return f"at_d = {fault.at_d:g} d is after the end, {scenario.days:g} d"
     if fault.at_d * DAY > last and fault.kind != "blackout":
         return f"at_d = {fault.at_d:g} d is after the dispatcher's last look, {last / DAY:g} d"
+    if 0.0 < fault.every_d * DAY < scenario.tick:
+        return f"every_d = {fault.every_d:g} d is more often than the dispatcher looks, every {scenario.tick:g} s"
     if fault.kind in LASTING and fault.hours == 0.0:
         return "hours = 0 h"
     if fault.kind in FACTORS and fault.hours * HOUR < scenario.tick:

@@ -129,6 +129,9 @@ def _leg_times(angle: Floats, radius: float, gm: float, speed: float) -> Floats:
     Source:
         Two-body motion; checked against integration in tests/fleet/mission/test_lay_out.py.
     """
+    if speed >= (circular := math.sqrt(gm / radius)):
+        raise ConfigError(f"Plant.hop_speed = {speed:g} m/s: expected less than {circular:.3g} m/s, the speed of a "
+                          "circular orbit at the ground.")  # fmt: skip
     vr = vt = speed * math.sqrt(0.5)
     momentum, energy = radius * vt, 0.5 * speed * speed - gm / radius
     axis = -gm / (2.0 * energy)
@@ -182,7 +185,7 @@ def lay_out(
     """
     place, fleet = place_of(scenario), scenario.fleet
     counts = {Kind.EXCAVATOR: fleet.excavators, Kind.HAULER: fleet.haulers, Kind.PROSPECTOR: fleet.prospectors,
-              Kind.UNIT: fleet.units - fleet.units % scenario.num_yards}  # fmt: skip
+              Kind.UNIT: fleet.units}  # fmt: skip
     kind = np.repeat([int(x) for x in counts], list(counts.values()))
     within = np.concatenate([np.arange(n) for n in counts.values()])
     n, pits, yards = len(kind), len(place.yard_of), scenario.num_yards

@@ -127,6 +127,8 @@ class Player:
             self.struck += 1
             strike(self.world, self.strikes[: self.struck], self.usual, t)
             what = self.strikes[self.struck - 1]
+            if what.kind == "landslide":
+                engine.clear(self.world, t, self.window)
             self._note(t, "fault", f"{what.kind} {'ends' if what.is_end else 'begins'}", -1, -1, "injected")
         tired = self._waiting_longer_than(self.scenario.plant.patience, t)
         engine.release(self.world, t, self.scenario.plant.patience, np.uint64(self.key), self.window)

@@ -76,13 +76,25 @@ def months(
 def bands(values: NDArray[np.float64]) -> dict[str, Any]:
     """Mean, 5 to 95 % band of everything, and the half widths that belief and chance would have alone.
 
+    The same chances are played under every belief, so what a chance does to all of them alike is no spread between
+    beliefs: the variance of the means of beliefs is held against what is left when both means are taken off.
+
     Args:
         values: (beliefs, chances).
+
+    Source:
+        Two-way random effects, one value a cell: Searle, Casella and McCulloch 1992, doi 10.1002/9780470316856.
     """
     beliefs, chances = values.shape
     means = values.mean(axis=1)
     within = float(values.var(axis=1, ddof=1).mean()) if chances > 1 else 0.0
-    between = max(0.0, float(means.var(ddof=1)) - within / chances) if beliefs > 1 else 0.0
+    between = 0.0
+    if beliefs > 1 and chances > 1:
+        rest = values - means[:, None] - values.mean(axis=0) + values.mean()
+        noise = float((rest**2).sum()) / ((beliefs - 1) * (chances - 1))
+        between = max(0.0, float(means.var(ddof=1)) - noise / chances)
+    elif beliefs > 1:
+        between = float(means.var(ddof=1))
     low, high = np.quantile(values, (0.05, 0.95))
     return {"mean": float(values.mean()), "p05": float(low), "p95": float(high), "n": int(values.size),
             "belief_half_width": NORMAL_90 * between**0.5, "chance_half_width": NORMAL_90 * within**0.5,

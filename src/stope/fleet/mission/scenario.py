@@ -22,6 +22,7 @@ from stope.base.config import (
     content_hash,
     override,
     read_toml,
+    whole,
 )
 from stope.base.errors import ConfigError, RangeError, UnknownName
 from stope.fleet.quantities import plain
@@ -31,6 +32,8 @@ __all__ = ["FORMAT", "Digging", "Failing", "Fault", "Fleet", "Ground", "Link", "
            "load_month", "month_names", "with_changes"]  # fmt: skip
 
 FORMAT = "stope-month-1"
+MOST_DAYS, MOST_ROBOTS, MOST_GAPS = 3_660, 1_000_000, 100_000
+"""That are played; chosen: ten times the longest month, the largest fleet and the worst link that were tried."""
 _FOLDER = Path(__file__).parents[1] / "months"
 
 
@@ -312,6 +315,10 @@ class MonthScenario:
     def __post_init__(self) -> None:
         """Check lengths, and that every fault can have an effect."""
         check_positive(self, "days", "beliefs", "chances", "tick")
+        for name, value, most in (("days", self.days, MOST_DAYS), ("fleet", self.fleet.total, MOST_ROBOTS),
+                                  ("link.gaps", self.link.gaps, MOST_GAPS)):  # fmt: skip
+            if value > most:
+                raise ConfigError(f"MonthScenario.{name} = {value:g}: expected at most {most:,}.")
         from stope.fleet.mission.faults import check_faults  # noqa: PLC0415 -- it imports this file
 
         check_faults(self)
@@ -323,9 +330,13 @@ class MonthScenario:
 
     @property
     def num_yards(self) -> int:
-        """Yards: one for each `robots_per_yard`, begun ones included, and no more than there are units."""
-        return min(max(1, math.ceil(self.fleet.total / self.ground.robots_per_yard)), self.fleet.units,
+        """Yards: one for each `robots_per_yard`, begun ones included, or as many fewer as share the units evenly.
+
+        The maintainers are shared evenly too, so that nobody of the fleet is left out.
+        """
+        most = min(max(1, math.ceil(self.fleet.total / self.ground.robots_per_yard)), self.fleet.units,
                    self.fleet.maintainers)  # fmt: skip
+        return next(n for n in range(most, 0, -1) if self.fleet.units % n == 0 == self.fleet.maintainers % n)
 
     @property
     def unit_rate(self) -> float:
@@ -339,11 +350,13 @@ class MonthScenario:
         return {p: s for p, s in self.sources.items() if s.startswith(("assumed", "chosen", "set by"))}
 
     def scaled(self, robots: int) -> MonthScenario:
-        """The same mix with another number of robots; at least one of what is needed."""
+        """The same mix with another number of robots; at least one of what is needed, and as many at every yard."""
         part, fleet = robots / self.fleet.total, self.fleet
         counts = {
             n: max(1, round(getattr(fleet, n) * part)) for n in ("haulers", "prospectors", "maintainers", "units")
         }
+        yards = min(max(1, math.ceil(robots / self.ground.robots_per_yard)), counts["units"], counts["maintainers"])
+        counts |= {n: counts[n] - counts[n] % yards for n in ("maintainers", "units")}
         return replace(self, fleet=Fleet(excavators=max(1, robots - sum(counts.values())), **counts))
 
 
@@ -376,9 +389,9 @@ def with_changes(scenario: MonthScenario, assignments: list[str]) -> MonthScenar
     sizes = [a.partition("=")[2].strip() for a in assignments if a.partition("=")[0].strip() == "robots"]
     rest = [a for a in assignments if a.partition("=")[0].strip() != "robots"]
     if sizes:
-        if not sizes[-1].isdecimal() or int(sizes[-1]) < 5:
-            raise ConfigError(f"--set robots={sizes[-1]}: expected a whole number of 5 or more.")
-        scenario = scenario.scaled(int(sizes[-1]))
+        if (robots := whole(sizes[-1])) is None or robots < 5:
+            raise ConfigError(f"--set robots={sizes[-1][:40]}: expected a whole number of 5 or more.")
+        scenario = scenario.scaled(robots)
     paths = [a.partition("=")[0].strip() for a in assignments]
     if any(path.split(".")[0] in ("sources", "faults") for path in paths):
         raise ConfigError("--set sources, faults: cannot be set. Write a scenario file.")

@@ -53,6 +53,11 @@ def changed(tables: Tables, skill: int, what: str, points: float) -> Tables:
     return Tables.join(parts)
 
 
+def _success(tables: Tables, skill: int) -> float:
+    """Share of a skill's rows that succeed."""
+    return float((tables.of(skill)[:, 0] > 0.0).mean())
+
+
 def ore_of_months(scenario: MonthScenario, tables: Tables, *, seed: int, months: int, num_threads: int = 1) -> Floats:
     """Ore of so many months [t]; those of the same seed have the same chances, whatever else differs."""
 
@@ -80,14 +85,18 @@ def skill_values(
         bank: Measured outcomes.
         seed: Root seed; all months are paired by it.
         months: Paired months of each change.
-        points: How large a change is played; the worth is given for one point of it.
+        points: How large a change is played, where a skill leaves room for it; the worth is given for one point of it.
         num_threads: Months played side by side; nothing depends on it.
         progress: Told of the share done.
     """
     base = bank.believed(0, seed=seed, told="prior")
     jobs: list[tuple[str, str, Tables, float]] = []
     for i, skill in enumerate(SKILLS):
-        jobs += [(skill, what, changed(base, i, what, points), points) for what in CHANGES]
+        for what in CHANGES:
+            better = changed(base, i, what, points)
+            # A skill that hardly ever fails has less success to gain.
+            size = 100.0 * (_success(better, i) - _success(base, i)) if what == "success" else points
+            jobs.append((skill, what, better, size or points))
         told = set(bank.columns["told"][bank.columns["skill"] == skill].tolist())
         if "sharp" in told:
             parts = [base.of(s) for s in range(len(SKILLS))]

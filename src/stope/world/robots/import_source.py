@@ -114,7 +114,10 @@ def _documents(path: Path, main: Path, *, seen: dict[Path, ET.Element]) -> ET.El
     except (ET.ParseError, UnicodeDecodeError, ValueError) as error:
         raise FileError(f"{path.name}: not XML ({error}).") from None
     seen[path.resolve()] = root
-    _check_copies(root, 1, path.name)
+    try:
+        _check_copies(root, 1, path.name)
+    except RecursionError:
+        raise FileError(f"{path.name}: its elements are nested too deeply: expected the depth of a robot.") from None
     for item in root.iter():
         _check_item(item, path.name)
         if item.tag == "include":

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stope.base.config import read_toml
+from stope.base.config import is_finite, read_toml
 from stope.base.errors import ConfigError, RangeError, UnknownName
 from stope.base.plugins import check_name, plugged, plugged_file
 from stope.world.physics import PARAMETERS, PhysicsPrior
@@ -216,14 +215,12 @@ def _quantity(table: dict[str, Any], key: str, unit: str, where: str) -> tuple[A
         raise ConfigError(f"{where}.{key}: unit {row.get('unit')!r}: expected {unit!r}.")
     _check_source(row, f"{where}.{key}")
     given = row["value"] if isinstance(row["value"], list) else [row["value"]]
-    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in given):
-        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected numbers [{unit}].")
+    if any(isinstance(x, bool) or not isinstance(x, int | float) or not is_finite(x) for x in given):
+        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected finite numbers [{unit}].")
     value = np.asarray(row["value"], dtype=np.float64)
     if value.shape != ((3,) if key in _VECTORS else ()):
         count = "three numbers" if key in _VECTORS else "one number"
         raise ConfigError(f"{where}.{key} = {row['value']!r}: expected {count}.")
-    if not np.all(np.isfinite(value)):
-        raise ConfigError(f"{where}.{key} = {row['value']!r} {unit}: expected finite numbers.")
     signed = key in {"com_b", "mount_b"}
     if not signed and np.any(value < 0 if key in _MAY_BE_ZERO else value <= 0):
         rule = "0 or more" if key in _MAY_BE_ZERO else "more than 0"
@@ -251,7 +248,7 @@ def _prior_rows(table: dict[str, Any], where: str, sources: dict[str, str]) -> d
             raise ConfigError(f"{where}.{key}: unit {row.get('unit')!r}: expected {unit!r}.")
         for part in ("centre", "spread"):
             number = row.get(part)
-            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            if isinstance(number, bool) or not isinstance(number, int | float) or not is_finite(number):
                 raise ConfigError(f"{where}.{key}.{part} = {row.get(part)!r}: expected a finite number [{unit}].")
         _check_source(row, f"{where}.{key}")
         rows[key] = (float(row["centre"]), float(row["spread"]))

@@ -19,7 +19,7 @@ from stope.fleet.mission.kernels.power import settle
 from stope.fleet.mission.kernels.queues import gather, pop, schedule
 from stope.fleet.mission.kernels.steps import LOAD, PARKED
 
-__all__ = ["LOG_SPARE", "assign", "release", "run", "start"]
+__all__ = ["LOG_SPARE", "assign", "clear", "release", "run", "start"]
 
 EVENTS = int(Count.EVENTS)
 LOG_SPARE = 64
@@ -70,6 +70,13 @@ def release(w: Any, t: Any, patience: Any, key: Any, window: Any) -> None:
                 break
             w.pits[pit, k.QUEUE_HEAD] = w.whole[robot, k.NEXT]
             give_up(w, robot, t, key, window)
+
+
+@outer
+def clear(w: Any, t: Any, window: Any) -> None:
+    """Excavators that wait for room go on where a pile has gone without a hauler."""
+    for pit in range(w.pits.shape[0]):
+        make_room(w, pit, t, window)
 
 
 @outer
