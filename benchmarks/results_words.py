@@ -19,7 +19,7 @@ ZH_TW = {
         "30 天處理的礦石，龍宮上 1,000 台機器人，工廠與服務時間為假設",
     "water won in 30 days, 1,000 robots at Ryugu, on assumed plant and service times":
         "30 天取得的水，龍宮上 1,000 台機器人，工廠與服務時間為假設",
-    "chance alone, ": "僅計機遇，",
+    "chance and belief about skills, ": "機遇與對技能的信念，",
     " months: ": " 個月：",
     "mean of ": "平均，共 ",
     " months, ": " 個月，",
