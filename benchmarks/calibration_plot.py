@@ -35,7 +35,8 @@ def draw(panel: FigureBase, tiers: list[dict[str, Any]], look: Look) -> None:
 
 def main() -> None:
     """Draw what is kept."""
-    tiers = read_json(KEPT, what="calibration")["tiers"]
+    # A tier that was measured before ranks were kept has none to draw.
+    tiers = [tier for tier in read_json(KEPT, what="calibration")["tiers"] if "ranks_off" in tier]
     figure = draw_figure(lambda panel, look: draw(panel, tiers, look), 320.0, PAPER, width=760.0)
     write_atomic(Path(sys.argv[1]), png(figure, ground=PAPER.ground))
 
