@@ -111,8 +111,8 @@ def month_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for name, what in (("Ore processed", "ore processed"), ("Water won", "water won")):
         f = month[name]
         out.append((f"{what} in 30 days, 1,000 robots at Ryugu, on assumed plant and service times",
-                    f"{f['value']:,.0f} {f['unit']} (chance and belief about skills, 5 to 95 % of {f['n']} months: {f['low']:,.0f} to "
-                    f"{f['high']:,.0f})", "month"))  # fmt: skip
+                    f"{f['value']:,.0f} {f['unit']} (chance and belief about skills, 5 to 95 % of {f['n']} "
+                    f"months: {f['low']:,.0f} to {f['high']:,.0f})", "month"))  # fmt: skip
     ore = mission["ore delivered"]
     out.append(("ore in 30 days, ferry of 20 robots at Ryugu",
                 f"{ore['value']:.1f} t (mean of {ore['n']} months, {ore['low']:.1f} to {ore['high']:.1f})",
