@@ -215,8 +215,10 @@ def _quantity(table: dict[str, Any], key: str, unit: str, where: str) -> tuple[A
         raise ConfigError(f"{where}.{key}: unit {row.get('unit')!r}: expected {unit!r}.")
     _check_source(row, f"{where}.{key}")
     given = row["value"] if isinstance(row["value"], list) else [row["value"]]
-    if any(isinstance(x, bool) or not isinstance(x, int | float) or not is_finite(x) for x in given):
-        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected finite numbers [{unit}].")
+    if any(isinstance(x, bool) or not isinstance(x, int | float) for x in given):
+        raise ConfigError(f"{where}.{key} = {row['value']!r}: expected numbers [{unit}].")
+    if not all(is_finite(x) for x in given):
+        raise ConfigError(f"{where}.{key} = {row['value']!r} {unit}: expected finite numbers.")
     value = np.asarray(row["value"], dtype=np.float64)
     if value.shape != ((3,) if key in _VECTORS else ()):
         count = "three numbers" if key in _VECTORS else "one number"
