@@ -178,10 +178,13 @@ def test_server_of_a_line_starts_and_ends(line: str, place: Path) -> None:
     port = [] if "--port 0" in line else ["--port", "0"]
     command = [sys.executable, "-m", "stope.cli.main", *small(line), *port]
     with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert "127.0.0.1" in server.stdout.readline()
-        server.send_signal(signal.SIGINT)
-        assert server.wait(60) == 0
+        try:
+            assert server.stdout is not None
+            assert "127.0.0.1" in server.stdout.readline()
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 0
+        finally:
+            server.kill()  # a shell's background job ignores the interrupt
 
 
 def test_what_is_not_run_is_on_a_page() -> None:
