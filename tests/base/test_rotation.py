@@ -91,3 +91,9 @@ def test_random_attitudes_are_uniform() -> None:
     assert kstest(r.angle(q), of_angle).pvalue > 1e-3  # false alarm 1e-3, fixed seed
     for k in range(3):
         assert kstest(r.rotate(q, np.array([0.0, 0.0, 1.0]))[:, k], "uniform", args=(-1.0, 2.0)).pvalue > 1e-3
+
+
+@given(rows=arrays(np.float64, (2, 4, 3), elements=st.floats(-1e100, 1e100)))
+def test_the_quick_cross_product_is_numpys_to_the_bit(rows: np.ndarray) -> None:
+    np.testing.assert_array_equal(r.cross(rows[0], rows[1]), np.cross(rows[0], rows[1]))
+    np.testing.assert_array_equal(r.cross(rows[0], rows[1, 0]), np.cross(rows[0], rows[1, 0]))

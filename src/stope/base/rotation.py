@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["angle", "conjugate", "from_matrix", "from_rotation_vector", "multiply", "normalise", "random_quaternions",
-           "rotate", "rotate_inverse", "to_matrix", "to_rotation_vector"]  # fmt: skip
+__all__ = ["angle", "conjugate", "cross", "from_matrix", "from_rotation_vector", "multiply", "normalise",
+           "random_quaternions", "rotate", "rotate_inverse", "to_matrix", "to_rotation_vector"]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
@@ -20,6 +20,14 @@ def normalise(q: ArrayLike) -> Floats:
     """Unit quaternion of the same direction."""
     q = np.asarray(q, dtype=np.float64)
     return q / np.linalg.norm(q, axis=-1, keepdims=True)
+
+
+def cross(a: ArrayLike, b: ArrayLike) -> Floats:
+    """Cross product over the last axis, to the bit that of np.cross, which is ten times slower on small arrays."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
 
 
 def conjugate(q_ab: ArrayLike) -> Floats:
@@ -32,14 +40,14 @@ def multiply(q_ab: ArrayLike, q_bc: ArrayLike) -> Floats:
     p, q = np.asarray(q_ab, dtype=np.float64), np.asarray(q_bc, dtype=np.float64)
     pw, pv, qw, qv = p[..., :1], p[..., 1:], q[..., :1], q[..., 1:]
     w = pw * qw - np.sum(pv * qv, axis=-1, keepdims=True)
-    return np.concatenate([w, pw * qv + qw * pv + np.cross(pv, qv)], axis=-1)
+    return np.concatenate([w, pw * qv + qw * pv + cross(pv, qv)], axis=-1)
 
 
 def rotate(q_ab: ArrayLike, v_b: ArrayLike) -> Floats:
     """Components in a of a vector given in b."""
     q, v = np.asarray(q_ab, dtype=np.float64), np.asarray(v_b, dtype=np.float64)
-    t = 2.0 * np.cross(q[..., 1:], v)
-    return v + q[..., :1] * t + np.cross(q[..., 1:], t)
+    t = 2.0 * cross(q[..., 1:], v)
+    return v + q[..., :1] * t + cross(q[..., 1:], t)
 
 
 def rotate_inverse(q_ab: ArrayLike, v_a: ArrayLike) -> Floats:

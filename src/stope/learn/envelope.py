@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.intervals import clopper_pearson
+from stope.base.rotation import cross
 from stope.learn.brakes import Brake, Motion, brake_for
 from stope.learn.envelope_limits import Limits, limits_for
 from stope.world.robots import Robot
@@ -144,17 +145,17 @@ class Envelope:
         position, velocity, rate = self.position, self.velocity, self.rate
         if moving is not None and moving.size:
             accel = self._applied[moving, :3] * authority[:3]
-            now.velocity[moving] = velocity[moving] + dt * (accel - _cross(rate[moving], velocity[moving]))
+            now.velocity[moving] = velocity[moving] + dt * (accel - cross(rate[moving], velocity[moving]))
         if turning is not None and turning.size:
             now.rate[turning] = rate[turning] + dt * self._applied[turning, 3:] * authority[3:]
         if now.position is None:
-            self.position = position + dt * (0.5 * (velocity + now.velocity) - _cross(now.rate, position))
+            self.position = position + dt * (0.5 * (velocity + now.velocity) - cross(now.rate, position))
         else:
             here = now.position - self._origin
             if at is not None and at.size:
-                here[at] = position[at] + dt * (velocity[at] - _cross(rate[at], position[at]))
+                here[at] = position[at] + dt * (velocity[at] - cross(rate[at], position[at]))
             if moving is not None and moving.size:
-                there = position[moving] + dt * (velocity[moving] - _cross(rate[moving], position[moving]))
+                there = position[moving] + dt * (velocity[moving] - cross(rate[moving], position[moving]))
                 now.velocity[moving] += CORRECTION / dt * (here[moving] - there)
             self.position = here
         self.velocity, self.rate = now.velocity, now.rate
@@ -261,9 +262,3 @@ def _finite(rows: NDArray[Any]) -> Bools:
 def _size(vector: Floats) -> Floats:
     """Length of each row, (worlds,)."""
     return np.sqrt(np.einsum("ij,ij->i", vector, vector))
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    """Cross product of rows, which np.cross does ten times more slowly."""
-    return np.stack([a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1], a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
-                     a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]], axis=1)  # fmt: skip

@@ -327,23 +327,24 @@ class HopBatch(ContactBatch):
         near, high = moves & ~self.gone, np.zeros_like(moves)
         quiet, left = np.zeros(self.num_worlds), np.full(self.num_worlds, MOST_CONTACT)
         self.resting[moves] = False
-        state = self.world.state
+        state, touches = self.world.state, self._may_touch()
         while near.any() or high.any():
             if not near.any():
                 self._fly(np.flatnonzero(high))
+                touches = self._may_touch()
                 near, high = high & ~self.gone & (self.clock < self.task.time_limit), np.zeros_like(moves)
                 continue
             ids = np.flatnonzero(near)
             self._brake(ids)
-            touches = self._may_touch()[ids]
-            self._step(ids[touches], step=self.world.scene.physics_step)
-            self._step(ids[~touches], step=FLIGHT_STEP)
+            self._step(ids[touches[ids]], step=self.world.scene.physics_step)
+            self._step(ids[~touches[ids]], step=FLIGHT_STEP)
             if not np.isfinite(state[ids]).all():
                 bad = int(ids[~np.isfinite(state[ids]).all(axis=1)][0])
                 raise RangeError(f"world {bad}: state is not finite after a step.")
             self.clock[ids] += CONTROL_PERIOD
             left[ids] -= CONTROL_PERIOD
-            calm = self._may_touch() & (self._kinetic() < REST_HEIGHT)
+            touches = self._may_touch()
+            calm = touches & (self._kinetic() < REST_HEIGHT)
             quiet[ids] = np.where(calm[ids], quiet[ids] + CONTROL_PERIOD, 0.0)
             self.resting |= near & (quiet >= REST_TIME)
             high |= near & (state[:, 2] > CLEAR) & (state[:, 9] > 0.0)

@@ -467,7 +467,8 @@ class MujocoBatch:
                           native.as_bytes(self._work), native.as_bytes(self._layout),
                           0 if self.ground is None else native.as_bytes(self.ground.table)]  # fmt: skip
         ids, count = (None, 0) if worlds is None else (worlds.ctypes.data, len(worlds))
-        failed = self._library.mjb_apply(self._handle, ids, count, _callback().address, self._block.ctypes.data, 1)
+        with native.untimed():
+            failed = self._library.mjb_apply(self._handle, ids, count, _callback().address, self._block.ctypes.data, 1)
         if failed:
             raise StopeError(f"MuJoCo stopped in {failed} of {self.num_worlds} worlds: {self._first_error()}")
 

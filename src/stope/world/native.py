@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,8 @@ from numba.extending import intrinsic
 from stope.base.errors import StopeError
 
 __all__ = ["BatchConfig", "address_to_floats", "address_to_ints", "address_to_longs", "call", "check_offsets",
-           "field_offset", "function_address", "library", "load_address"]  # fmt: skip
+           "field_offset", "function_address", "library", "load_address",
+           "untimed"]  # fmt: skip
 
 _SCALARS: dict[str, Any] = {
     "int": ctypes.c_int, "mjtNum": ctypes.c_double, "double": ctypes.c_double, "float": ctypes.c_float,
@@ -110,6 +114,42 @@ def library() -> ctypes.CDLL:
     lib.mjb_status.restype, lib.mjb_status.argtypes = ctypes.POINTER(number), [pointer]
     lib.mjb_deleteBatch.restype, lib.mjb_deleteBatch.argtypes = None, [pointer]
     return lib
+
+
+@functools.cache
+def _no_time() -> Any:
+    """A clock that stands still, as MuJoCo calls one."""
+    return nb.cfunc(nb.float64(), cache=True)(_zero)
+
+
+def _zero():
+    return 0.0
+
+
+_timing = threading.Lock()
+_untimed: list[int | None] = []
+"""MuJoCo's clock before the first of the calls that do without it now, then nothing for each other call."""
+
+
+@contextmanager
+def untimed() -> Generator[None]:
+    """Let MuJoCo not read the clock around each of its stages; what was the clock before is so again afterwards.
+
+    The Python package sets one, for `mjData.timer`, and reading it some twenty times in a step took a tenth to a third
+    of it. The clock is global: other steps of the process that run meanwhile are not timed either. It is exchanged for
+    one that stands still, never for none, so that a step under way never calls nothing.
+    """
+    clock = ctypes.c_void_p.in_dll(library(), "mjcb_time")
+    with _timing:
+        _untimed.append(clock.value if not _untimed else None)
+        clock.value = _no_time().address
+    try:
+        yield
+    finally:
+        with _timing:
+            if len(_untimed) == 1:
+                clock.value = _untimed[0]
+            _untimed.pop()
 
 
 def function_address(name: str) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.config import check_positive
+from stope.base.rotation import cross
 from stope.world.allocation import Allocation
 from stope.world.physics import NUM_PARAMETERS, index_of
 from stope.world.robots import Robot
@@ -147,7 +148,7 @@ class KnownGravity:
         field = -size * r / np.sum(r * r, axis=-1, keepdims=True) ** 1.5
         # The site's own attraction leans away from the radius; keep that lean as a constant.
         lean = self.attraction_l + size * self.centre_l / radius**3
-        return field + lean - _cross(self.spin_l, _cross(self.spin_l, r) + 2.0 * velocity_l)
+        return field + lean - cross(self.spin_l, cross(self.spin_l, r) + 2.0 * velocity_l)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,17 +204,10 @@ class Transit:
         """Attitude error as a rotation vector in b [rad], exact for small ones, (worlds, 3)."""
         gw, gv, w, v = self.q_goal[:, :1], self.q_goal[:, 1:], q_lb[:, :1], q_lb[:, 1:]
         ew = gw * w + np.sum(gv * v, axis=1, keepdims=True)
-        return 2.0 * np.where(ew < 0.0, -1.0, 1.0) * (gw * v - w * gv - _cross(gv, v))
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    """Cross product over the last axis, which np.cross does ten times more slowly."""
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+        return 2.0 * np.where(ew < 0.0, -1.0, 1.0) * (gw * v - w * gv - cross(gv, v))
 
 
 def _turned(w: Floats, u: Floats, x: Floats) -> Floats:
     """Rotate x (worlds, 3) by unit quaternions of scalar part w (worlds, 1) and vector part u (worlds, 3)."""
-    t = 2.0 * _cross(u, x)
-    return x + w * t + _cross(u, t)
+    t = 2.0 * cross(u, x)
+    return x + w * t + cross(u, t)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.config import check_positive
-from stope.base.rotation import normalise, rotate
+from stope.base.rotation import cross, normalise, rotate
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.scene import SceneConfig
 from stope.world.tasks.contact_task import Commands, ContactTask
@@ -115,7 +115,7 @@ class CaptureTask(ContactTask):
         """The boulder's position and velocity in robot axes relative to the base, and its rate in robot axes."""
         pose, qpos, qvel = batch.truth(), batch.world.qpos, batch.world.qvel
         position = pose.to_b(qpos[:, TARGET_Q : TARGET_Q + 3] - pose.position_l)
-        velocity = pose.to_b(qvel[:, TARGET_V : TARGET_V + 3] - pose.velocity_l) - np.cross(pose.rate_b, position)
+        velocity = pose.to_b(qvel[:, TARGET_V : TARGET_V + 3] - pose.velocity_l) - cross(pose.rate_b, position)
         rate_l = rotate(qpos[:, TARGET_Q + 3 : TARGET_Q + 7], qvel[:, TARGET_V + 3 : TARGET_V + 6])
         return position, velocity, pose.to_b(rate_l)
 
