@@ -201,6 +201,9 @@ def campaign(
         float, typer.Option(metavar="MIN", min=0.5, max=60.0, help="Of each flight; a scoop test has its own.")
     ] = 5.0,
     episodes: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Of the task, a world and arm.")] = 20,
+    grounds: Annotated[
+        int, typer.Option(metavar="N", min=0, max=1000, help="dig: drawn for a forecast, most of the time; 0: none.")
+    ] = 20,
     flyer: Annotated[
         str, typer.Option(metavar="COMMAND", help="Program that flies; see the how-to.")
     ] = "python -m proving_ground",
@@ -226,8 +229,8 @@ def campaign(
     given = {"tier": tier, "first": first, "last": last, "sealed": sealed, "design": what,
              "flights": _counts(flights), "episodes": episodes, "seed": seed}  # fmt: skip
     if skill == "dig":
-        dig_campaign(given, flyer=flyer, policy=policy, runs=runs, workers=workers, threads=threads, as_json=as_json,
-                     out=out)  # fmt: skip
+        dig_campaign({**given, "num_grounds": grounds}, flyer=flyer, policy=policy, runs=runs, workers=workers,
+                     threads=threads, as_json=as_json, out=out)  # fmt: skip
         return
     if skill != "dock":
         raise UnknownName.of("skill of a campaign", skill, ["dock", "dig"], listing="stope flight campaign --help")

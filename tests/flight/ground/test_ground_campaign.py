@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from stope.base.errors import StopeError
 from stope.base.workers import Processes
 from stope.flight.ground import ContactFlight, GroundBelief, campaign
 from stope.flight.ground.campaign import GroundCampaign, run_ground_campaign
-from stope.flight.ground.piloting import TRUE, dig, fly_test, true_soils
+from stope.flight.ground.piloting import FELT, TARE_AT, TRUE, dig, fly_test, true_soils
 from stope.flight.ground.scoop import ScoopTest
 from stope.flight.stand_in import Flyer
 from stope.learn.pilots import ScriptPilot
@@ -51,6 +52,15 @@ def test_a_test_leaves_logs_and_the_same_ones_again(tmp_path: Path) -> None:
     assert true_soils(flyer, (0, 1)).shape == (2, len(TRUE))
 
 
+def test_what_anchors_bear_at_rest_is_not_digging() -> None:
+    # In this world the robot's weight is a fifth of what its anchors hold.
+    flown = fly_test(Flyer(GROUND, tier="T2"), TEST, TASK, (3, 3), flight=1)[0].observation[:, FELT]
+    assert flown[TARE_AT - 1].min() > 0.1
+    assert np.array_equal(flown[TARE_AT], np.zeros(4))
+    assert flown[TARE_AT : TARE_AT + 20].max() < 0.05
+    assert flown.min() >= 0.0
+
+
 def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "engine_for", lambda *a, **k: _Engine())
     monkeypatch.setattr(campaign, "ScoopTest", lambda kind, seed: ScoopTest(kind, num_stages=1, seed=seed))
@@ -73,7 +83,11 @@ def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pyt
                                 progress=lambda stage, share: stages.append(stage))  # fmt: skip
     assert "fly test 1" not in stages
     assert all((folder / name).stat().st_mtime_ns == stamp for name, stamp in done.items())
+    none = run_ground_campaign(replace(config, num_grounds=0), GROUND, _policy(), task=TASK, root=tmp_path / "b")
+    assert none["forecast"] == {}
+    # Forecasts that are asked for later join what has been dug.
     whole = run_ground_campaign(config, GROUND, _policy(), task=TASK, root=tmp_path / "b")
+    assert none["arms"] == whole["arms"]
     assert again == whole
     assert run_ground_campaign(config, GROUND, _policy(), task=TASK, root=tmp_path / "c", workers=Processes(2)) == whole
     assert set(whole["arms"]) == {"script", "default", "adapts", "belief-1", "oracle"}
@@ -111,5 +125,7 @@ def test_a_flyer_that_breaks_the_protocol_is_refused(tmp_path: Path, says: str, 
 def test_a_campaign_that_cannot_be_is_refused() -> None:
     with pytest.raises(StopeError, match="counts that rise"):
         GroundCampaign(flights=(3, 1))
+    with pytest.raises(StopeError, match="2 or more"):
+        GroundCampaign(num_grounds=1)
     with pytest.raises(StopeError, match="in order"):
         GroundCampaign(first=4, last=2)

@@ -75,6 +75,8 @@ class GroundCampaign:
             ConfigError: worlds out of order, or flights that do not rise from 0.
         """
         check_positive(self, "episodes", "simulations")
+        if self.num_grounds < 0 or self.num_grounds == 1:
+            raise ConfigError(f"campaign.num_grounds = {self.num_grounds}: expected 0, or 2 or more.")
         if not 0 <= self.first <= self.last:
             raise ConfigError(f"campaign worlds {self.first} to {self.last}: expected 0 or more, in order.")
         rising = all(a < b for a, b in zip(self.flights, self.flights[1:], strict=False))
@@ -103,8 +105,9 @@ def run_ground_campaign(
     Returns:
         Arms with rates and means, gap closed, coverage of beliefs and forecasts, and what criticism widened.
     """
-    # How many flights are looked at is left out: a campaign that is asked for more goes on from what it has.
-    decides = {k: v for k, v in as_dict(config).items() if k != "flights"}
+    # How many flights are looked at is left out, and who is drawn for a forecast: a campaign that is asked for more
+    # goes on from what it has.
+    decides = {k: v for k, v in as_dict(config).items() if k not in ("flights", "num_grounds")}
     key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command), "task": as_dict(task)})
     run = _Run(config, Flyer(command, tier=config.tier, sealed=config.sealed), policy, task,
                Path(root) / f"campaign-dig-{key}", Path(root), num_threads, progress, workers or Here())  # fmt: skip
@@ -121,7 +124,7 @@ def command_of(config: GroundCampaign) -> str:
     seal = f" --sealed {c.sealed}" if c.sealed else ""
     return (f"stope flight campaign --skill dig --tier {c.tier} --worlds {c.first}-{c.last}{seal} "
             f"--flights {','.join(map(str, c.flights))} --design {c.design} --episodes {c.episodes} "
-            f"--seed {c.seed}")  # fmt: skip
+            f"--grounds {c.num_grounds} --seed {c.seed}")  # fmt: skip
 
 
 class _Run:
@@ -179,7 +182,7 @@ class _Run:
 
     def forecasts(self, beliefs: dict[int, list[GroundBelief]]) -> dict[int, list[dict[str, Any]]]:
         """Before the digging, after each number of flights, one a world."""
-        c, paths = self.config, {n: self.folder / f"forecast-{n}.json" for n in beliefs}
+        c, paths = self.config, {n: self.folder / f"forecast-{n}-of-{self.config.num_grounds}.json" for n in beliefs}
         missing = [n for n, path in paths.items() if not path.exists()]
         # Before any flight all worlds are believed the same: one forecast is theirs.
         units = [Unit(_forecast, (self.policy, self.task, beliefs[n] if n else beliefs[n][:1], c.episodes,

@@ -35,6 +35,12 @@ Floats = NDArray[np.float64]
 TRUE = ("cohesion", "bulk_density")
 """What the flyer tells of its soil; another law need not have the rest."""
 NUM_MEASURED = 22
+FELT = slice(16, 20)
+"""Loads of the anchors among what is measured."""
+TARE_AT = round(1.0 / CONTROL_PERIOD)
+"""Row whose loads of the anchors count as none from then on: a second after the start, when the robot stands and has
+touched nothing. Chosen: in another world the robot's weight may rest on the anchors, and in the trainer's it does not;
+what a policy knows to shrink from is what digging adds."""
 
 
 @dataclass(slots=True)
@@ -47,10 +53,11 @@ class _Session:
     outcomes: list[dict[str, Any]]
 
 
-def _observation(measured: Floats, time: float, limit: float) -> Floats:
-    """As the task observes, (vehicles, 23), from rows in SI units."""
+def _observation(measured: Floats, time: float, limit: float, at_rest: Floats | float = 0.0) -> Floats:
+    """As the task observes, (vehicles, 23), from rows in SI units, less the loads of the anchors at rest."""
     out = np.concatenate([measured, np.full((len(measured), 1), time / limit)], axis=1)
     out[:, 3:6] /= 0.01
+    out[:, FELT] = np.maximum(0.0, out[:, FELT] - at_rest)
     out[:, 20:22] = np.tanh(out[:, 20:22])
     return out
 
@@ -77,13 +84,15 @@ def _fly(
                 raise FileError(f"the flyer says {steps} steps of {hello.get('control_period_s')} s for {len(names)} "
                                 f"vehicles: expected steps of {CONTROL_PERIOD} s and one vehicle or more.")  # fmt: skip
             pilot.begin(len(names))
-            belief = told(names)
+            belief, at_rest = told(names), np.zeros((len(names), 4))
             for k in range(steps):
                 seen = np.array(flyer.read(process).get("measured"), dtype=np.float64)
                 if seen.shape != (len(names), NUM_MEASURED) or not np.isfinite(seen).all():
                     raise FileError(f"step {k}: the flyer's measured has shape {seen.shape}: expected finite "
                                     f"({len(names)}, {NUM_MEASURED}).")  # fmt: skip
-                observation = _observation(seen, k * CONTROL_PERIOD, task.time_limit)
+                if k == TARE_AT:
+                    at_rest = seen[:, FELT].copy()
+                observation = _observation(seen, k * CONTROL_PERIOD, task.time_limit, at_rest)
                 action = np.clip(np.asarray(pilot.act(observation.astype(np.float32), belief), dtype=np.float64), -1, 1)
                 if keep:
                     session.observations.append(observation)
