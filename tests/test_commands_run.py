@@ -41,6 +41,7 @@ ELSEWHERE = {
     "fleet serve --workers ray://HOST:PORT?num=8": "wants other machines; tests/fleet/test_brain_spread.py has two",
     "flight campaign --skill dig --tier T3 --worlds 0-19 --flights 0,1,3":
         "learns a posterior from 400 simulations; tests/flight/ground/test_ground_campaign.py",
+    "flight campaign --skill dig --tier T2 --worlds 0-19 --flights 0,1 --grounds 0": "as the one before",
     "gap anchor": "a quarter of an hour of training; tests/learn/test_gap_contact.py has a small one",
     "gap anchor --workers 2 --threads 1 --json": "as the one before",
     "gap dock": "a quarter of an hour of training; tests/learn/test_gap.py has a small one",

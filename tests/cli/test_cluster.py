@@ -74,7 +74,8 @@ def test_schedule(stope: Stope, tmp_path: Path) -> None:
         (("plan", "--by", "2027-01-01"), "belong together"),
         (("plan", "stope-dock", "--on", "laptop", "--plot", "x.gif"), "ends in .png or .svg"),
         (("limit", "stope-dok"), "Closest: 'stope-dock'"),
-        (("wire", "--thickness", "0"), "expected a length more than 0"),
+        (("wire", "--thickness", "0"), "expected 0.1, an atom, to 1e9"),
+        (("wire", "--thickness", "1e-300"), "expected 0.1, an atom, to 1e9"),
         (("validate", "--table", "none.csv"), "no such file"),
     ],
 )

@@ -24,6 +24,8 @@ REFLECTION = 0.3
 NBP_FILMS = ((1.5e-9, 34e-8), (80e-9, 220e-8))
 """Thickness [m] and resistivity [ohm m] of NbP films: arXiv 2409.17337 (1.5 nm), APS March 2023 W44.7 (80 nm)."""
 THICKNESSES_NM = (1.5, 2.6, 5.0, 10.0, 20.0, 50.0, 300.0, 1000.0)
+ATOM_NM = 0.1
+"""No film is thinner [nm]; the order of an atom."""
 FREQUENCIES_GHZ = (14.0, 28.0, 56.0)
 MU_0 = 4e-7 * math.pi
 
@@ -99,10 +101,12 @@ def wire_table(thicknesses_nm: Sequence[float] = ()) -> dict[str, Any]:
     """Resistivities [uOhm cm] by thickness [nm], and skin depths.
 
     Raises:
-        RangeError: a thickness that is none.
+        RangeError: a thickness that is none of a film.
     """
     rows: list[dict[str, Any]] = []
     for nm in thicknesses_nm or THICKNESSES_NM:
+        if not ATOM_NM <= nm <= 1e9:
+            raise RangeError(f"thickness = {nm} nm: expected {ATOM_NM}, an atom, to 1e9.")
         copper, nbp = copper_resistivity(1e-9 * nm), nbp_resistivity(1e-9 * nm)
         rows.append({
             "thickness_nm": nm,
