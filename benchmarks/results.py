@@ -31,12 +31,19 @@ STOPE = str(Path(sys.executable).with_name("stope"))
 FREE, IN_CONTACT = ("dock", "haul"), ("anchor", "capture", "dig", "hop")
 CELLS = ("ignorant", "truth", "script")
 """Of a task with contact: told only the prior, told the truth, and its script."""
+DIG_SEAL = "b78a61ec0e5cde5aba56c49fc7bbc8c1cbc2b669"
+"""Commit at which what digs in the sealed worlds was frozen."""
+DIG_CAMPAIGN = [
+    STOPE, "flight", "campaign", "--skill", "dig", "--worlds", "0-99", "--sealed", DIG_SEAL, "--flights", "0,1,3",
+    "--episodes", "5", "--grounds", "0", "--flyer", f"{sys.executable} -m proving_ground",
+]  # fmt: skip
 COMMANDS = {
     "month": [[STOPE, "mine", "--json"]],
     "mission": [[STOPE, "mine", "ryugu-ferry", "--json"]],
     "flights": [[STOPE, "evaluate", skill, "--json"] for skill in FREE],
     "skills": [[STOPE, "evaluate", skill, *(w for cell in CELLS for w in ("--only", cell)), "--json"]
                for skill in IN_CONTACT],
+    "campaign-dig": [[*DIG_CAMPAIGN, "--tier", tier, "--json"] for tier in ("T2", "T3")],
     "flight": [[sys.executable, "benchmarks/flight.py", "--json"]],
     "world": [[sys.executable, "benchmarks/world.py", "--json"]],
     "train": [[sys.executable, "benchmarks/train.py", "--json"]],
@@ -46,6 +53,7 @@ COMMANDS = {
 SHOWN = {
     "month": "stope mine",
     "mission": "stope mine ryugu-ferry",
+    "campaign-dig": "stope flight campaign",
     "flight": "python benchmarks/flight.py",
     "world": "python benchmarks/world.py",
     "train": "python benchmarks/train.py",
@@ -66,8 +74,8 @@ def percent(rate: Mapping[str, Any]) -> str:
 def rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What a newcomer reads first: what, how much, by which command."""
     kernel = ("fused kernel over MuJoCo path", f"{found['world']['fused_vs_mujoco']:.0f} x", "world")
-    return [*skill_rows(found), *month_rows(found), *flight_rows(found), *validation_rows(found), kernel,
-            *train_rows(found)]  # fmt: skip
+    return [*skill_rows(found), *month_rows(found), *dig_rows(found), *flight_rows(found), *validation_rows(found),
+            kernel, *train_rows(found)]  # fmt: skip
 
 
 def skill_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -85,6 +93,18 @@ def skill_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             if cell:
                 shown = f"{percent(cell)}; {cell['time_to_success_s']:,.0f} s"
                 out.append((f"{skill}{soil}: {who}; time to success", shown, skill))
+    return out
+
+
+def dig_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What one flight is worth to digging in soil of another law."""
+    out: list[tuple[str, str, str]] = []
+    for one in found["campaign-dig"]["campaigns"]:
+        num = one["config"]["last"] - one["config"]["first"] + 1
+        what = (f"dig, {one['config']['episodes']} times in each of {num} sealed stand-in soils of another law "
+                f"({one['config']['tier']}): told default physics; told what one 2-minute flight says")  # fmt: skip
+        shown = "; ".join(percent(one["arms"][arm]) for arm in ("default", "belief-1"))
+        out.append((what, shown, "campaign-dig"))
     return out
 
 
@@ -239,7 +259,11 @@ def measure(name: str) -> None:
         sys.stderr.write(f"{name}: {' '.join(Path(command[0]).name if k == 0 else w for k, w in enumerate(command))}\n")
         done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
         parts.append(json.loads(done.stdout))
-    found = parts[0] if len(parts) == 1 else {"skills": {k: v for part in parts for k, v in part["skills"].items()}}
+    found = parts[0]
+    if name == "campaign-dig":
+        found = {"campaigns": parts}
+    elif len(parts) > 1:
+        found = {"skills": {k: v for part in parts for k, v in part["skills"].items()}}
     if name == "mission":
         readme_picture(found, ROOT / "docs" / "mission.png")
     if name in ("month", "mission"):

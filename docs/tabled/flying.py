@@ -108,7 +108,7 @@ def campaign() -> str:
 def campaign_dig() -> str:
     """Digging on hidden soils by arm, the gap that flights close, the forecasts that held, and the beliefs."""
     parts: list[str] = []
-    for found in result("campaign-dig")["campaigns"]:
+    for found in (*result("campaign-dig")["campaigns"], *result("campaign-dig-forecast")["campaigns"]):
         rows: list[list[object]] = []
         for arm, row in found["arms"].items():
             gaps = found["gap_closed"].get(arm, {})
