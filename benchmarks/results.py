@@ -17,12 +17,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from results_words import translated
 
 from stope.base.files import write_atomic, write_json
+from stope.base.intervals import clopper_pearson
 from stope.view.picture import readme_picture
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +55,7 @@ COMMANDS = {
 SHOWN = {
     "month": "stope mine",
     "mission": "stope mine ryugu-ferry",
-    "campaign-dig": "stope flight campaign",
+    "campaign-dig": "stope flight campaign --skill dig",
     "flight": "python benchmarks/flight.py",
     "world": "python benchmarks/world.py",
     "train": "python benchmarks/train.py",
@@ -97,14 +99,19 @@ def skill_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def dig_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What one flight is worth to digging in soil of another law."""
+    """What one flight is worth to digging in soil of another law: worlds whose drums are full in most episodes."""
     out: list[tuple[str, str, str]] = []
     for one in found["campaign-dig"]["campaigns"]:
-        num = one["config"]["last"] - one["config"]["first"] + 1
-        what = (f"dig, {one['config']['episodes']} times in each of {num} sealed stand-in soils of another law "
-                f"({one['config']['tier']}): told default physics; told what one 2-minute flight says")  # fmt: skip
-        shown = "; ".join(percent(one["arms"][arm]) for arm in ("default", "belief-1"))
-        out.append((what, shown, "campaign-dig"))
+        shown: list[str] = []
+        for arm in ("default", "script", "belief-1"):
+            full = [share > 0.5 for share in one["arms"][arm]["by_world"]["success"]]
+            shown.append(percent(asdict(clopper_pearson(sum(full), len(full)))))
+        gain = one["against"]["belief-1"]["default"]["success"]
+        what = (f"dig in sealed stand-in soils of another law, tier {one['config']['tier']} (soil at micro-g is "
+                "extrapolation): told default physics; script; told what a 2-minute flight says; its gain over default "
+                "physics")  # fmt: skip
+        points = " to ".join(f"{100 * gain[k]:.1f}" for k in ("low", "high"))
+        out.append((what, f"{'; '.join(shown)}; {100 * gain['mean']:.1f} points ({points})", "campaign-dig"))
     return out
 
 

@@ -119,11 +119,13 @@ def campaign_dig() -> str:
             ]  # fmt: skip
             held = found["forecast"].get(arm.removeprefix("belief-").replace("adapts", "0"), {})
             told = ", ".join(f"{held[name]['covered'] * held[name]['n']:.0f}/{held[name]['n']}" for name in held)
-            rows.append([arm, f"{share(row)} of {row['n']}", f"{row['time_s']:.0f}", *closed, told])
+            rows.append([arm, f"{share(row)} of {row['n']}", f"{row['time_s']:.0f}", *closed,
+                         *([told] if found["forecast"] else [])])  # fmt: skip
         known = [f"after {n}: standard deviation {b['cohesion']['std']:.2f}, off by {b['cohesion']['rms_off']:.2f}; "
                  f"{b['widened']} of {b['of']} logs widened" for n, b in found["beliefs"].items()]  # fmt: skip
         kind, config = "sealed" if found["config"]["sealed"] else "open", found["config"]
-        head = ["arm", "full", "time [s]", "of the gap in success", "in time", "forecasts held: success, time"]
+        head = ["arm", "full", "time [s]", "of the gap in success", "in time",
+                *(["forecasts held: success, time"] if found["forecast"] else [])]  # fmt: skip
         parts.append(f"**{config['tier']}**, {kind} worlds {config['first']} to {config['last']}:\n\n"
                      f"```\n{found['command']}\n```\n\n" + table(head, rows)
                      + f"\n\nCohesion, in units of the prior, {'; '.join(known)}.")  # fmt: skip

@@ -186,5 +186,5 @@ def test_nbp_wins_only_in_the_thinnest_films() -> None:
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, 1e-300, math.nan, math.inf])
 def test_a_film_needs_a_thickness(bad: float) -> None:
-    with pytest.raises(RangeError, match="expected 0.1, an atom, to 1e9"):
+    with pytest.raises(RangeError, match=r"expected 0\.1, an atom, to 1e9"):
         wire_table((bad,))

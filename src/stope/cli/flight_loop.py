@@ -202,7 +202,10 @@ def campaign(
     ] = 5.0,
     episodes: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Of the task, a world and arm.")] = 20,
     grounds: Annotated[
-        int, typer.Option(metavar="N", min=0, max=1000, help="dig: drawn for a forecast, most of the time; 0: none.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=1000, help="dig: drawn for each forecast, which takes most of the time; 0: none."
+        ),
     ] = 20,
     flyer: Annotated[
         str, typer.Option(metavar="COMMAND", help="Program that flies; see the how-to.")

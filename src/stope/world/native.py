@@ -136,14 +136,14 @@ def untimed() -> Generator[None]:
     """Let MuJoCo not read the clock around each of its stages; what was the clock before is so again afterwards.
 
     The Python package sets one, for `mjData.timer`, and reading it some twenty times in a step took a tenth to a third
-    of it. The clock is global: other steps of the process that run meanwhile are not timed either. It is exchanged for
-    one that stands still, never for none, so that a step under way never calls nothing.
+    of it. The clock is global: what `mjData.timer` says of other steps of the process that run meanwhile means nothing.
+    It is exchanged for one that stands still, not for none, so that a step under way never calls nothing.
     """
-    clock = ctypes.c_void_p.in_dll(library(), "mjcb_time")
+    clock, still = ctypes.c_void_p.in_dll(library(), "mjcb_time"), _no_time().address
     with _timing:
-        _untimed.append(clock.value if not _untimed else None)
-        clock.value = _no_time().address
+        _untimed.append(None if _untimed else clock.value)
     try:
+        clock.value = still
         yield
     finally:
         with _timing:

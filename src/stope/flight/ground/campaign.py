@@ -2,10 +2,10 @@
 """The loop over hidden ground: fly scoop tests, fit, forecast, dig, compare; a killed run goes on from its pieces.
 
 In every world the robot flies tests 1, 2, ...; after N of them the belief is fitted, a forecast is written down, and
-the same policy digs told that belief. Beside it dig, on the same soils with the same stones and noise: the policy told
-default physics for sure, the policy told nothing but the prior (it adapts by its memory alone), the script, and the
-policy told the truth (oracle). Nothing of a world reaches this side but logs and readings; the truth is read for the
-oracle and for scoring, and for nothing else.
+the same policy digs told that belief; a forecast that is asked for later looks at the belief alone as well. Beside it
+dig, on the same soils with the same stones and noise: the policy told default physics for sure, the policy told nothing
+but the prior (it adapts by its memory alone), the script, and the policy told the truth (oracle). Nothing of a world
+reaches this side but logs and readings; the truth is read for the oracle and for scoring, and for nothing else.
 """
 
 from __future__ import annotations
