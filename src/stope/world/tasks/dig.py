@@ -53,6 +53,16 @@ FULL = 0.95
 TAUGHT_FULL = 1.02
 """The same of the tutor. Chosen: a network is unsure where a drum is to stop, and slows before; the drum that fills
 first goes on a little, and spills."""
+LOWERING = 0.2
+"""Largest share of the arms' speed downward that script and tutor ask for [1]; chosen."""
+FULL_PULL = 0.45
+"""Load of the anchor that holds least, over its strength, at which the tutor lowers no more [1]; chosen."""
+SURE, SPARE, MOST_HURRY = 0.7, 0.06, 8.0
+"""Of the tutor: share of the rate that scoops hold at which it turns a drum, share of the time that it wants left over,
+and the most that it hurries by [1]; chosen."""
+EFFORT, LOADS, FELT, BLOWS, TIME = slice(12, 14), slice(14, 16), slice(16, 20), slice(20, 22), 22
+"""Where in an observation the forces of the arms, the loads of the drums, those of the anchors, the blows and the time
+are."""
 EMPTY_DRUM = 5.0
 """Mass of an empty drum [kg]; that of the digger's file."""
 
@@ -184,27 +194,48 @@ class DigTask(ContactTask):
         """Turn the drums against each other, slowly; lower them while neither stone nor anchors complain."""
         return self.fill(observation, np.full(len(observation), SLOW), FULL)
 
+    def fill(self, observation: Floats, rate: Floats, stop: float) -> Floats:
+        """Actions that fill the drums at a rate [rad/s], (worlds,), each to a share `stop` of its capacity."""
+        felt = observation[:, FELT].max(axis=1)[:, None]
+        lower = np.where(felt < 0.25, LOWERING, np.where(felt < 0.45, 0.05, -LOWERING))
+        lower = lower * (np.abs(observation[:, EFFORT]) < 6.0)
+        return _actions(observation, lower, rate[:, None], stop)
+
     def tutor(self, observation: Floats, belief: Floats) -> Floats:
-        """The same, as fast as scoops surely hold soil of the cohesion that is believed."""
-        # Two standard deviations down, and seven tenths of the rate that its scoops hold.
+        """As fast as scoops surely hold soil of what is believed; faster where a drum would not be full in time.
+
+        Arms go down in proportion to what the anchors have left: of a step, a network that smooths gives neither side.
+        """
+        surely, likely = self._held(belief, 2.0), self._held(belief, 0.0)
+        calm = np.clip(SURE * surely, SLOW, FAST)[:, None]
+        load, time = observation[:, LOADS], observation[:, [TIME]]
+        # What is left to fill in what is left of the time, over what was filled in what is gone of it.
+        need = (TAUGHT_FULL - load) / np.maximum(1.0 - SPARE - time, 0.02)
+        lag = np.clip(need * time / np.maximum(load, 0.02), 1.0, MOST_HURRY)
+        # Early on a load is mostly noise.
+        hurry = 1.0 + (lag - 1.0) * np.clip((time - 0.15) / 0.15, 0.0, 1.0)
+        rate = np.minimum(calm * hurry, np.maximum(calm, np.clip(likely, SLOW, FAST)[:, None]))
+        left = FULL_PULL - observation[:, FELT].max(axis=1)[:, None]
+        ease = np.clip((7.0 - np.abs(observation[:, EFFORT])) / 2.0, 0.0, 1.0)
+        return _actions(observation, np.clip(left, -LOWERING, LOWERING) * ease, rate, TAUGHT_FULL)
+
+    def _held(self, belief: Floats, deviations: float) -> Floats:
+        """Drum rate to which scoops hold the soil that is believed, so many standard deviations down [rad/s], (n,)."""
         mean, std = believed(belief, "cohesion")
         thick, spread = believed(belief, "bulk_density")
         z = np.zeros((len(mean), len(GROUND_PARAMETERS)))
-        z[:, COHESION], z[:, DENSITY] = mean - 2.0 * std, thick + spread
+        z[:, COHESION], z[:, DENSITY] = mean - deviations * std, thick + 0.5 * deviations * spread
         ground = ground_prior().theta(z)
         keep = ground[:, COHESION] / (ground[:, DENSITY] * _scoop(self.robot))
-        return self.fill(observation, np.clip(0.7 * np.sqrt(keep / DRUM_RADIUS), SLOW, FAST), TAUGHT_FULL)
+        return np.sqrt(keep / DRUM_RADIUS)
 
-    def fill(self, observation: Floats, rate: Floats, stop: float) -> Floats:
-        """Actions that fill the drums at a rate [rad/s], (worlds,), each to a share `stop` of its capacity."""
-        effort = observation[:, 12:14]
-        load, felt, blow = observation[:, 14:16], observation[:, 16:20].max(axis=1)[:, None], observation[:, 20:22]
-        full = load > stop
-        spin = np.where(full, 0.0, rate[:, None])
-        lower = np.where(felt < 0.25, 0.2, np.where(felt < 0.45, 0.05, -0.2)) * (np.abs(effort) < 6.0)
-        lower = np.where(blow > 0.8, -0.3, np.where(full, -0.5, lower))
-        out = np.concatenate([lower, np.sqrt(spin / MAX_SPIN) * np.array([1.0, -1.0])], axis=1)
-        return np.clip(out, -1.0, 1.0)
+
+def _actions(observation: Floats, lower: Floats, rate: Floats, stop: float) -> Floats:
+    """Arms down at `lower` (n, 2), drums at `rate` [rad/s] (n, 1 or 2) to a share `stop`; up from stones, or if full."""
+    full = observation[:, LOADS] > stop
+    lower = np.where(observation[:, BLOWS] > 0.8, -0.3, np.where(full, -0.5, lower))
+    spin = np.where(full, 0.0, rate)
+    return np.clip(np.concatenate([lower, np.sqrt(spin / MAX_SPIN) * np.array([1.0, -1.0])], axis=1), -1.0, 1.0)
 
 
 @cache
