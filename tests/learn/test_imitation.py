@@ -12,7 +12,7 @@ import torch
 from stope.base.errors import FileError
 from stope.learn.imitation import Chunk, Replay, imitation_loss, imitation_rate, retold
 from stope.world.tasks import AnchorTask, CaptureTask, DigTask, HopTask
-from stope.world.tasks.dig import FAST, MAX_SPIN, SLOW
+from stope.world.tasks.dig import EFFORT, FAST, FELT, FULL_PULL, LOADS, LOWERING, MAX_SPIN, MOST_HURRY, SLOW, TIME
 from stope.world.told import NUM_JOINT, NUM_SUMMARY, believed, summaries
 
 RNG = np.random.default_rng(0)
@@ -115,6 +115,32 @@ def test_the_tutor_of_dig_turns_as_fast_as_the_believed_soil_surely_holds() -> N
     assert rate(told(1.5, 0.1)) > rate(told(1.5, 1.0)) >= rate(unsure)
     assert rate(unsure) >= SLOW - 1e-12
     assert task.script(seen)[:, 2] ** 2 == pytest.approx(np.full(3, SLOW / MAX_SPIN))
+
+
+def test_the_tutor_of_dig_hurries_when_late_and_no_faster_than_scoops_likely_hold() -> None:
+    task = DigTask()
+    seen = np.zeros((5, len(task.observation_names)))
+    seen[:, TIME] = (0.1, 0.5, 0.5, 0.5, 0.9)
+    seen[:, LOADS] = np.array([[0.02, 0.2, 0.5, 0.4, 0.2], [0.02, 0.6, 0.6, 0.1, 0.1]]).T
+    rate = MAX_SPIN * task.tutor(seen, told(0.0, 1.0, n=5))[:, 2:] ** 2
+    calm = MAX_SPIN * task.tutor(seen * 0.0, told(0.0, 1.0, n=5))[0, 2] ** 2
+    assert rate[0] == pytest.approx(calm), "early on a load says nothing"
+    assert rate[1, 0] > rate[1, 1] == pytest.approx(calm), "each drum by its own load"
+    # In half of the time 0.5 came, and 0.52 are left for 0.44 of it.
+    assert rate[2, 0] == pytest.approx(calm * 0.52 / 0.44 * 0.5 / 0.5, rel=1e-6)
+    weak = told(-1.5, 1.0, n=5)
+    late, calm = task.tutor(seen, weak)[3:, 3] ** 2, task.tutor(seen, weak)[0, 3] ** 2
+    assert calm < late[0] == late[1] < MOST_HURRY * calm, "who is later still does not throw his load away"
+
+
+def test_the_tutor_of_dig_lowers_its_arms_by_what_the_anchors_have_left() -> None:
+    task = DigTask()
+    seen = np.zeros((4, len(task.observation_names)))
+    seen[:, FELT.start + 2] = (0.0, FULL_PULL - 0.1, FULL_PULL, 0.9)
+    lower = task.tutor(seen, told(0.0, 1.0, n=4))[:, 0]
+    assert lower == pytest.approx([LOWERING, 0.1, 0.0, -LOWERING])
+    seen[:, EFFORT] = 8.0
+    assert (task.tutor(seen, told(0.0, 1.0, n=4))[:3, :2] == 0.0).all(), "nor against what holds them up"
 
 
 def test_the_tutor_of_hop_pushes_harder_where_soil_is_believed_to_give_way() -> None:

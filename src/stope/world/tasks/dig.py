@@ -231,7 +231,7 @@ class DigTask(ContactTask):
 
 
 def _actions(observation: Floats, lower: Floats, rate: Floats, stop: float) -> Floats:
-    """Arms down at `lower` (n, 2), drums at `rate` [rad/s] (n, 1 or 2) to a share `stop`; up from stones, or if full."""
+    """Arms down at `lower` (n, 2), drums at `rate` [rad/s] (n, 1 or 2) to a share `stop`; up from stones or if full."""
     full = observation[:, LOADS] > stop
     lower = np.where(observation[:, BLOWS] > 0.8, -0.3, np.where(full, -0.5, lower))
     spin = np.where(full, 0.0, rate)
