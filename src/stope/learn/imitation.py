@@ -119,6 +119,7 @@ def retold(
     beliefs: Floats,
     tutor: Callable[[Floats, Floats], Floats],
     rng: np.random.Generator,
+    imagined: Callable[[Floats, np.random.Generator], Floats] = lambda seen, rng: seen,
 ) -> tuple[torch.Tensor, ...]:
     """A part of a rollout in which some worlds are told other beliefs all along, with what the tutor then does.
 
@@ -130,6 +131,7 @@ def retold(
         beliefs: One for each world, (worlds, summary).
         tutor: Observations and beliefs (n, ...) to actions (n, actions).
         rng: Which worlds.
+        imagined: Observations (steps, worlds, n) to what those worlds might have seen instead.
     """
     inputs, wanted, dones, memory = part
     size = beliefs.shape[1]
@@ -138,7 +140,10 @@ def retold(
         return part
     inputs, wanted = inputs.clone(), wanted.clone()
     inputs[:, ids, -size:] = torch.from_numpy(beliefs[ids].astype(np.float32))
-    seen = inputs[:, ids].flatten(0, 1).numpy().astype(np.float64)
+    seen = inputs[:, ids].numpy().astype(np.float64)
+    seen[..., :-size] = imagined(seen[..., :-size], rng)
+    inputs[:, ids] = torch.from_numpy(seen.astype(np.float32))
+    seen = seen.reshape(-1, seen.shape[-1])
     right = torch.from_numpy(tutor(seen[:, :-size], seen[:, -size:]).astype(np.float32))
     wanted[:, ids] = right.reshape(len(inputs), len(ids), -1)
     return inputs, wanted, dones, memory

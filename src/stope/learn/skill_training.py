@@ -253,7 +253,7 @@ class SkillTraining:
         losses = []
         for _ in range(c.imitation_updates):
             part = self.replay.draw(rng, c.num_minibatches)
-            part = retold(part, self._beliefs(part[0].shape[1], rng), self.task.tutor, rng)
+            part = retold(part, self._beliefs(part[0].shape[1], rng), self.task.tutor, rng, self.task.imagined)
             losses.append(imitate(actor, self.tutor, part))
         self.losses.append(float(np.mean(losses)))
 

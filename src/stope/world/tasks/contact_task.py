@@ -101,3 +101,12 @@ class ContactTask(ABC):
             belief: Summaries as in `stope.world.told`, (worlds, NUM_SUMMARY).
         """
         return self.script(observation)
+
+    def imagined(self, observation: Floats, rng: np.random.Generator) -> Floats:
+        """What might have been seen as well, and is too rare where training flies; what was seen, by default.
+
+        Args:
+            observation: Along a rollout, (steps, worlds, num_observations).
+            rng: Of what is changed.
+        """
+        return observation
