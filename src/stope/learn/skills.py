@@ -37,7 +37,7 @@ FLIGHTS = ("dock", "haul")
 RECIPES: dict[str, SkillConfig] = {
     "anchor": SkillConfig(task="anchor", num_imitation=40),
     "capture": SkillConfig(task="capture", num_imitation=60),
-    "dig": SkillConfig(task="dig", num_imitation=100, imitation_updates=40, action_std=0.03),
+    "dig": SkillConfig(task="dig", num_imitation=100, imitation_updates=60, action_std=0.03),
     "hop": SkillConfig(
         task="hop", num_worlds=64, steps_per_iteration=8, num_imitation=10, imitation_updates=200, num_evaluation=128
     ),

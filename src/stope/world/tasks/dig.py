@@ -57,7 +57,7 @@ LOWERING = 0.2
 """Largest share of the arms' speed downward that script and tutor ask for [1]; chosen."""
 FULL_PULL = 0.45
 """Load of the anchor that holds least, over its strength, at which the tutor lowers no more [1]; chosen."""
-SURE, SPARE, MOST_HURRY = 0.7, 0.1, 8.0
+SURE, SPARE, MOST_HURRY = 0.6, 0.1, 8.0
 """Of the tutor: share of the rate that scoops hold at which it turns a drum, share of the time that it wants left over,
 and the most that it hurries by [1]; chosen."""
 SLOWEST = 3.0
