@@ -33,7 +33,9 @@ STOPE = str(Path(sys.executable).with_name("stope"))
 FREE, IN_CONTACT = ("dock", "haul"), ("anchor", "capture", "dig", "hop")
 CELLS = ("ignorant", "truth", "script")
 """Of a task with contact: told only the prior, told the truth, and its script."""
-DIG_SEAL = "b78a61ec0e5cde5aba56c49fc7bbc8c1cbc2b669"
+MORE_CELLS = {"dig": ("sharp",)}
+"""Told as much as flights tell, where that is measured too."""
+DIG_SEAL = "6fb0e88096a8b2d0101bdbc65f730c0ebd3092c2"
 """Commit at which what digs in the sealed worlds was frozen."""
 DIG_CAMPAIGN = [
     STOPE, "flight", "campaign", "--skill", "dig", "--worlds", "0-99", "--sealed", DIG_SEAL, "--flights", "0,1,3",
@@ -43,7 +45,8 @@ COMMANDS = {
     "month": [[STOPE, "mine", "--json"]],
     "mission": [[STOPE, "mine", "ryugu-ferry", "--json"]],
     "flights": [[STOPE, "evaluate", skill, "--json"] for skill in FREE],
-    "skills": [[STOPE, "evaluate", skill, *(w for cell in CELLS for w in ("--only", cell)), "--json"]
+    "skills": [[STOPE, "evaluate", skill,
+                *(w for cell in (*CELLS, *MORE_CELLS.get(skill, ())) for w in ("--only", cell)), "--json"]
                for skill in IN_CONTACT],
     "campaign-dig": [[*DIG_CAMPAIGN, "--tier", tier, "--json"] for tier in ("T2", "T3")],
     "flight": [[sys.executable, "benchmarks/flight.py", "--json"]],
@@ -103,15 +106,15 @@ def dig_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     out: list[tuple[str, str, str]] = []
     for one in found["campaign-dig"]["campaigns"]:
         shown: list[str] = []
-        for arm in ("default", "script", "belief-1"):
+        for arm in ("default", "adapts", "script", "belief-1"):
             full = [share > 0.5 for share in one["arms"][arm]["by_world"]["success"]]
             shown.append(percent(asdict(clopper_pearson(sum(full), len(full)))))
-        gain = one["against"]["belief-1"]["default"]["success"]
+        gains = [one["against"]["belief-1"][arm]["success"] for arm in ("default", "adapts")]
         what = (f"dig in sealed stand-in soils of another law, tier {one['config']['tier']} (soil at micro-g is "
-                "extrapolation): told default physics; script; told what a 2-minute flight says; its gain over default "
-                "physics")  # fmt: skip
-        points = " to ".join(f"{100 * gain[k]:.1f}" for k in ("low", "high"))
-        out.append((what, f"{'; '.join(shown)}; {100 * gain['mean']:.1f} points ({points})", "campaign-dig"))
+                "extrapolation): told default physics; told nothing; script; told what a 2-minute flight says; its "
+                "gain over default physics and over being told nothing")  # fmt: skip
+        points = [f"{100 * gain['mean']:.1f} ({100 * gain['low']:.1f} to {100 * gain['high']:.1f})" for gain in gains]
+        out.append((what, f"{'; '.join(shown)}; {'; '.join(points)} points", "campaign-dig"))
     return out
 
 
