@@ -34,7 +34,7 @@ FREE, IN_CONTACT = ("dock", "haul"), ("anchor", "capture", "dig", "hop")
 CELLS = ("ignorant", "truth", "script")
 """Of a task with contact: told only the prior, told the truth, and its script."""
 MORE_CELLS = {"dig": ("sharp",)}
-"""Told as much as flights tell, where that is measured too."""
+"""A sharp belief, where that is measured too."""
 DIG_SEAL = "6fb0e88096a8b2d0101bdbc65f730c0ebd3092c2"
 """Commit at which what digs in the sealed worlds was frozen."""
 DIG_CAMPAIGN = [
@@ -111,8 +111,8 @@ def dig_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             shown.append(percent(asdict(clopper_pearson(sum(full), len(full)))))
         gains = [one["against"]["belief-1"][arm]["success"] for arm in ("default", "adapts")]
         what = (f"dig in sealed stand-in soils of another law, tier {one['config']['tier']} (soil at micro-g is "
-                "extrapolation): told default physics; told nothing; script; told what a 2-minute flight says; its "
-                "gain over default physics and over being told nothing")  # fmt: skip
+                "extrapolation): told default physics; told the prior; script; told what a 2-minute flight says; its "
+                "gain over default physics and over the prior")  # fmt: skip
         points = [f"{100 * gain['mean']:.1f} ({100 * gain['low']:.1f} to {100 * gain['high']:.1f})" for gain in gains]
         out.append((what, f"{'; '.join(shown)}; {'; '.join(points)} points", "campaign-dig"))
     return out

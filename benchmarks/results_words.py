@@ -24,9 +24,9 @@ ZH_TW = {
     "mean of ": "平均，共 ",
     " months, ": " 個月，",
     "dig in sealed stand-in soils of another law, tier ": "dig，定律不同、未曾用於調整的替身土壤，等級 ",
-    ": told default physics; told nothing; script; told what a 2-minute flight says; its gain over default physics and "
-    "over being told nothing":
-        "：被告知預設物理；什麼都不被告知；腳本；被告知一次 2 分鐘飛行的結果；比預設物理多、比什麼都不被告知多",
+    ": told default physics; told the prior; script; told what a 2-minute flight says; its gain over default physics "
+    "and over the prior":
+        "：被告知預設物理；只被告知先驗；腳本；被告知一次 2 分鐘飛行的結果；比預設物理多、比只被告知先驗多",
     ") points": ") 個百分點",
     " stand-in flights: 90 % intervals that hold the truth": " 次替身飛行：90 % 區間含有真值的比例",
     "binomial band ": "二項分布帶 ",

@@ -121,7 +121,7 @@ def retold(
     rng: np.random.Generator,
     imagined: Callable[[Floats, np.random.Generator], Floats] = lambda seen, rng: seen,
 ) -> tuple[torch.Tensor, ...]:
-    """A part of a rollout in which some worlds are told other beliefs all along, with what the tutor then does.
+    """A part of a rollout in which some worlds are told other beliefs all along, and imagined, and what the tutor does.
 
     Without it a network meets as many beliefs as it has flown episodes, too few to learn which of a belief's numbers do
     not matter.
@@ -130,8 +130,8 @@ def retold(
         part: Inputs, actions, ends and memory, as `Chunk.part`; the beliefs are the last of the inputs.
         beliefs: One for each world, (worlds, summary).
         tutor: Observations and beliefs (n, ...) to actions (n, actions).
-        rng: Which worlds.
-        imagined: Observations (steps, worlds, n) to what those worlds might have seen instead.
+        rng: Which worlds, and what is imagined.
+        imagined: Observations (steps, worlds, n) to what those worlds might have seen instead, of the same shape.
     """
     inputs, wanted, dones, memory = part
     size = beliefs.shape[1]

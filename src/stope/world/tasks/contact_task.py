@@ -108,5 +108,8 @@ class ContactTask(ABC):
         Args:
             observation: Along a rollout, (steps, worlds, num_observations).
             rng: Of what is changed.
+
+        Returns:
+            Observations of the same shape; what is given is left as it is.
         """
         return observation

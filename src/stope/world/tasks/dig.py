@@ -56,11 +56,11 @@ first goes on a little, and spills."""
 LOWERING = 0.2
 """Largest share of the arms' speed downward that script and tutor ask for [1]; chosen."""
 FULL_PULL = 0.45
-"""Load of the anchor that holds least, over its strength, at which the tutor lowers no more [1]; chosen."""
+"""Load of the anchor nearest to its strength, over it, at which the tutor lowers no more [1]; chosen."""
 SURE, SPARE, MOST_HURRY = 0.6, 0.1, 8.0
 """Of the tutor: share of the rate that scoops hold at which it turns a drum, share of the time that it wants left over,
 and the most that it hurries by [1]; chosen."""
-SLOWEST = 3.0
+MOST_SLOWER = 3.0
 """Most that drums are imagined to fill more slowly by [1]; chosen."""
 EFFORT, LOADS, FELT, BLOWS, TIME = slice(12, 14), slice(14, 16), slice(16, 20), slice(20, 22), 22
 """Where in an observation the forces of the arms, the loads of the drums, those of the anchors, the blows and the time
@@ -206,7 +206,8 @@ class DigTask(ContactTask):
     def tutor(self, observation: Floats, belief: Floats) -> Floats:
         """As fast as scoops surely hold soil of what is believed; faster where a drum would not be full in time.
 
-        Arms go down in proportion to what the anchors have left: of a step, a network that smooths gives neither side.
+        Arms go down in proportion to what the anchors have left, within LOWERING, and hold still (7 N) before what
+        resists them: of a step, a network that smooths gives neither side. The thresholds are chosen.
         """
         surely, likely = self._held(belief, 2.0), self._held(belief, 0.0)
         calm = np.clip(SURE * surely, SLOW, FAST)[:, None]
@@ -227,13 +228,16 @@ class DigTask(ContactTask):
         Under the trainer's law few drums are late, and a network that has hardly seen it does not hurry under another.
         """
         worlds = observation.shape[1]
-        slower = np.where(rng.random(worlds) < 0.5, 1.0, rng.uniform(1.0, SLOWEST, worlds))
+        slower = np.where(rng.random(worlds) < 0.5, 1.0, rng.uniform(1.0, MOST_SLOWER, worlds))
         out = observation.copy()
         out[..., TIME] = np.minimum(1.0, observation[..., TIME] * slower)
         return out
 
     def _held(self, belief: Floats, deviations: float) -> Floats:
-        """Drum rate to which scoops hold the soil that is believed, so many standard deviations down [rad/s], (n,)."""
+        """Drum rate to which scoops hold the soil that is believed [rad/s], (n,).
+
+        Its cohesion so many standard deviations down, and its density half as many up: what is unsure of both at once.
+        """
         mean, std = believed(belief, "cohesion")
         thick, spread = believed(belief, "bulk_density")
         z = np.zeros((len(mean), len(GROUND_PARAMETERS)))
