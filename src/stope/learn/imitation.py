@@ -121,7 +121,7 @@ def retold(
     rng: np.random.Generator,
     imagined: Callable[[Floats, np.random.Generator], Floats] = lambda seen, rng: seen,
 ) -> tuple[torch.Tensor, ...]:
-    """A part of a rollout in which some worlds are told other beliefs all along, and imagined, and what the tutor does.
+    """A part of a rollout in which some worlds are told and imagined otherwise all along, and what the tutor does then.
 
     Without it a network meets as many beliefs as it has flown episodes, too few to learn which of a belief's numbers do
     not matter.
