@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stope.base.errors import ConfigError, RangeError, UnknownName
 from stope.cli.settings import field_docs
+from stope.learn.pilots import ScriptPilot, fly_skill
 from stope.learn.practice import TASK_NAMES, practise
+from stope.world import ground as g
 from stope.world.contact_env import ContactBatch
 from stope.world.regolith import drum as d
-from stope.world.tasks import CONTACT_TASKS, AnchorTask, DigTask
+from stope.world.tasks import CONTACT_TASKS, AnchorTask, CaptureTask, DigTask
+from stope.world.tasks.anchor import STANDING
 
+Floats = NDArray[np.float64]
 BATCHED = tuple(name for name in CONTACT_TASKS if name != "hop")  # a hop is its own batch: tests/world/test_hop.py
 
 
@@ -123,6 +128,66 @@ def test_anchors_are_judged_with_the_thrusters_shut() -> None:
     assert (np.abs(batch.world.state[:, 19:25]).max(axis=1) == 0.0).all()  # the command in force
 
 
+def test_a_drill_pushes_back_at_the_robot() -> None:
+    """In ground that bears and holds nothing, three drills lift the lander with the force each needs of it."""
+    batch = ContactBatch(AnchorTask(num_rocks=0), num_worlds=2, seed=1)
+    batch.reset()
+    batch.ground.soil[:] = 0.0
+    batch.ground.anchor_state[:, :, g.STRENGTH] = 0.0
+    batch.world.state[:, 2:13] = [STANDING - 0.05, 1.0, *np.zeros(9)]
+    batch.world.push_state(np.arange(2))
+    action = np.zeros_like(batch.action)
+    action[:, 6] = [1.0, -1.0]
+    for _ in range(5):  # a second
+        batch.step(action, autoreset=False)
+    drilled, not_drilled = batch.world.state[:, 9]
+    push = batch.ground.anchors[:, g.DRILL_PUSH].sum()
+    assert drilled - not_drilled == pytest.approx(push * 1.0 / 50.0, rel=0.15)  # 50 kg; legs swing a little
+
+
+def test_a_boulder_is_not_captured_by_staying_beside_it() -> None:
+    """A boulder that hardly turns is already still: what is missing is a hand on it."""
+
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Open(CaptureTask):
+        def script(self, observation: Floats) -> Floats:
+            return np.concatenate([super(Open, self).script(observation)[:, :6], -np.ones((len(observation), 1))], 1)
+
+    made = [fly_skill(ScriptPilot(task), task.batch(num_worlds=8, seed=5))
+            for task in (CaptureTask(spin=0.01), Open(spin=0.01))]  # fmt: skip
+    assert made[0].is_success.mean() > 0.5
+    assert not made[1].is_success.any()
+
+
+def test_one_world_that_ends_does_not_hide_what_another_feels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stone struck in the step in which another world's episode ends is felt."""
+    seen = []
+    for lost in (False, True):
+        batch = ContactBatch(DigTask(), num_worlds=2, seed=1)
+        batch.reset()
+        batch.ground.drum_state[1, :, d.STRUCK] = 0.0
+        monkeypatch.setattr(batch, "task", _Struck(batch.task, lost=lost))
+        seen.append(batch.step(np.zeros_like(batch.action))[0][1, 20:22])
+    np.testing.assert_allclose(seen[0], np.tanh(0.5), rtol=1e-6)
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+class _Struck:
+    """A task in which a stone struck the drums of world 1 in the step that ends, and world 0 may be lost in it."""
+
+    def __init__(self, task: Any, *, lost: bool) -> None:
+        self._task, self._lost = task, lost
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def judge(self, batch: ContactBatch) -> Any:
+        batch.ground.drum_state[1, :, d.STRUCK] = 0.5  # as the drum's kernel writes it
+        success, failed = self._task.judge(batch)
+        failed[0] |= self._lost
+        return success, failed
+
+
 def test_mass_is_conserved_while_the_digger_digs() -> None:
     task = DigTask(time_limit=60.0)
     batch = ContactBatch(task, num_worlds=4, seed=1)
@@ -143,3 +208,7 @@ def test_mass_is_conserved_while_the_digger_digs() -> None:
 def test_a_task_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AnchorTask(**change)
+    with pytest.raises(ConfigError, match="near = 2"):
+        CaptureTask(near=2.0, far=1.0)
+    with pytest.raises(ConfigError, match="stone_low"):
+        DigTask(stone_low=0.05, stone_high=0.01)

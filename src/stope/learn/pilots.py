@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who can do a task with contact: a policy, the script, nobody, chance; and one episode of it in every world."""
+"""Who can do a task with contact: a policy, script, tutor, nobody, chance; and one episode of it in every world."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stope.learn.policies import GruPolicy
 from stope.world.contact_env import ContactBatch
 from stope.world.tasks import ContactTask
 
-__all__ = ["GruPilot", "NothingPilot", "Outcomes", "Pilot", "RandomPilot", "ScriptPilot", "fly_skill"]
+__all__ = ["GruPilot", "NothingPilot", "Outcomes", "Pilot", "RandomPilot", "ScriptPilot", "TutorPilot", "fly_skill"]
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +65,14 @@ class ScriptPilot:
     def act(self, observation: NDArray[np.float32], belief: Floats) -> NDArray[Any]:
         """What the script does; it is told nothing."""
         return self.task.script(observation.astype(np.float64))
+
+
+class TutorPilot(ScriptPilot):
+    """What taught the policy: a program that acts on what is seen and told, without a memory."""
+
+    def act(self, observation: NDArray[np.float32], belief: Floats) -> NDArray[Any]:
+        """What the tutor does."""
+        return self.task.tutor(observation.astype(np.float64), belief)
 
 
 class NothingPilot:

@@ -243,9 +243,9 @@ class ContactBatch:
         truncated = ~failed & (self.steps >= self.max_episode_steps)
         self.last_success = self.success.copy()
         ended = failed | truncated
-        if autoreset and ended.any():
-            self.reset(np.flatnonzero(ended))
-        return self._observe(), rewards, failed, truncated
+        over = np.flatnonzero(ended) if autoreset else []
+        observation = self.reset(over) if len(over) else self._observe()
+        return observation, rewards, failed, truncated
 
     def _observe(self) -> NDArray[np.float32]:
         """The boundary between float64 physics and float32 learning."""

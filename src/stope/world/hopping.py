@@ -285,9 +285,9 @@ class HopBatch(ContactBatch):
         late = (self.clock >= self.task.time_limit) | (self.steps >= self.max_episode_steps)
         truncated = ~ended & late
         self.last_success = self.success.copy()
-        if autoreset and (ended | truncated).any():
-            self.reset(np.flatnonzero(ended | truncated))
-        return self._observe(), rewards, ended, truncated
+        over = np.flatnonzero(ended | truncated) if autoreset else []
+        observation = self.reset(over) if len(over) else self._observe()
+        return observation, rewards, ended, truncated
 
     def _push(self, ids: Ids, joints: Floats) -> None:
         """Aim, then one control period of torque."""

@@ -69,7 +69,7 @@ def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pyt
 
     def kill(stage: str, share: float) -> None:
         nonlocal killed
-        if stage == "dig" and share > 0.45 and not killed:  # two of five arms have dug
+        if stage == "dig" and share > 0.33 and not killed:  # two of seven arms have dug
             killed = True
             raise KeyboardInterrupt
 
@@ -90,7 +90,8 @@ def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pyt
     assert none["arms"] == whole["arms"]
     assert again == whole
     assert run_ground_campaign(config, GROUND, _policy(), task=TASK, root=tmp_path / "c", workers=Processes(2)) == whole
-    assert set(whole["arms"]) == {"script", "default", "adapts", "belief-1", "oracle"}
+    assert set(whole["arms"]) == {"script", "tutor", "tutor-1", "default", "adapts", "belief-1", "oracle"}
+    assert set(whole["against"]["belief-1"]) == {"script", "tutor", "tutor-1", "default", "adapts", "oracle"}
     assert all(arm["n"] == 2 for arm in whole["arms"].values())
     assert set(whole["forecast"]) == {"0", "1"}
     assert whole["beliefs"]["1"]["of"] == 2

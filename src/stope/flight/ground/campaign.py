@@ -4,8 +4,10 @@
 In every world the robot flies tests 1, 2, ...; after N of them the belief is fitted, a forecast is written down, and
 the same policy digs told that belief; a forecast that is asked for later looks at the belief alone as well. Beside it
 dig, on the same soils with the same stones and noise: the policy told default physics for sure, the policy told nothing
-but the prior (it adapts by its memory alone), the script, and the policy told the truth (oracle). Nothing of a world
-reaches this side but logs and readings; the truth is read for the oracle and for scoring, and for nothing else.
+but the prior (it adapts by its memory alone), the script, the program that taught the policy (told the prior, or the
+belief: classical control that hurries where its scale says it will be late), and the policy told the truth (oracle).
+Nothing of a world reaches this side but logs and readings; the truth is read for the oracle and for scoring, and for
+nothing else.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from stope.flight.ground.log import load_contact_flight
 from stope.flight.ground.piloting import TRUE, dig, fly_test, true_soils
 from stope.flight.ground.scoop import Kind, ScoopTest
 from stope.flight.stand_in import Flyer
-from stope.learn.pilots import GruPilot, Pilot, ScriptPilot
+from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, TutorPilot
 from stope.learn.policies import GruPolicy
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.tasks import DigTask
@@ -42,7 +44,7 @@ from stope.world.tasks import DigTask
 __all__ = ["GroundCampaign", "run_ground_campaign"]
 
 Floats = NDArray[np.float64]
-SCRIPT, DEFAULT, ADAPTS, ORACLE = "script", "default", "adapts", "oracle"
+SCRIPT, TUTOR, DEFAULT, ADAPTS, ORACLE = "script", "tutor", "default", "adapts", "oracle"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,19 +199,27 @@ class _Run:
         return {n: cast("list[dict[str, Any]]", read_json(path, what="forecasts")["forecasts"])
                 for n, path in paths.items()}  # fmt: skip
 
+    def _pilot(self, arm: str) -> Pilot:
+        """Who digs in an arm."""
+        if arm == SCRIPT:
+            return ScriptPilot(self.task)
+        return TutorPilot(self.task) if arm.startswith(TUTOR) else GruPilot(self.policy)
+
     def dig_all(self, beliefs: dict[int, list[GroundBelief]]) -> dict[str, list[list[dict[str, Any]]]]:
         """Outcomes by arm, then world, then episode."""
         prior = GroundBelief.prior().summary()
         default = GroundBelief.certain(np.zeros(len(GROUND_PARAMETERS))).summary()
         told = {SCRIPT: [prior] * self.num_worlds, DEFAULT: [default] * self.num_worlds,
-                ADAPTS: [prior] * self.num_worlds}  # fmt: skip
-        told |= {f"belief-{n}": [b.summary() for b in found] for n, found in beliefs.items() if n > 0}
+                ADAPTS: [prior] * self.num_worlds, TUTOR: [prior] * self.num_worlds}  # fmt: skip
+        for n, found in beliefs.items():
+            if n > 0:
+                told[f"belief-{n}"] = told[f"{TUTOR}-{n}"] = [b.summary() for b in found]
         told[ORACLE] = [GroundBelief.certain(z, TRUE).summary() for z in self.truths()]
         n, paths = self.config.episodes, {arm: self.folder / f"dig-{arm}.json" for arm in told}
         missing = [arm for arm, path in paths.items() if not path.exists()]
         each = {arm: np.repeat(told[arm], n, axis=0) for arm in missing}
-        units = [Unit(_dig, (self.flyer, None if arm == SCRIPT else self.policy, self.task, self.worlds, n, each[arm]),
-                      f"dig {arm}", shows=True) for arm in missing]  # fmt: skip
+        units = [Unit(_dig, (self.flyer, self._pilot(arm), self.task, self.worlds, n, each[arm]), f"dig {arm}",
+                      shows=True) for arm in missing]  # fmt: skip
         self.workers.do(units, keep=lambda at, rows: write_json(paths[missing[at]], {"outcomes": rows}),
                         progress=lambda _, share: self.progress("dig", share))  # fmt: skip
         out: dict[str, list[list[dict[str, Any]]]] = {}
@@ -229,11 +239,10 @@ def _forecast(
 
 
 def _dig(
-    flyer: Flyer, policy: GruPolicy | None, task: DigTask, worlds: tuple[int, int], episodes: int, told: Floats,
+    flyer: Flyer, pilot: Pilot, task: DigTask, worlds: tuple[int, int], episodes: int, told: Floats,
     *, show: Callable[[float], None] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """One arm's digging in all worlds; the script where there is no policy."""
-    pilot: Pilot = ScriptPilot(task) if policy is None else GruPilot(policy)
+    """One arm's digging in all worlds."""
     return dig(flyer, pilot, lambda names: told, task, worlds, episodes=episodes,
                on_step=lambda x: show(x) if show else None)  # fmt: skip
 
@@ -258,7 +267,7 @@ def _report(
                                    rng=generator(config.seed, "gap", arm, name)) for name in FIGURES}
             for arm in arms if arm not in (DEFAULT, ORACLE)}  # fmt: skip
     against = {arm: {other: {name: _difference(_means(arms[arm], name) - _means(arms[other], name)) for name in FIGURES}
-                     for other in (SCRIPT, DEFAULT, ADAPTS, ORACLE)}
+                     for other in (SCRIPT, TUTOR, arm.replace("belief", TUTOR), DEFAULT, ADAPTS, ORACLE)}
                for arm in arms if arm.startswith("belief-")}  # fmt: skip
     return {"arms": table, "gap_closed": gaps, "against": against,
             "forecast": {str(n): _covered(f, arms[f"belief-{n}" if n else ADAPTS]) for n, f in given.items()},

@@ -22,6 +22,7 @@ from stope.base.config import check_not_negative, check_positive
 from stope.base.errors import ConfigError
 from stope.base.rotation import from_rotation_vector
 from stope.world import ground as g
+from stope.world.batch import CONTROL_PERIOD
 from stope.world.scene import SceneConfig
 from stope.world.tasks.contact_task import Commands, ContactTask
 
@@ -93,6 +94,7 @@ class AnchorTask(ContactTask):
         """1 to 3 m up, tilted up to 30 degrees, slow, descending."""
         for name, size in (("push", 6), ("start", 4)):
             batch.record.setdefault(name, np.zeros((batch.num_worlds, size)))
+        batch.record["start"][worlds] = 0.0
         state = batch.world.state
         for i, rng in zip(worlds, rngs, strict=True):
             tilt, way = np.radians(30.0) * np.sqrt(rng.random()), 2.0 * np.pi * rng.random()
@@ -112,7 +114,7 @@ class AnchorTask(ContactTask):
         """Thrust until the pull begins; drill where asked."""
         late = batch.time >= self.push_start - 1e-9
         start = batch.record["start"]
-        new = late & (batch.time < self.push_start + 0.1)
+        new = late & (batch.time < self.push_start + CONTROL_PERIOD - 1e-9)
         pose = batch.truth()
         start[new, :3], start[new, 3] = pose.position_l[new], pose.up_b()[new, 2]
         return Commands(
@@ -159,7 +161,7 @@ class AnchorTask(ContactTask):
         progress = batch.ground.anchor_state[:, :, g.PROGRESS].mean(axis=1)
         speed = np.linalg.norm(pose.velocity_l, axis=1)
         slip, _ = self._slip_and_tilt(batch)
-        late = batch.time >= self.push_start
+        late = batch.time >= self.push_start + CONTROL_PERIOD - 1e-9  # a pull that began has a start to slip from
         return np.stack([
             np.clip(pose.up_b()[:, 2], 0.0, 1.0), np.exp(-((speed / 0.05) ** 2)),
             np.exp(-np.abs(pose.position_l[:, 2] - STANDING)), 0.5 * (holds + progress),

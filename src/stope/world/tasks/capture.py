@@ -2,7 +2,8 @@
 """capture: grasp a tumbling, free-floating boulder of unknown mass and inertia, and stop its spin.
 
 The boulder drifts 0.8 to 1.6 m away beside the body, turning at up to 4 deg/s about any axis. Success, judged on the
-truth: it lies in the gripper, moves with the robot (under 1 cm/s) and turns at less than 1 deg/s, for 5 s on end.
+truth: it lies in the gripper with both fingers on it, moves with the robot (under 1 cm/s) and turns at less than
+1 deg/s, for 5 s on end.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.config import check_positive
+from stope.base.errors import ConfigError
 from stope.base.rotation import cross, normalise, rotate
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.scene import SceneConfig
 from stope.world.tasks.contact_task import Commands, ContactTask
+from stope.world.touching import touching
 
 FRICTION, RESTITUTION = ([p.name for p in GROUND_PARAMETERS].index(name) for name in ("tool_friction", "restitution"))
 
@@ -29,6 +32,8 @@ __all__ = ["CaptureTask"]
 Floats = NDArray[np.float64]
 GRASP = np.array([0.285, 0.0, 0.0])
 """Where the boulder's centre should be, in robot axes [m]: between the fingers."""
+FINGERS = ("left", "right")
+"""Links that hold it."""
 TARGET_Q, TARGET_V = 9, 8
 """First column of the boulder in qpos and in qvel: after the base and two fingers."""
 NOISE = 0.004
@@ -72,6 +77,8 @@ class CaptureTask(ContactTask):
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive(self, "time_limit", "size", "spin", "near", "far", "physics_step", "height")
+        if self.near > self.far:
+            raise ConfigError(f"CaptureTask.near = {self.near} m: expected at most far = {self.far} m.")
 
     def scene(self) -> SceneConfig:
         """The boulder, nothing else."""
@@ -132,12 +139,16 @@ class CaptureTask(ContactTask):
         ], axis=1)  # fmt: skip
 
     def judge(self, batch: ContactBatch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Held: in the gripper, moving with it, not turning, for 5 s. Failure for good: lost."""
+        """Held: both fingers on it, moving with them, not turning, for 5 s. Failure for good: lost."""
         position, velocity, rate = self._relative(batch)
         held = (
             (np.linalg.norm(position - GRASP, axis=1) < 0.08) & (np.linalg.norm(velocity, axis=1) < 0.01)
             & (np.linalg.norm(rate, axis=1) < np.radians(1.0))
         )  # fmt: skip
+        # A boulder that hardly turns would otherwise be held by a robot that only keeps beside it.
+        still = np.flatnonzero(held)
+        if len(still):
+            held[still] = touching(batch.world.model, batch.world.qpos[still], "target", FINGERS).all(axis=1)
         count = batch.record["held"]
         count[:] = np.where(held, count + 1.0, 0.0)
         return count >= 25.0, np.linalg.norm(position, axis=1) > 4.0

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.config import check_not_negative, check_positive
+from stope.base.errors import ConfigError
 from stope.world import ground as g
 from stope.world.batch import CONTROL_PERIOD
 from stope.world.physics import GROUND_PARAMETERS
@@ -107,6 +108,10 @@ class DigTask(ContactTask):
         """Check the numbers."""
         check_positive(self, "time_limit", "stone_low", "stone_high", "physics_step")
         check_not_negative(self, "num_stones")
+        if self.stone_low > self.stone_high:
+            raise ConfigError(
+                f"DigTask.stone_low = {self.stone_low} m: expected at most stone_high = {self.stone_high} m."
+            )
 
     def scene(self) -> SceneConfig:
         """Soil that remembers, and stones."""
@@ -141,6 +146,7 @@ class DigTask(ContactTask):
             for k, name in enumerate(("drum_front", "drum_rear")):
                 load = batch.ground.drum_state[ids, k, d.LOAD]
                 batch.world.set_link(name, mass=EMPTY_DRUM + load, moments=_moments(ids, load), worlds=ids)
+        batch.ground.drum_state[:, :, d.STRUCK] = 0.0  # blows are those of the step that begins
         joints = batch.ground.ctrl.copy()
         lowered = joints[:, :2] - CONTROL_PERIOD * MAX_LOWERING * action[:, :2]
         # The set point does not run away from an arm that is held up.
@@ -158,12 +164,10 @@ class DigTask(ContactTask):
         effort = ARM_GAIN * (batch.ground.ctrl[:, :2] - q[:, [7, 9]])
         load = self._fill(batch) + 0.02 * rng.standard_normal((batch.num_worlds, 2))
         felt = anchors[:, :, g.LOAD] / np.maximum(anchors[:, :, g.STRENGTH], 1e-9)
-        blows = drums[:, :, d.STRUCK].copy()
-        drums[:, :, d.STRUCK] = 0.0
         return np.concatenate([
             pose.up_b(), pose.to_b(pose.velocity_l) / 0.01, q[:, [7, 9]], spin, torque, effort, load,
             felt,
-            np.tanh(blows), (batch.time / self.time_limit)[:, None],
+            np.tanh(drums[:, :, d.STRUCK]), (batch.time / self.time_limit)[:, None],
         ], axis=1)  # fmt: skip
 
     def _fill(self, batch: ContactBatch) -> Floats:
