@@ -34,10 +34,11 @@ from stope.world.gravities import place_of
 from stope.world.regolith import ground_prior
 from stope.world.robots import Robot
 from stope.world.site import Site
+from stope.world.tasks import ContactTask
 
-__all__ = ["git_commit", "physics_hash", "run_folder", "trained_all", "trained_flight", "trained_skill"]
+__all__ = ["git_commit", "physics_hash", "run_folder", "task_hash", "trained_all", "trained_flight", "trained_skill"]
 
-TUTORS = 4
+TUTORS = 5
 """Raised whenever a script or a tutor of a task is changed, so that policies taught by the one before are not found."""
 
 
@@ -121,14 +122,7 @@ def trained_skill(
     Raises:
         FileError: a policy or checkpoint that is not whole, or belongs to another configuration.
     """
-    task = config.make_task()
-    place = place_of(task.robot, task.body, latitude_deg=task.latitude_deg, height=task.height)
-    ground = ground_prior()
-    decides = [content_hash(config), content_hash(as_dict(task)), physics_hash(place.robot, place.site),
-               content_hash({"centre": ground.centre.tolist(), "spread": ground.spread.tolist()}), TUTORS,
-               GruPolicy.family]  # fmt: skip
-    if place.site.body.kind == "uniform":
-        decides += [list(place.ground), list(place.extra)]
+    decides = [content_hash(config), task_hash(config.make_task()), GruPolicy.family]
     folder = Path(root) / f"train-{config.task}-{content_hash(decides)}"
     path, checkpoint = folder / "policy.safetensors", folder / "checkpoint.safetensors"
     if path.exists():
@@ -200,6 +194,17 @@ def physics_hash(robot: Robot, site: Site) -> str:
         "position_l0": site.position_l0, "has_air": site.has_air, "jitter_rms": site.jitter_rms,
     }  # fmt: skip
     return content_hash({"robot": _plain(robot), "site": _plain(place)})
+
+
+def task_hash(task: ContactTask) -> str:
+    """Hash of all that decides what happens in a task with contact: its settings, physics, ground, script and tutor."""
+    place = place_of(task.robot, task.body, latitude_deg=task.latitude_deg, height=task.height)
+    ground = ground_prior()
+    decides: list[Any] = [as_dict(task), physics_hash(place.robot, place.site), ground.centre.tolist(),
+                          ground.spread.tolist(), TUTORS]  # fmt: skip
+    if place.site.body.kind == "uniform":
+        decides += [list(place.ground), list(place.extra)]
+    return content_hash({"decides": decides})
 
 
 def _plain(value: Any) -> Any:
