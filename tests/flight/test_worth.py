@@ -65,13 +65,37 @@ def test_a_belief_of_earth_is_widened_where_the_place_is_wrong_and_nowhere_else(
     wide = carried_over(sharp, place("table"), ROBOT, seed=1)
     assert wide.particles is not None
     spread = np.std(COORDINATES.u(wide.particles), axis=0)
-    expected = np.sqrt(discrepancy(place("table"), ROBOT))
-    for name in ("gain_fx", "gain_ty", "com_x"):
-        assert spread[NAMES.index(name)] == pytest.approx(expected[NAMES.index(name)], rel=0.15)
-    for name in ("lag", "latency", "payload"):
-        k = index_of(name)
-        assert wide.std[k] == pytest.approx(0.01, rel=0.15)
+    prior = np.cov(COORDINATES.u(np.random.default_rng(2).standard_normal((20000, NUM_PARAMETERS))).T)
+    # All but exact data of a place are worth its own error; the prior is still there.
+    error = np.diag(1.0 / (discrepancy(place("table"), ROBOT) + 1e-4))
+    expected = np.sqrt(np.diag(np.linalg.inv(np.linalg.inv(prior) + error)))
+    np.testing.assert_allclose(spread, expected, rtol=0.15)
+    for name in ("lag", "latency"):
+        assert wide.std[index_of(name)] == pytest.approx(0.01, rel=0.15)
     assert wide.provenance["carried_over_from"] == "table"
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_that_told_nothing_leaves_the_prior(name: str) -> None:
+    """However wrong it is: nothing is known worse than before."""
+    kept = carried_over(Belief.prior("bee-gas"), place(name), ROBOT, seed=1)
+    assert kept.std == pytest.approx(np.ones(NUM_PARAMETERS), rel=0.1)
+    assert np.abs(kept.mean).max() < 0.15
+
+
+def test_where_a_place_saw_the_robot_is_carried_over_as_well() -> None:
+    """A shift far beyond the place's own error stays; one of its size is shared with the prior."""
+    mean = np.zeros(NUM_PARAMETERS)
+    mean[[index_of("gain_fx"), index_of("lag")]] = 1.5
+    seen = Belief(robot="bee-gas", mean=mean, covariance=1e-4 * np.eye(NUM_PARAMETERS))
+    kept = carried_over(seen, place("table"), ROBOT, seed=1)
+    assert kept.particles is not None
+    off, prior = discrepancy(place("table"), ROBOT), COORDINATES.u(np.zeros((1, NUM_PARAMETERS)))[0]
+    moved = COORDINATES.u(kept.particles).mean(axis=0) - prior
+    assert kept.mean[index_of("lag")] == pytest.approx(1.5, abs=0.1)
+    k = NAMES.index("gain_fx")
+    assert off[k] > 0.0
+    assert moved[k] == pytest.approx(COORDINATES.u(mean[None])[0, k] - prior[k], rel=0.2)
 
 
 def test_nothing_is_added_to_a_belief_of_orbit() -> None:

@@ -55,6 +55,11 @@ def _finite(text: str) -> float:
     return value
 
 
+def _whole(text: str) -> int:
+    _finite(text)  # one that no float holds would stop whoever computes with it
+    return int(text)
+
+
 def read_json(path: Path, *, what: str) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -66,7 +71,8 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
     if not path.is_file():
         raise FileError(f"{path}: no such {what} file.")
     try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse, parse_float=_finite)
+        value: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse, parse_float=_finite,
+                                parse_int=_whole)  # fmt: skip
     except (ValueError, OSError, RecursionError) as error:
         raise FileError(f"{path}: not a whole {what} file ({error}).") from None
     if not isinstance(value, dict):

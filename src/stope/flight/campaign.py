@@ -21,6 +21,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.comparisons import paired_mean
 from stope.base.config import as_dict, check_positive, content_hash
 from stope.base.errors import ConfigError, Misfit
 from stope.base.files import read_json, write_json
@@ -38,6 +39,7 @@ from stope.flight.stand_in import Flyer
 from stope.learn.adaptive import AdaptivePd
 from stope.learn.evaluate import Policy
 from stope.learn.policies import MlpPolicy
+from stope.learn.store import physics_hash
 from stope.world.belief import Belief
 from stope.world.physics import NUM_PARAMETERS
 from stope.world.robots import Robot
@@ -121,7 +123,8 @@ def run_campaign(
     """
     # How many flights are looked at is left out: a campaign that is asked for more goes on from what it has.
     decides = {k: v for k, v in as_dict(config).items() if k != "flights"}
-    key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command)})
+    key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command), "task": as_dict(task),
+                        "physics": physics_hash(robot, site)})  # fmt: skip
     run = _Run(config, Flyer(command, tier=config.tier, sealed=config.sealed), policy, robot, site, task,
                Path(root) / f"campaign-{key}", num_threads, progress, workers or Here())  # fmt: skip
     run.fly()
@@ -305,13 +308,13 @@ def gap_closed(default: Floats, arm: Floats, oracle: Floats, *, rng: np.random.G
     """Share of the gap between default and oracle that an arm closes, over worlds (worlds,) each.
 
     Returns:
-        The ratio of sums with a 95 % bootstrap interval over worlds, and whether there is a gap: whether the interval
-        of oracle minus default leaves out 0.
+        The ratio of sums with a 95 % bootstrap interval over worlds, and whether there is a gap: whether the 95 %
+        interval of oracle minus default (Student's t: with few worlds a bootstrap's is too short) leaves out 0.
     """
     pick = rng.integers(0, len(default), (DRAWS, len(default)))
     whole, part = (oracle - default)[pick].sum(axis=1), (arm - default)[pick].sum(axis=1)
-    low, high = np.quantile(whole, [0.025, 0.975])
-    is_there = bool(low > 0.0 or high < 0.0)
+    found = paired_mean(oracle - default) if len(default) > 1 else None
+    is_there = found is not None and (found.low > 0.0 or found.high < 0.0)
     total = float((oracle - default).sum())
     ratios = part[whole != 0.0] / whole[whole != 0.0]
     interval = np.quantile(ratios, [0.025, 0.975]).tolist() if is_there and len(ratios) else [None, None]

@@ -26,6 +26,7 @@ from stope.base.files import read_json
 from stope.base.intervals import mean_interval
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
+from stope.flight.disturbance import acted
 from stope.flight.experiment import KINDS, Experiment, Limits, make_experiment
 from stope.flight.information import EFFECTS, Information, information
 from stope.learn.evaluate import Episodes, Policy, draw_truths, fly
@@ -225,9 +226,9 @@ def next_flight(
     minutes = min(limits.robot_minutes, limits.megabytes / (190e-6 * 300.0))
     candidates = [make_experiment(kind, robot, limits, minutes=(1.0 - CRITICISM_SHARE) * minutes, seed=seed + k)
                   for kind in KINDS for k in range(1 if kind in ("hand", "rest") else per_kind)]  # fmt: skip
-    infos: list[Information] = []
+    infos, acts = list[Information](), acted(belief)
     for k, each in enumerate(candidates):
-        infos.append(information(each, belief, robot, site, seed=seed, keep_in=limits.keep_in,
+        infos.append(information(each, belief, robot, site, seed=seed, keep_in=limits.keep_in, disturbance=acts,
                                  num_threads=num_threads))  # fmt: skip
         progress("candidates", (k + 1) / len(candidates))
     now, after = expected_regret(policy, belief, robot, site, [i.robust for i in infos], task=task, seed=seed,

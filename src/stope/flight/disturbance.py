@@ -8,16 +8,19 @@ The amplitude and the length of the wandering acceleration and torque are those 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.config import build
 from stope.flight.likelihood import Disturbance, FlightLikelihood
 from stope.flight.record import Flight
+from stope.world.belief import Belief
 from stope.world.robots import Robot
 from stope.world.site import Site
 
-__all__ = ["ALWAYS", "head", "infer_disturbance"]
+__all__ = ["ALWAYS", "acted", "head", "infer_disturbance"]
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +36,14 @@ LENGTHS = (0.3, 1.0, 20.0)
 """Correlation times tried besides that of the start [s]."""
 NUM_ROWS = 900
 """Rows the evidence is taken over, from the first [3 minutes of control periods]."""
+
+
+def acted(belief: Belief) -> Disturbance:
+    """What acted in the flights behind a belief, as large as in the worst of them; `ALWAYS` if none is told of."""
+    found = belief.provenance.get("disturbances")
+    rows = [build(Disturbance, row, where="belief.provenance.disturbances")
+            for row in cast("list[Any]", found if isinstance(found, list) else [])]  # fmt: skip
+    return max(rows, key=lambda acts: acts.acceleration, default=ALWAYS)
 
 
 def head(flight: Flight, num_rows: int) -> Flight:

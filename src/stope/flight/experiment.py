@@ -131,11 +131,7 @@ def load_experiment(path: Path) -> Experiment:
 
 
 def make_experiment(kind: str, robot: Robot, limits: Limits, *, minutes: float, seed: int) -> Experiment:
-    """One candidate of a kind; the seed varies it.
-
-    Raises:
-        FileError: never; an unknown kind is a programming error.
-    """
+    """One candidate of a kind (of `KINDS`); the seed varies it."""
     assert kind in KINDS
     rng = generator(seed, "experiment", kind)
     num, top = round(minutes * 60.0 / KNOT_PERIOD), limits.force_share * robot.limit_b

@@ -73,7 +73,7 @@ def information(
         site: Where.
         seed: Of worlds and noise; the same for all candidates.
         keep_in: Distance that must not be left [m].
-        disturbance: What is expected to act; as in earlier flights.
+        disturbance: What is expected to act; what every flight is granted, if left out.
         num_worlds: Believed worlds in which the distance is looked at; the first is the mean.
         num_threads: Threads of the kernel.
     """

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.config import check_not_negative, check_positive
+from stope.base.device import set_kernel_threads
 from stope.base.rotation import to_matrix
 from stope.flight.record import Flight
 from stope.world import plant as p
@@ -53,8 +54,6 @@ PHYSICS_STEP = 0.2
 
 NUM_STATES = 24
 """Position, velocity, attitude, rate; wandering acceleration and torque, the flight's own acceleration, gyro bias."""
-NUM_CARRIED = 12
-"""The last four of them, which a particle carries beside its state row."""
 BIAS_WANDER = 600.0
 """Time in which a gyro bias moves by its own standard deviation [s]; chosen."""
 UNSEEN, SEEN, HELD = 0, 1, 2
@@ -365,7 +364,7 @@ class FlightLikelihood:
     def _run(self, theta: Floats, errors: Floats) -> Floats:
         plant = p.compile_plant(theta, robot=self.robot, table=self.table, dt=PHYSICS_STEP)
         out = np.empty(len(plant))
-        nb.set_num_threads(self.num_threads)
+        set_kernel_threads(self.num_threads)
         s = self._start
         position, attitude, velocity, rate = (a[s:] for a in self._data)
         _misfit_all(self.table.nodes, plant, self._first, math.exp(-CONTROL_PERIOD / self.disturbance.length),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where data can be had, on Earth and off it: what acts there, what moves there, and what it gets wrong.
 
-Data of several gravities enter one belief through a discrepancy: a belief from a place on Earth is widened, block by
+Data of several gravities enter one belief through a discrepancy: what a place on Earth told is blurred, block by
 block, by how far the robot as it was there may differ from the robot as it flies. A rig that moves along adds mass that
 is known so well and no better; no hour on it takes that away.
 """
@@ -22,9 +22,11 @@ from stope.world.belief import Belief
 from stope.world.physics import NUM_PARAMETERS, PARAMETERS
 from stope.world.robots import Robot
 
-__all__ = ["BLOCKS", "PLACES", "Place", "carried_over", "discrepancy", "place"]
+__all__ = ["BLOCKS", "PLACES", "Place", "blurred", "carried_over", "discrepancy", "place"]
 
 Floats = NDArray[np.float64]
+NUM_DRAWS, NUM_PARTICLES = 8192, 2048
+"""Draws that prior and belief are made normal from, and particles of what is carried over."""
 
 BLOCKS: dict[str, tuple[str, ...]] = {
     "force gain over mass": ("gain_fx", "gain_fy", "gain_fz"),
@@ -51,7 +53,8 @@ class Place:
     seconds: float = 1200.0
     """Of one log [s]."""
     wrong: dict[str, float] = field(default_factory=dict[str, float])
-    """Standard deviation of how far each block is off there, in the parameters' own units; a missing one is right."""
+    """Standard deviation of how far each block is off there, in the parameters' own units, of the inertia's shape as a
+    share; a missing one is right."""
 
 
 PLACES: dict[str, Place] = {
@@ -100,23 +103,61 @@ def place(name: str) -> Place:
 def discrepancy(where: Place, robot: Robot) -> Floats:
     """Variance of each free coordinate of `TotalCoordinates` by which a place is off, (free,)."""
     spread, names = robot.prior.spread, [p.name for p in PARAMETERS]
+    # Sizes of the inertia are shares; what stands off the diagonal of its factor is a length, a share of the diagonal.
+    first = names.index("inertia_d1")
+    diagonal = float(np.exp(robot.prior.centre[first : first + 3].mean()))
     out = np.zeros(NUM_PARAMETERS)
     for block, size in where.wrong.items():
         for name in BLOCKS[block]:
             k = names.index(name)
             if robot.prior.is_free[k]:
-                out[k] = (size / spread[k]) ** 2
+                out[k] = (size * (diagonal if name.startswith("inertia_s") else 1.0) / spread[k]) ** 2
     return out[np.flatnonzero(robot.prior.is_free)]
 
 
+def blurred(information: Floats, wrong: Floats) -> Floats:
+    """What is told of u where u plus an error of these variances (free,) was measured: (I^-1 + D)^-1, (free, free)."""
+    root = _root(information)
+    # With R R^T = I, which may be singular: R (1 + R^T D R)^-1 R^T.
+    left = root @ np.linalg.solve(_kept(root, wrong), root.T)
+    return 0.5 * (left + left.T)
+
+
+def _root(information: Floats) -> Floats:
+    values, vectors = np.linalg.eigh(0.5 * (information + information.T))
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def _kept(root: Floats, wrong: Floats) -> Floats:
+    return np.eye(len(root)) + root.T @ (wrong[:, None] * root)
+
+
+def _transport(one: Floats, other: Floats) -> Floats:
+    """The symmetric A that makes vectors of one covariance into vectors of the other: A one A = other.
+
+    Source:
+        Olkin and Pukelsheim 1982, doi 10.1016/0024-3795(82)90112-4.
+    """
+    root = _power(one, 0.5)
+    return _power(one, -0.5) @ _power(root @ other @ root, 0.5) @ _power(one, -0.5)
+
+
+def _power(matrix: Floats, exponent: float) -> Floats:
+    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
+    return (vectors * np.maximum(values, 1e-300) ** exponent) @ vectors.T
+
+
 def carried_over(belief: Belief, where: Place, robot: Robot, *, seed: int) -> Belief:
-    """A belief from a place, as it holds where the robot flies: widened by what the place gets wrong.
+    """A belief from a place, as it holds where the robot flies: what it knows beyond the prior, less well.
+
+    Prior and belief are taken as normal in the coordinates u. What the place told is the one over the other; that much
+    is blurred by what the place gets wrong, and added to the prior again. A place that told nothing leaves the prior.
 
     Args:
         belief: From logs of the place.
         where: That place.
         robot: What the belief is about.
-        seed: Of the widening's draws.
+        seed: Of the draws.
 
     Returns:
         The wider belief, with particles and the place in its provenance.
@@ -126,16 +167,25 @@ def carried_over(belief: Belief, where: Place, robot: Robot, *, seed: int) -> Be
     """
     if belief.robot != robot.name:
         raise ConfigError(f"belief: about robot {belief.robot!r}: expected {robot.name!r}.")
-    coordinates = TotalCoordinates(robot)
-    rng = generator(seed, "carried-over", where.name)
-    z = belief.particles
+    coordinates, rng = TotalCoordinates(robot), generator(seed, "carried-over", where.name)
+    draws, z = rng.standard_normal((NUM_DRAWS, NUM_PARAMETERS)), belief.particles
     if z is None:
-        z = rng.multivariate_normal(belief.mean, belief.covariance, 2048)
-    u = coordinates.u(z)
-    moved, log_jacobian = coordinates.z(u + np.sqrt(discrepancy(where, robot)) * rng.standard_normal(u.shape))
-    free = coordinates.free
-    fits = np.isfinite(log_jacobian)
-    out = z.copy()
-    out[np.ix_(fits, free)] = moved[np.ix_(fits, free)]  # where no robot fits, a particle stays as it was
+        z = belief.mean + draws @ np.linalg.cholesky(belief.covariance).T
+    prior, found = coordinates.u(draws), coordinates.u(z)
+    middle, spread = prior.mean(axis=0), np.cov(prior.T)
+    before = np.linalg.inv(spread)
+    after = np.linalg.inv(np.cov(found.T) + 1e-12 * np.eye(coordinates.num))
+    wrong, root = discrepancy(where, robot), _root(after - before)
+    size = np.linalg.norm(root, axis=0)
+    told = np.where(size > 1e-9 * max(1.0, size.max()), size, np.inf)
+    # Along each of R's columns: where the place saw the robot, over how well it did.
+    seen = root.T @ after @ (found.mean(axis=0) - middle) / told**2
+    covariance = np.linalg.inv(before + blurred(after - before, wrong))
+    mean = middle + covariance @ root @ np.linalg.solve(_kept(root, wrong), seen)
+    # Draws of the prior moved as little as makes them such: what nothing was told of keeps its own distribution.
+    moved, log_jacobian = coordinates.z(mean + (prior - middle) @ _transport(spread, covariance))
+    fits = np.isfinite(log_jacobian)  # where a robot fits inside its total
+    out = z[np.arange(NUM_DRAWS) % len(z)][fits][:NUM_PARTICLES]  # what is fixed stays as the belief has it
+    out[:, coordinates.free] = moved[fits][:NUM_PARTICLES][:, coordinates.free]
     return Belief(robot=robot.name, mean=out.mean(axis=0), covariance=np.cov(out.T) + 1e-9 * np.eye(NUM_PARAMETERS),
                   provenance={**belief.provenance, "carried_over_from": where.name}, particles=out)  # fmt: skip

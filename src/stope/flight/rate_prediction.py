@@ -99,7 +99,7 @@ def fit_predictor(logs: Sequence[WheelRows], *, seed: int, progress: Progress = 
         progress: Told of the stages "fit gyrostat" and "fit regression".
 
     Raises:
-        FlightError: if a log holds too few windows of a horizon.
+        FlightError: if the logs together hold too few windows of a horizon.
     """
     belief = fit_gyrostat(logs, on_step=lambda share: progress("fit gyrostat", share))
     thetas = belief.draws(NUM_DRAWS, generator(seed, "gyrostat-draws"))

@@ -312,7 +312,10 @@ def _read_rows(path: Path, *, num_rows: int) -> tuple[Floats, str]:
     except FileNotFoundError:
         raise FlightError(f"{path}: missing. A flight is a folder with flight.toml and telemetry.csv.") from None
     # No cell is quoted, so a stray quote is a wrong number in its row and not the start of a long cell.
-    lines = list(csv.reader(data.decode("utf-8", errors="replace").splitlines(), quoting=csv.QUOTE_NONE))
+    try:
+        lines = list(csv.reader(data.decode("utf-8", errors="replace").splitlines(), quoting=csv.QUOTE_NONE))
+    except csv.Error as error:
+        raise FlightError(f"{path}: no table of numbers ({error}).") from None
     _check_header(path, lines[0] if lines else [])
     table = np.array([_read_row(path, k, cells) for k, cells in enumerate(lines[1:])]).reshape(-1, len(COLUMNS))
     if len(table) != num_rows:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from stope.base.errors import FileError
 from stope.learn.evaluate import Policy
+from stope.world.batch import CONTROL_PERIOD
 from stope.world.physics import NUM_PARAMETERS
 from stope.world.robots import Robot
 from stope.world.tasks import dock
@@ -33,6 +34,9 @@ __all__ = ["Flyer"]
 
 Floats = NDArray[np.float64]
 
+PROTOCOL = "stope-pilot-1"
+MOST_STEPS = 100_000
+"""Steps of one flight fewer than this are believed; chosen."""
 LONGEST_LINE = 1 << 28
 """Bytes of a line that are read before it is refused."""
 
@@ -65,7 +69,7 @@ class Flyer:
         done = subprocess.run(call, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise FileError(f"{' '.join(self.command)}: {done.stderr.strip() or 'failed without a word'}")
-        folders = [Path(line.rsplit(": ", 1)[0]) for line in done.stdout.splitlines()]
+        folders = [Path(line.split(": ", 1)[0]) for line in done.stdout.splitlines()]
         if len(folders) != worlds[1] - worlds[0] + 1:
             raise FileError(f"{' '.join(self.command)}: {len(folders)} flights: expected one for each world.")
         return folders
@@ -96,7 +100,7 @@ class Flyer:
         call = self.call(["dock", "--episodes", str(episodes)], worlds)
         with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as flyer:
             try:
-                rows = self._pilot(flyer, make, told, robot, on_step)
+                rows = self._pilot(flyer, make, told, robot, on_step, num=episodes * (worlds[1] - worlds[0] + 1))
             finally:
                 if flyer.stdin is not None:
                     flyer.stdin.close()
@@ -105,31 +109,75 @@ class Flyer:
 
     def _pilot(
         self, flyer: subprocess.Popen[str], make: Callable[[int], Policy], told: Callable[[Sequence[str]], Floats],
-        robot: Robot, on_step: Callable[[float], None],
+        robot: Robot, on_step: Callable[[float], None], *, num: int,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        hello = self.read(flyer)
-        if hello.get("format") != "stope-pilot-1" or hello.get("task") != "dock":
-            raise FileError(f"the flyer says format {hello.get('format')!r}: expected 'stope-pilot-1' and task 'dock'.")
-        names = [str(name) for name in cast("list[Any]", hello["worlds"])]
-        n, steps = len(names), int(cast("int", hello["steps"]))
+        names, steps = self.greeting(flyer, "dock", num=num)
+        n = len(names)
         policy, beliefs = make(n), np.ascontiguousarray(told(names), dtype=np.float64)
-        if beliefs.shape != (n, 2 * NUM_PARAMETERS) or not 0 < steps < 100_000:
-            raise FileError(f"{beliefs.shape} beliefs for {n} vehicles, {steps} steps: expected one each.")
+        if beliefs.shape != (n, 2 * NUM_PARAMETERS):
+            raise FileError(f"{beliefs.shape} beliefs for {n} vehicles: expected one each.")
         actions, observation = np.zeros((n, 6)), np.zeros((n, dock.NUM_OBSERVATION), dtype=np.float32)
         for k in range(steps):
-            seen = np.array(self.read(flyer).get("measured"), dtype=np.float64)
-            if seen.shape != (n, 13) or not np.isfinite(seen).all():
-                raise FileError(f"step {k}: the flyer's measured has shape {seen.shape}: expected finite ({n}, 13).")
+            seen = self.measured(flyer, k, (n, 13))
             _observe_all(seen, actions, beliefs, observation)
             actions = np.clip(policy.act(observation).astype(np.float64), -1.0, 1.0)
             assert flyer.stdin is not None
             flyer.stdin.write(json.dumps({"command": np.round(actions * robot.limit_b, 6).tolist()}) + "\n")
             flyer.stdin.flush()
             on_step((k + 1) / steps)
-        outcomes = cast("list[dict[str, Any]]", self.read(flyer).get("outcomes"))
-        if len(outcomes) != n:
-            raise FileError(f"the flyer gave {len(outcomes)} outcomes: expected {n}.")
-        return [{"world": name, **row} for name, row in zip(names, outcomes, strict=True)]
+        return self.outcomes(flyer, names)
+
+    def greeting(self, flyer: subprocess.Popen[str], task: str, *, num: int) -> tuple[list[str], int]:
+        """The world of each vehicle, and how many control steps it flies.
+
+        Args:
+            flyer: That runs.
+            task: What it is asked to fly.
+            num: How many vehicles.
+
+        Raises:
+            FileError: if it says anything else than the protocol asks for.
+        """
+        hello = self.read(flyer)
+        if hello.get("format") != PROTOCOL or hello.get("task") != task:
+            raise FileError(f"the flyer says {hello.get('format')!r}, task {hello.get('task')!r}: expected "
+                            f"{PROTOCOL!r} and {task!r}.")  # fmt: skip
+        names, steps, period = hello.get("worlds"), hello.get("steps"), hello.get("control_period_s")
+        if not isinstance(names, list) or len(cast("list[Any]", names)) != num:
+            raise FileError(f"the flyer names worlds {str(names)[:60]}: expected one for each of {num} vehicles.")
+        if type(steps) is not int or not 0 < steps < MOST_STEPS or period != CONTROL_PERIOD:
+            raise FileError(f"the flyer says {str(steps)[:20]} steps of {str(period)[:20]} s: expected 1 to "
+                            f"{MOST_STEPS - 1} steps of {CONTROL_PERIOD} s.")  # fmt: skip
+        return [str(name) for name in cast("list[Any]", names)], steps
+
+    def measured(self, flyer: subprocess.Popen[str], step: int, shape: tuple[int, int]) -> Floats:
+        """What all vehicles measured before a step.
+
+        Raises:
+            FileError: unless it is a table of finite numbers of that shape.
+        """
+        told = self.read(flyer).get("measured")
+        try:
+            seen = np.array(told, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise FileError(f"step {step}: the flyer's measured is {str(told)[:60]}: expected a table of {shape} "
+                            "numbers.") from None  # fmt: skip
+        if seen.shape != shape or not np.isfinite(seen).all():
+            raise FileError(f"step {step}: the flyer's measured has shape {seen.shape}: expected finite {shape}.")
+        return seen
+
+    def outcomes(self, flyer: subprocess.Popen[str], names: Sequence[str]) -> list[dict[str, Any]]:
+        """A row for each vehicle: its world's name and the outcome.
+
+        Raises:
+            FileError: unless there is one for each.
+        """
+        rows = self.read(flyer).get("outcomes")
+        listed = cast("list[Any]", rows) if isinstance(rows, list) else []
+        if len(listed) != len(names) or not all(isinstance(row, dict) for row in listed):
+            raise FileError(f"the flyer gave outcomes {str(rows)[:60]}: expected one for each of {len(names)} "
+                            "vehicles.")  # fmt: skip
+        return [{"world": name, **row} for name, row in zip(names, listed, strict=True)]
 
     def read(self, flyer: subprocess.Popen[str]) -> dict[str, Any]:
         """The next message of a flyer that runs.

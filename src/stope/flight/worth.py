@@ -23,7 +23,7 @@ from stope.base.progress import Progress, silent
 from stope.base.seeding import generator
 from stope.flight.experiment import Experiment, Limits, imagine, make_experiment
 from stope.flight.likelihood import FlightLikelihood
-from stope.flight.places import BLOCKS, PLACES, Place, discrepancy
+from stope.flight.places import BLOCKS, PLACES, Place, blurred, discrepancy
 from stope.flight.posterior import TotalCoordinates, linearise
 from stope.world.physics import NUM_PARAMETERS, PARAMETERS, index_of
 from stope.world.robots import Robot
@@ -66,7 +66,7 @@ def log_information(where: Place, robot: Robot, site: Site, *, seed: int, num_th
     own = np.zeros(NUM_PARAMETERS)
     at = index_of("residual_x")
     own[at : at + 3] = np.square(where.disturbance.offset / robot.prior.spread[at : at + 3])
-    return _blurred(where.seconds / seconds * flat.T @ flat, own[coordinates.free])
+    return blurred(where.seconds / seconds * flat.T @ flat, own[coordinates.free])
 
 
 def bits(before: Floats, after: Floats, robot: Robot) -> dict[str, float]:
@@ -114,7 +114,7 @@ def worth(
     rows: dict[str, Any] = {}
     for name, where in PLACES.items():
         told = 3600.0 * hours / where.seconds * logs[name]
-        here = _blurred(told, discrepancy(where, robot))
+        here = blurred(told, discrepancy(where, robot))
         rows[name] = {
             "summary": where.summary,
             "bits": bits(prior, _after(prior, here), robot),
@@ -128,15 +128,6 @@ def worth(
 
 def _after(covariance: Floats, information: Floats) -> Floats:
     return np.asarray(np.linalg.inv(np.linalg.inv(covariance) + information), dtype=np.float64)
-
-
-def _blurred(information: Floats, wrong: Floats) -> Floats:
-    """What is told of u where u plus an error of these variances (free,) was measured: (I^-1 + D)^-1, (free, free)."""
-    values, vectors = np.linalg.eigh(0.5 * (information + information.T))
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    # With R R^T = I, which may be singular: R (1 + R^T D R)^-1 R^T.
-    left = root @ np.linalg.solve(np.eye(len(root)) + root.T @ (wrong[:, None] * root), root.T)
-    return 0.5 * (left + left.T)
 
 
 def _in_plane(experiment: Experiment) -> Experiment:

@@ -30,7 +30,7 @@ from stope.learn.evaluate import Policy, conditions, fly
 from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy, MlpPolicy
 from stope.learn.skill_training import SkillConfig
-from stope.learn.store import physics_hash, trained_all
+from stope.learn.store import physics_hash, task_hash, trained_all
 from stope.learn.train import TrainConfig
 from stope.world.env import DockBatch
 from stope.world.told import Told, flight_summaries
@@ -176,7 +176,8 @@ def flown_in_prior(
     name = who if isinstance(who, str) else who.digest
     place = replace(config, **{"told": "drawn", "breadth": 1.0, "seed": 1})
     skill = config.skill if isinstance(config, TrainConfig) else config.task
-    physics = physics_hash(config.make_robot(), config.site.site()) if isinstance(config, TrainConfig) else ""
+    physics = (physics_hash(config.make_robot(), config.site.site()) if isinstance(config, TrainConfig)
+               else task_hash(config.make_task()))  # fmt: skip
     key = content_hash({"who": name, "config": place, "told": told, "num": num, "seed": seed, "physics": physics})
     path = root / f"against-{skill}-{key}.json"
     if path.exists():

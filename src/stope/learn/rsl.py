@@ -43,7 +43,7 @@ class RslEnv(VecEnv):
     """A `DockBatch` as rsl-rl's vectorized environment: worlds on the host, what the learner sees on its device."""
 
     def __init__(self, batch: DockBatch, device: str) -> None:
-        """Wrap a batch and start it at random times within the episode, so that resets do not come all at once."""
+        """Wrap a batch and start its episodes."""
         self.batch = batch
         self.allocation = Allocation.of(batch.robot)
         self.num_envs, self.num_actions = batch.num_worlds, 6

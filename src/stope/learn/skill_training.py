@@ -46,7 +46,7 @@ from stope.world.told import KINDS, NUM_JOINT, Told, summaries
 __all__ = ["SkillConfig", "SkillTraining"]
 
 EDGES = 0.15
-"""Share of what is retold that is the truth, and share that is the bare prior [1]; chosen."""
+"""Share of what is retold that is told the bare prior, and share of the rest that is told the truth [1]; chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

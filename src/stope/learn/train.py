@@ -218,7 +218,8 @@ class Training:
         if c.told == "drawn" and c.breadth == 1.0:
             return pool
         z = c.breadth * pool.z
-        told = pool.belief if c.told == "drawn" else flight_summaries(c.told, z, generator(c.seed, "told"))
+        # Beliefs of the pool are about its own z.
+        told = flight_summaries(c.told, z, generator(c.seed, "told"))
         return self.batch.pool_of(z, told)
 
     @property

@@ -38,7 +38,10 @@ ROCK_SIZES = (0.10, 0.30)
 
 
 def _draw_rocks(rng: np.random.Generator, ground: Floats, num: int) -> Floats:
-    """Half-buried rocks (num, 4) that cover the ground's share of boulders on average, as far as `num` allows."""
+    """Half-buried rocks (num, 4) whose full discs cover the ground's share of boulders, as far as `num` allows.
+
+    At ground level they cover 78 % of that on average, for a rock's middle lies up to 0.8 of its radius deep.
+    """
     radius = rng.uniform(*ROCK_SIZES, num)
     place = ROCK_REACH * np.sqrt(rng.random(num))
     angle = 2.0 * np.pi * rng.random(num)
@@ -119,6 +122,11 @@ class ContactBatch:
         self.gravity = -float(self.site.gravity_l[2])
         """What a robot feels, into the ground [m/s2]."""
         self.soil_gravity, self.extra_gravity = self.place.grounds(num_worlds), self.place.extras(num_worlds)
+        sensors = self.robot.sensors
+        if sensors.delay != 0.0 or sensors.period != CONTROL_PERIOD:
+            raise ConfigError(f"robot {self.robot.name}: sensors of period {sensors.period} s and delay "
+                              f"{sensors.delay} s: expected {CONTROL_PERIOD} s and none in a task with contact, whose "
+                              "sensors tell each control period and lose nothing.")  # fmt: skip
         theta = self.robot.prior.theta(np.zeros((num_worlds, NUM_PARAMETERS)))
         self.world = World(self.robot, self.site, theta, seed=seed, scene=task.scene(), engine="mujoco",
                            num_threads=num_threads)  # fmt: skip

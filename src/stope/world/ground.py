@@ -41,7 +41,7 @@ NUM_ANCHOR_STATE = 9
 GIVE = 0.002
 """Displacement at which the soil round an anchor yields [m]; chosen."""
 TEAR = 0.1
-"""An anchor is torn out when it has slipped this share of its depth; chosen."""
+"""An anchor is torn out when it has slipped this share of its helix's full depth; chosen."""
 SETTLE = 0.1
 """Largest damping of an anchor over its stiffness [s]; chosen."""
 MAX_DRILL_SPEED = 0.02

@@ -53,7 +53,7 @@ REST_HEIGHT = 1e-4
 REST_TIME = 10.0
 """For how long [s]; chosen: about the time in which the turn of a hull that tips over its edge grows threefold."""
 MOST_CONTACT = 600.0
-"""Longest time near the ground in one step [s]; chosen: who still rolls then acts, or waits, while it rolls."""
+"""Longest time near the ground in one step [s]; chosen: who still rolls then goes on rolling in the next step."""
 MARGIN = 0.002
 """Distance to the ground under which a robot counts as touching it [m]; chosen: hundreds of times what it falls
 from rest in a control period."""

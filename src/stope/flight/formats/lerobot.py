@@ -207,7 +207,8 @@ def read_dataset(path: Path) -> FlightLog:
         log = _read(path, info, pq)
     except FlightError:
         raise
-    except (FileError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (FileError, pa.ArrowException, LookupError, TypeError, ArithmeticError, ValueError, AttributeError,
+            OSError) as error:  # fmt: skip
         raise FlightError(f"{path}: not a whole LeRobotDataset ({' '.join(str(error).split())[:200]}).") from None
     check_log(log, where=str(path))
     return log

@@ -81,7 +81,7 @@ def unpack_log(data: bytes, *, where: str) -> FlightLog:
             )  # fmt: skip
     except FlightError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, ConfigError) as error:
         raise FlightError(f"{where}: not a whole log ({' '.join(str(error).split())[:200]}).") from None
     log = FlightLog(head=head, channels=channels)
     check_log(log, where=where)

@@ -32,12 +32,14 @@ from stope.flight.campaign import gap_closed
 from stope.flight.ground.belief import GroundBelief, combined
 from stope.flight.ground.engine import SoilEngine, engine_for
 from stope.flight.ground.forecast import FIGURES, forecasts
+from stope.flight.ground.imagine import SPREADS
 from stope.flight.ground.log import load_contact_flight
 from stope.flight.ground.piloting import TRUE, dig, fly_test, true_soils
 from stope.flight.ground.scoop import Kind, ScoopTest
 from stope.flight.stand_in import Flyer
 from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, TutorPilot
 from stope.learn.policies import GruPolicy
+from stope.learn.store import task_hash
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.tasks import DigTask
 
@@ -110,7 +112,8 @@ def run_ground_campaign(
     # How many flights are looked at is left out, and who is drawn for a forecast: a campaign that is asked for more
     # goes on from what it has.
     decides = {k: v for k, v in as_dict(config).items() if k not in ("flights", "num_grounds")}
-    key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command), "task": as_dict(task)})
+    key = content_hash({"config": decides, "policy": policy.digest, "flyer": list(command), "task": task_hash(task),
+                        "spreads": SPREADS})  # fmt: skip
     run = _Run(config, Flyer(command, tier=config.tier, sealed=config.sealed), policy, task,
                Path(root) / f"campaign-dig-{key}", Path(root), num_threads, progress, workers or Here())  # fmt: skip
     beliefs = run.beliefs()
@@ -146,7 +149,7 @@ class _Run:
     def _test(self, number: int) -> ScoopTest:
         """Flown as flight `number`; only a random one differs from flight to flight."""
         seed = self.config.seed + (number if self.config.design == "random" else 0)
-        return ScoopTest(self.config.design, seed=seed)
+        return ScoopTest(self.config.design, seed=seed, time_limit=self.task.time_limit)
 
     def _engine(self, number: int) -> SoilEngine:
         return engine_for(self._test(number), self.task, self.root, num=self.config.simulations,

@@ -42,6 +42,7 @@ from stope.flight.ground.belief import GroundBelief, combined
 from stope.flight.ground.imagine import SPREADS, Imagined, acting, features_of, imagine, misjudged
 from stope.flight.ground.log import ContactFlight
 from stope.flight.ground.scoop import ScoopTest, program
+from stope.learn.store import task_hash
 from stope.world.physics import GROUND_PARAMETERS
 from stope.world.tasks import ContactTask
 
@@ -167,7 +168,9 @@ def engine_for(
     """
     if num < 50:
         raise ConfigError(f"soil engine: {num} worlds: expected 50 or more.")
-    key = content_hash({"test": as_dict(test), "task": as_dict(task), "num": num, "seed": seed})
+    if test.time_limit != task.time_limit:
+        raise ConfigError(f"soil engine: a test for episodes of {test.time_limit} s: expected {task.time_limit} s.")
+    key = content_hash({"test": as_dict(test), "task": task_hash(task), "num": num, "seed": seed})
     made = Path(root) / f"soil-{key}.imagined.safetensors"
     path = Path(root) / f"soil-{key}-{content_hash(SPREADS)}.safetensors"
     if not made.exists():

@@ -8,15 +8,17 @@ as the task names them (docs/reference/tasks.md). Nothing is repaired: what is n
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
-import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.config import is_finite
 from stope.base.errors import FileError
 from stope.base.files import read_json, write_atomic, write_json
 from stope.world.batch import CONTROL_PERIOD
@@ -28,6 +30,12 @@ Floats = NDArray[np.float64]
 FORMAT = "stope-contact-flight-1"
 MOST_BYTES = 1 << 28
 """Of a telemetry file that is read; chosen."""
+
+
+def _columns(task: str) -> list[str]:
+    """Header of a task's telemetry."""
+    made = CONTACT_TASKS.get(task)
+    return ["time_s", *made.observation_names, *made.action_names]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -53,8 +61,7 @@ class ContactFlight:
     @property
     def columns(self) -> list[str]:
         """Header of telemetry.csv."""
-        task = CONTACT_TASKS.get(self.task)
-        return ["time_s", *task.observation_names, *task.action_names]
+        return _columns(self.task)
 
     def save(self, folder: Path) -> Path:
         """Write the folder: rows first, then the header that vouches for them."""
@@ -87,13 +94,14 @@ def load_contact_flight(folder: Path) -> ContactFlight:
     kinds = {"name": str, "task": str, "program": str, "stand_in": bool, "robot": str, "body": str, "licence": str,
              "latitude_deg": (int, float), "telemetry_sha256": str}  # fmt: skip
     for key, kind in kinds.items():
-        if not isinstance(data.get(key), kind):
-            raise FileError(f"{head}: {key} is {data.get(key)!r}: expected what a flight's header holds.")
+        found = data.get(key)
+        if not isinstance(found, kind) or (key == "latitude_deg" and (isinstance(found, bool) or not is_finite(found))):
+            raise FileError(f"{head}: {key} is {str(found)[:60]!r}: expected what a flight's header holds.")
     if data["task"] not in CONTACT_TASKS.names():
         raise FileError(f"{head}: task {data['task']!r}: expected one of {', '.join(CONTACT_TASKS.names())}.")
     if data.get("control_period_s") != CONTROL_PERIOD:
         raise FileError(f"{head}: control_period_s = {data.get('control_period_s')!r}: expected {CONTROL_PERIOD}.")
-    rows = _rows(path, str(data["telemetry_sha256"]))
+    rows = _rows(path, str(data["telemetry_sha256"]), _columns(data["task"]))
     num = len(CONTACT_TASKS.get(data["task"]).observation_names)
     flight = ContactFlight(
         name=data["name"], task=data["task"], program=data["program"], stand_in=data["stand_in"],
@@ -104,14 +112,18 @@ def load_contact_flight(folder: Path) -> ContactFlight:
     return flight
 
 
-def _rows(path: Path, sha256: str) -> Floats:
-    """The numbers of telemetry.csv, once its hash is right."""
+def _rows(path: Path, sha256: str, columns: list[str]) -> Floats:
+    """The numbers of telemetry.csv, once its hash and its header are right."""
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise FileError(f"{path}: no such file, or more than {MOST_BYTES} bytes: expected a flight's rows.")
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise FileError(f"{path}: SHA-256 {found[:12]}...: expected {sha256[:12]}..., which its flight.json says.")
+    header = next(csv.reader(io.StringIO(data[: data.find(b"\n") + 1].decode(errors="replace"))), [])
+    for found_name, name in zip_longest(header, columns):
+        if found_name != name:
+            raise FileError(f"{path}: column {found_name!r}: expected {name!r}, as the task names its columns.")
     try:
         rows = np.loadtxt(io.StringIO(data.decode()), delimiter=",", skiprows=1, ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:
@@ -137,4 +149,3 @@ def _check(path: Path, flight: ContactFlight, rows: Floats) -> None:
         row, k = (int(i) for i in np.argwhere(np.abs(flight.action) > 1.0 + 1e-9)[0])
         name = CONTACT_TASKS.get(flight.task).action_names[k]
         raise FileError(f"{path}: row {row}: {name} = {flight.action[row, k]:g}: expected -1 to 1.")
-    assert math.isfinite(flight.latitude_deg)

@@ -13,7 +13,7 @@ import json
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,27 +69,17 @@ def _command(action: Floats) -> Floats:
 
 def _fly(
     flyer: Flyer, what: Sequence[str], worlds: tuple[int, int], pilot: Pilot, told: Callable[[list[str]], Floats],
-    task: DigTask, on_step: Callable[[float], None], *, keep: bool,
+    task: DigTask, on_step: Callable[[float], None], *, num: int, keep: bool,
 ) -> _Session:  # fmt: skip
     call = flyer.call(["dig", *what], worlds)
     with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            hello = flyer.read(process)
-            if hello.get("format") != "stope-pilot-1" or hello.get("task") != "dig":
-                raise FileError(f"the flyer says {hello.get('format')!r}, task {hello.get('task')!r}: expected "
-                                "'stope-pilot-1' and 'dig'.")  # fmt: skip
-            names = [str(name) for name in cast("list[Any]", hello["worlds"])]
-            session, steps = _Session(names, [], [], []), int(cast("int", hello["steps"]))
-            if hello.get("control_period_s") != CONTROL_PERIOD or not 0 < steps < 100_000 or not names:
-                raise FileError(f"the flyer says {steps} steps of {hello.get('control_period_s')} s for {len(names)} "
-                                f"vehicles: expected steps of {CONTROL_PERIOD} s and one vehicle or more.")  # fmt: skip
+            names, steps = flyer.greeting(process, "dig", num=num)
+            session = _Session(names, [], [], [])
             pilot.begin(len(names))
             belief, at_rest = told(names), np.zeros((len(names), 4))
             for k in range(steps):
-                seen = np.array(flyer.read(process).get("measured"), dtype=np.float64)
-                if seen.shape != (len(names), NUM_MEASURED) or not np.isfinite(seen).all():
-                    raise FileError(f"step {k}: the flyer's measured has shape {seen.shape}: expected finite "
-                                    f"({len(names)}, {NUM_MEASURED}).")  # fmt: skip
+                seen = flyer.measured(process, k, (len(names), NUM_MEASURED))
                 if k == TARE_AT:
                     at_rest = seen[:, FELT].copy()
                 observation = _observation(seen, k * CONTROL_PERIOD, task.time_limit, at_rest)
@@ -101,9 +91,7 @@ def _fly(
                 process.stdin.write(json.dumps({"command": np.round(_command(action), 7).tolist()}) + "\n")
                 process.stdin.flush()
                 on_step((k + 1) / steps)
-            session.outcomes = cast("list[dict[str, Any]]", flyer.read(process).get("outcomes"))
-            if len(session.outcomes) != len(names):
-                raise FileError(f"the flyer gave {len(session.outcomes)} outcomes: expected {len(names)}.")
+            session.outcomes = flyer.outcomes(process, names)
         finally:
             if process.stdin is not None:
                 process.stdin.close()
@@ -122,7 +110,8 @@ def fly_test(
     """
     what = ["--flight", str(flight), "--seconds", f"{test.num_stages * STAGE_S:g}"]
     # A program looks at nothing that is believed.
-    flown = _fly(flyer, what, worlds, test, lambda names: np.zeros((len(names), 0)), task, on_step, keep=True)
+    flown = _fly(flyer, what, worlds, test, lambda names: np.zeros((len(names), 0)), task, on_step,
+                 num=worlds[1] - worlds[0] + 1, keep=True)  # fmt: skip
     seen, did = np.stack(flown.observations), np.stack(flown.actions)
     return [
         ContactFlight(name=f"{name}-flight-{flight}", task="dig", program=test.name, stand_in=True, robot=task.robot,
@@ -151,8 +140,8 @@ def dig(
         FileError: if the flyer does not keep to the protocol.
     """
     what = ["--episodes", str(episodes), "--seconds", f"{task.time_limit:g}"]
-    flown = _fly(flyer, what, worlds, pilot, told, task, on_step, keep=False)
-    return [{"world": name, **row} for name, row in zip(flown.worlds, flown.outcomes, strict=True)]
+    return _fly(flyer, what, worlds, pilot, told, task, on_step, num=episodes * (worlds[1] - worlds[0] + 1),
+                keep=False).outcomes  # fmt: skip
 
 
 def true_soils(flyer: Flyer, worlds: tuple[int, int]) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.config import check_positive, whole
 from stope.base.errors import ConfigError
 from stope.base.seeding import generator
 from stope.world.batch import CONTROL_PERIOD
@@ -39,6 +40,8 @@ class ScoopTest:
     num_stages: int = 6
     seed: int = 1
     """Of a random program."""
+    time_limit: float = DigTask().time_limit
+    """Of the episodes it is flown in [s], for a robot's clock shows a share of it."""
 
     def __post_init__(self) -> None:
         """Check the kind and the number of stages.
@@ -46,6 +49,7 @@ class ScoopTest:
         Raises:
             ConfigError: naming what was found and what was expected.
         """
+        check_positive(self, "time_limit")
         if self.kind not in KINDS or not 1 <= self.num_stages <= 20:
             raise ConfigError(f"scoop test {self.kind!r} of {self.num_stages} stages: expected one of "
                               f"{', '.join(KINDS)} and 1 to 20 stages.")  # fmt: skip
@@ -74,11 +78,10 @@ class ScoopTest:
 
     def act(self, observation: NDArray[np.float32], belief: Floats) -> NDArray[Any]:
         """Lower as the script does, turn as the stage says."""
-        task = DigTask()
         seen = np.asarray(observation, dtype=np.float64)
-        time = seen[:, -1] * task.time_limit
+        time = seen[:, -1] * self.time_limit
         stage = np.clip((time / STAGE_S + 1e-6).astype(np.intp), 0, self.num_stages - 1)
-        return task.fill(seen, self.rates()[stage], 1.0)
+        return DigTask().fill(seen, self.rates()[stage], 1.0)
 
 
 def program(name: str) -> ScoopTest:
@@ -88,6 +91,8 @@ def program(name: str) -> ScoopTest:
         ConfigError: for a name that no test has.
     """
     kind, *numbers = name.split("-")
-    if kind not in KINDS or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
-        raise ConfigError(f"program {name!r}: expected a kind ({', '.join(KINDS)}), stages and seed, such as hand-6-1.")
-    return ScoopTest(kind, num_stages=int(numbers[0]), seed=int(numbers[1]))
+    counts = [whole(number) for number in numbers]
+    if kind not in KINDS or len(counts) != 2 or counts[0] is None or counts[1] is None:
+        raise ConfigError(f"program {name[:60]!r}: expected a kind ({', '.join(KINDS)}), stages and seed, such as "
+                          "hand-6-1.")  # fmt: skip
+    return ScoopTest(kind, num_stages=counts[0], seed=counts[1])

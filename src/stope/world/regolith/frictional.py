@@ -7,8 +7,6 @@ on how a surface element lies and moves, not on how fast.
 
 from __future__ import annotations
 
-import math
-
 import numba as nb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,14 +101,3 @@ def k_mu_of_friction(internal_friction: float) -> float:
     """
     m = internal_friction
     return 894.0 * m**3 - 386.0 * m**2 + 89.0 * m
-
-
-@nb.njit(inline="always")
-def active_pressure_ratio(internal_friction):
-    """Rankine's active earth pressure over the overburden, (1 - sin phi) / (1 + sin phi).
-
-    Source:
-        [rankine1857].
-    """
-    s = internal_friction / math.sqrt(1.0 + internal_friction * internal_friction)
-    return (1.0 - s) / (1.0 + s)

@@ -42,7 +42,7 @@ class Soil:
     cohesion: float = 1.0
     """[Pa]; the surfaces of Bennu and Ryugu have a few at most."""
     inertial_factor: float = 1.2
-    """Normal stress over density times squared normal speed (lambda) [1]; 0.7 to 2."""
+    """Normal stress over density times squared normal speed (lambda) [1]; the prior has 0.7 to 4."""
     internal_friction: float = 0.7
     """Tangent of the friction angle [1]; for the pressure on faces that do not lead, and for blades."""
     tool_friction: float = 0.4

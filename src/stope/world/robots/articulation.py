@@ -116,6 +116,18 @@ def _number(row: Any, unit: str | None, where: str) -> float:
     return float(value)
 
 
+_ABOVE_NONE = 1e-9
+_BOUNDS = dict.fromkeys(
+    ("stiffness", "drill_time", "helix_radius", "helix_depth", "capacity", "scoop_height", "rake_angle"),
+    (_ABOVE_NONE, np.inf),
+) | {"catch_share": (0.0, 1.0)}
+"""Least and most of numbers that are divided by, and of shares."""
+
+
+def _words(least: float, most: float) -> str:
+    return f"{least:g} to {most:g}" if most < np.inf else "more than 0" if least > 0.0 else "0 or more"
+
+
 def _group(table: Any, units: dict[str, str], where: str, sources: dict[str, str]) -> dict[str, float]:
     if table is None:
         return {}
@@ -129,7 +141,8 @@ def _group(table: Any, units: dict[str, str], where: str, sources: dict[str, str
         if key not in table:
             raise ConfigError(f"{where}: missing key {key!r}.")
         out[key] = _number(table[key], unit, f"{where}.{key}")
-        if out[key] < 0.0:
-            raise ConfigError(f"{where}.{key} = {out[key]} {unit}: expected 0 or more.")
+        least, most = _BOUNDS.get(key, (0.0, np.inf))
+        if not least <= out[key] <= most:
+            raise ConfigError(f"{where}.{key} = {out[key]} {unit}: expected {_words(least, most)}.")
         sources[f"{where.rsplit('.', maxsplit=1)[-1]}.{key}"] = table[key]["source"]
     return out
