@@ -55,6 +55,7 @@ bench: setup  ## every claim of speed, JSON into runs/bench
 
 results: setup  ## figures and pictures of README and docs, made anew
 	$(BIN)/python benchmarks/results.py
+	$(BIN)/python docs/tables.py
 
 clean:  ## what was installed and built, not your runs
 	rm -rf .venv site build dist .pytest_cache .ruff_cache .hypothesis

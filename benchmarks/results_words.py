@@ -7,7 +7,7 @@ from __future__ import annotations
 __all__ = ["ZH_TW", "translated"]
 
 ZH_TW = {
-    "| what | measured | command |": "| 項目 | 量測值 | 指令 |",
+    "| what | found | command |": "| 項目 | 結果 | 指令 |",
     ": policy": "：策略",
     ": script": "：腳本",
     ": PD": "：PD",
@@ -24,12 +24,12 @@ ZH_TW = {
     "mean of ": "平均，共 ",
     " months, ": " 個月，",
     "dig in sealed stand-in soils of another law, tier ": "dig，定律不同、未曾用於調整的替身土壤，等級 ",
-    ": told default physics; told the prior; script; told what a 2-minute flight says; its gain over default physics "
-    "and over the prior":
-        "：被告知預設物理；只被告知先驗；腳本；被告知一次 2 分鐘飛行的結果；比預設物理多、比只被告知先驗多",
-    ") points": ") 個百分點",
+    ", worlds filled in most of ": "，多數回合裝滿的世界（每個世界 ",
+    " episodes, and mean time of all: policy told default physics; told the prior; told what a 2-minute flight says; "
+    "the program that taught it, told the prior; told the same":
+        " 回合），與全部的平均時間：被告知預設物理的策略；只被告知先驗；被告知一次 2 分鐘飛行的結果；"
+        "教它的程式，只被告知先驗；被告知同樣的結果",
     " stand-in flights: 90 % intervals that hold the truth": " 次替身飛行：90 % 區間含有真值的比例",
-    "binomial band ": "二項分布帶 ",
     "exactly calibrated beliefs: ": "完全校準的信念：",
     "docking error of the policy in the true world, before and after one flight":
         "策略在真實世界中的對接誤差，一次飛行之前與之後",
@@ -38,8 +38,9 @@ ZH_TW = {
     "longest ": "最長 ",
     "fused kernel over MuJoCo path": "融合核心相對於 MuJoCo 路徑",
     " (soil at micro-g is extrapolation)": "（微重力下的土壤屬於外推）",
-    "values of cases in their bands; exact solutions; sizes and gravity of bodies; events and laws of soil":
-        "案例中落在範圍內的值；精確解；天體的大小與重力；事件與土壤定律",
+    "values of cases in their bands (a control without soil misses its own, as it must); exact solutions; sizes and "
+    "gravity of bodies; events and laws":
+        "案例中落在範圍內的值（沒有土壤的對照案例如預期落在範圍外）；精確解；天體的大小與重力；事件與定律",
     " % of ": " %，共 ",
     " to ": " 至 ",
     " of ": " / ",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of the pages, written from what the code and `docs/results` hold.
 
-A page says `<!-- table: bodies -->` where it wants one, and `python docs/tables.py` (which `make results` ends with) puts
+A page says `<!-- table: bodies -->` where it wants one. `python docs/tables.py`, which `make results` ends with, puts
 it there, so that whoever reads the page's source sees it too. A name that is not known stops it.
 """
 

@@ -37,6 +37,16 @@ def test_every_doi_that_the_code_cites_is_in_the_bibliography() -> None:
     assert cited <= listed, cited - listed
 
 
+def test_the_tables_of_the_pages_are_those_of_what_was_measured() -> None:
+    """`python docs/tables.py` would change nothing."""
+    script = "import sys; sys.path.insert(0, 'docs'); from pathlib import Path; from tables import filled\n" \
+             "for p in sorted(Path('docs').rglob('*.md')):\n" \
+             "    text = p.read_text(encoding='utf-8')\n" \
+             "    assert filled(text) == text, p\n"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(

@@ -242,7 +242,7 @@ def limit(
 def wire(
     *,
     thickness: Annotated[
-        list[float] | None, typer.Option(metavar="NM", help="Of the film [nm]; may be repeated.")
+        list[float] | None, typer.Option(metavar="NM", help="Of the film, in nanometres; may be repeated.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -178,7 +178,7 @@ def query(
 def replay(
     folder: Kept,
     *,
-    day: Annotated[float, typer.Option(metavar="D", help="Moment of the month [d].")],
+    day: Annotated[float, typer.Option(metavar="D", help="Moment of the month, in days.")],
     as_json: AsJson = False,
 ) -> None:
     """Play the kept month again to a moment, from the checkpoint before it."""

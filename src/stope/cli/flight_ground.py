@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ import typer
 from stope.cli.console import line, number, percent, progress_bars, show_facts, show_table
 from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed, Threads, example
+
+STAND_IN = "python -m proving_ground"
+"""The flyer of the repository."""
 
 if TYPE_CHECKING:
     from stope.flight.ground import GroundBelief
@@ -118,6 +122,11 @@ def flyer_words(flyer: str) -> list[str]:
         raise ConfigError(f"--flyer {flyer!r}: {str(error).lower()}: expected a command line.") from None
     if not words:
         raise ConfigError("--flyer: nothing in it: expected a command line.")
+    if flyer == STAND_IN:
+        places = [Path.cwd(), *(Path(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each)]
+        if not any((place / "proving_ground").is_dir() for place in places):
+            raise ConfigError(f"{STAND_IN}: the stand-in flyer is in the repository and not in the package. Run this "
+                              "in a clone, or name another with --flyer.")  # fmt: skip
     return words
 
 

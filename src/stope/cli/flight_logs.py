@@ -69,8 +69,11 @@ def import_log(
 
 def list_logs(*, store: Store = Path("flights"), as_json: AsJson = False) -> None:
     """List the logs of a store; a damaged one is told, and stops nothing."""
-    from stope.flight.store import LogStore  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.errors import FileError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.flight.store import LogStore  # noqa: PLC0415 -- as above
 
+    if not store.is_dir():
+        raise FileError(f"{store}: no such store. `stope flight import` makes it with its first log.")
     rows: list[dict[str, Any]] = []
     for kept in LogStore(store).all():
         log = kept.log

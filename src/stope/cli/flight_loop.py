@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stope.cli.console import line, number, percent, progress_bars, show_table
-from stope.cli.flight_ground import dig_campaign, flyer_words, show_gaps
+from stope.cli.flight_ground import STAND_IN, dig_campaign, flyer_words, show_gaps
 from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed, Threads, Workers, config_of_card, example, policy_for
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+TIERS = ("T0", "T1", "T2", "T3")
+"""Of the stand-in flyer; another has its own."""
 BeliefFile = Annotated[
     Path | None, typer.Option("--belief", metavar="FILE", help="From `stope flight fit`; left out, the prior.")
 ]
@@ -207,9 +209,7 @@ def campaign(
             metavar="N", min=0, max=1000, help="dig: drawn for each forecast, which takes most of the time; 0: none."
         ),
     ] = 20,
-    flyer: Annotated[
-        str, typer.Option(metavar="COMMAND", help="Program that flies; see the how-to.")
-    ] = "python -m proving_ground",
+    flyer: Annotated[str, typer.Option(metavar="COMMAND", help="Program that flies; see the how-to.")] = STAND_IN,
     policy: PolicyFile = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report here, as JSON.")] = None,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder that the pieces are kept in.")] = Path("runs"),
@@ -229,6 +229,8 @@ def campaign(
     from stope.flight.campaign import CampaignConfig, run_campaign  # noqa: PLC0415 -- as above
 
     first, last = _range(worlds)
+    if flyer == STAND_IN and tier not in TIERS:
+        raise UnknownName.of("tier", tier, list(TIERS), listing="stope flight campaign --help")
     given = {"tier": tier, "first": first, "last": last, "sealed": sealed, "design": what,
              "flights": _counts(flights), "episodes": episodes, "seed": seed}  # fmt: skip
     if skill == "dig":

@@ -54,6 +54,8 @@ def gap(
     if quick and model:
         raise ConfigError("--quick and --model: expected one of them.")
     kind = "quick" if quick else "model" if model else "trained"
+    if kind == "trained" and skill in GAPS["quick"] and skill not in GAPS[kind]:
+        raise ConfigError(f"no trained gap of skill {skill!r}: expected --quick, which trains nothing.")
     if skill not in (*GAPS[kind], "all"):
         raise UnknownName.of(f"{kind} gap of skill", skill, [*GAPS[kind], "all"], listing="stope gap --help")
     crew = make_workers(workers)

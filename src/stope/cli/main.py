@@ -58,7 +58,8 @@ def _version(value: bool) -> None:  # noqa: FBT001 -- the signature of a callbac
 
 
 @app.callback(
-    help="Teach robots to mine asteroids: train a skill, fit it to a flight, fly a month, read the report. "
+    help="Teach robots to mine asteroids: train a skill, tell it what a flight showed, fly a month, "
+    "read the report. "
     f"Version {__version__}."
 )
 def root(

@@ -72,7 +72,9 @@ Longitude = Annotated[float | None, typer.Option(metavar="DEG", help="Of the sit
 Height = Annotated[float | None, typer.Option(metavar="M", help="Of the docking pose above the ground.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Override a setting, such as task.distance=3; may be repeated."),
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="Override a setting of this command by its name; may be repeated."
+    ),
 ]
 
 

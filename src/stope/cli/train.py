@@ -90,6 +90,9 @@ def train(
         raise ConfigError(
             "all: expected no option of one skill (--set, --out, --robot, a place). Train them one by one."
         )
+    if check and (settings or out or dry_run or any(v is not None for v in flight.values())):
+        raise ConfigError("--check: expected no other setting (--set, --out, --dry-run, --robot, a place): it trains "
+                          "the policy of the package as that was trained.")  # fmt: skip
     crew = _crew(workers, shares=not check and all(name in FLIGHTS for name in names))
     each = max(1, threads // crew.num)  # threads are of one worker
     if check:

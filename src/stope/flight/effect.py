@@ -61,7 +61,8 @@ def before_and_after(
         progress: Told of the stage "dock before and after".
 
     Returns:
-        Outcomes `before` and `after`, their `paired` comparison, and which `worlds` they flew in.
+        Outcomes `before` and `after`, their `paired` comparison, which `worlds` they flew in, and the mean distance
+        from the pose at the end of each episode (`errors_m`).
 
     Raises:
         ConfigError: a belief about another robot, or fewer than one episode.
@@ -88,6 +89,7 @@ def before_and_after(
         "before": before.summary(),
         "after": after.summary(),
         "paired": paired(after, before, rng=generator(seed, "effect-bootstrap"), names=("after", "before")),
+        "errors_m": {"before": before.tail_error.round(5).tolist(), "after": after.tail_error.round(5).tolist()},
     }
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -57,7 +58,9 @@ class Flyer:
     def call(self, what: Sequence[str], worlds: tuple[int, int]) -> list[str]:
         """The command line of one of the flyer's commands, such as `["dock", "--episodes", "20"]`."""
         seal = ["--sealed", self.sealed] if self.sealed else []
-        return [*self.command, *what, "--tier", self.tier, "--worlds", f"{worlds[0]}-{worlds[1]}", *seal]
+        # The repository's own flyer imports what this Python has, and the one on the path may not have.
+        program = sys.executable if self.command == ["python", "-m", "proving_ground"] else self.command[0]
+        return [program, *self.command[1:], *what, "--tier", self.tier, "--worlds", f"{worlds[0]}-{worlds[1]}", *seal]
 
     def experiment(self, file: Path, worlds: tuple[int, int], *, flight: int, out: Path) -> list[Path]:
         """Fly an experiment in worlds a to b, and return the folders of the flights.

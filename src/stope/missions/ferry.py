@@ -167,7 +167,7 @@ class _Stages:
         """The same policy told the prior and told the belief, in worlds drawn from the belief."""
         with self.run.timed("dock before and after"):
             return self.run.json(
-                "effect.json",
+                "docking-effect.json",
                 lambda: before_and_after(
                     policy, belief, self.robot, self.scenario.site.site(), task=self.train_config.task,
                     num=self.config.dockings, seed=self.config.seed, num_threads=self.num_threads,

@@ -193,13 +193,12 @@ def _flight(facts: Facts) -> dict[str, Any]:
             [k.name, k.unit, f"{k.prior_low:.4g} to {k.prior_high:.4g}", f"{k.low:.4g} to {k.high:.4g}"] for k in rows
         ],
     }  # fmt: skip
-    errors = {told: facts.banks[told].outcomes("dock-processor", 2.5).final_error.tolist() for told in facts.banks}
     plots = [
         {"kind": "belief", "title": "What the flight told", "caption": "90 % intervals before and after the flight.",
          "data": {"parameters": [as_dict(k) for k in rows]}},
         {"kind": "before-after", "title": "Docking before and after",
-         "caption": "Distance from the pose when the 5 s hold ended, 2 to 3 kg payload, from the two skill banks.",
-         "data": {"before": errors["prior"], "after": errors["belief"], "unit": "m"}},
+         "caption": f"Mean distance from the pose over the last 5 s of the same episodes; worlds {effect['worlds']}.",
+         "data": {"before": effect["errors_m"]["before"], "after": effect["errors_m"]["after"], "unit": "m"}},
     ]  # fmt: skip
     how = f"{effect['before']['n']} episodes each, paired; worlds {effect['worlds']}; seed {facts.config.seed}"
     figures = [_rate(f"docking, {when} the flight", effect[when], how) for when in ("before", "after")]

@@ -35,11 +35,6 @@ Floats = NDArray[np.float64]
 RETRIES = ((0.40, 0.45), (0.60, 0.65))
 """Shares of the time limit in which a lander whose anchors have not bitten lifts off again; chosen: it stands by then,
 and a move of half a metre leaves time to land and drill once more."""
-LATE, SETTLED = 0.38, 0.70
-"""Shares of the time limit: who has not bitten by the one is on rock and slides, until the other; chosen, a lander from
-three metres up stands by 0.38, and one that settles by 0.70 has time to drill."""
-SLIDE = 0.04
-"""Speed of sliding [m/s]; chosen: slow enough to be still soon, a rock's width in ten seconds."""
 STANDING = 0.46
 """Height of the lander's origin when its feet touch level ground [m]."""
 
@@ -177,7 +172,7 @@ class AnchorTask(ContactTask):
         """Land and drill; where no anchor has bitten, as on rock, lift off and do it again half a metre away."""
         up = observation[:, 0:3]
         height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
-        out = self._landed(observation, observation[:, 12:15].sum(axis=1) >= 2)
+        out = self._landed(observation)
         now, progress = observation[:, 10], observation[:, 15:18].max(axis=1)
         in_time = np.any([(now >= first) & (now < last) for first, last in RETRIES], axis=0)
         stuck = in_time & (progress < 0.05) & (height < 1.0)
@@ -188,27 +183,17 @@ class AnchorTask(ContactTask):
         return np.clip(out, -1.0, 1.0)
 
     def tutor(self, observation: Floats, belief: Floats) -> Floats:
-        """Land and drill; late and not on three feet, as on rock, slide sideways until they stand on soil.
+        """Land and drill, once: a network smears a second try, five seconds at a set time, over all times."""
+        return self._landed(observation)
 
-        A network can learn that, for what to do depends on what is seen now. The script's second try, five seconds at
-        set times, a network smears over all times.
-        """
-        time, feet = observation[:, 10], observation[:, 12:15].sum(axis=1)
-        height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
-        slides = SLIDE * np.clip((time - LATE) / 0.05, 0.0, 1.0) * (height < 0.3) * (time <= SETTLED)
-        has_begun = observation[:, 15:18].max(axis=1) > 0.05
-        on_two = (feet == 2) & (has_begun | (time < LATE) | (time > SETTLED))
-        return self._landed(observation, on_two | (feet == 3), slides)
-
-    def _landed(self, observation: Floats, grounded: NDArray[np.bool_], slides: Floats | float = 0.0) -> Floats:
-        """Come down upright, slower as it gets lower, sideways at `slides` [m/s]; once grounded, press and drill."""
+    def _landed(self, observation: Floats) -> Floats:
+        """Come down upright, slower as it gets lower, then press lightly and drill."""
         up, velocity, rate = observation[:, 0:3], observation[:, 3:6] * 0.05, observation[:, 6:9] * 0.05
         height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
         down = np.clip(0.15 * height, 0.012, 0.08)
+        grounded = observation[:, 12:15].sum(axis=1) >= 2
         engaged = observation[:, 18:21].sum(axis=1) >= 3
-        # Sideways is along the x axis made level.
-        level = np.array([1.0, 0.0, 0.0]) - up[:, :1] * up
-        wanted = np.reshape(slides, (-1, 1)) * level - down[:, None] * up - velocity
+        wanted = -down[:, None] * up - velocity
         # Force over mass 50 kg; on the ground only a light press, so that weak soil does not give way.
         force = np.where(grounded[:, None], -0.08 * up - 8.0 * (velocity - (velocity * up).sum(1, keepdims=True) * up),
                          50.0 * 0.5 * wanted)  # fmt: skip
