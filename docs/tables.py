@@ -21,14 +21,19 @@ END = "<!-- end of table -->"
 _PLACE = re.compile(rf"<!-- table: (\S+) -->(?:(?:(?!<!-- table: ).)*?{END})?", re.DOTALL)
 
 
-def filled(markdown: str) -> str:
-    """A page with its tables as they are now."""
-    return _PLACE.sub(lambda found: f"<!-- table: {found[1]} -->\n\n{TABLES[found[1]]().strip()}\n\n{END}", markdown)
+def filled(markdown: str, *, marked: bool = True) -> str:
+    """A page with its tables as they are now, and their marks."""
+
+    def put(found: re.Match[str]) -> str:
+        written = TABLES[found[1]]().strip()
+        return f"<!-- table: {found[1]} -->\n\n{written}\n\n{END}" if marked else f"{written}\n"
+
+    return _PLACE.sub(put, markdown)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill the tables of one page; the event of mkdocs."""
-    return filled(markdown)
+    return filled(markdown, marked=False)
 
 
 PARTS = (reference, learning, flying, fleets, clusters)

@@ -68,6 +68,13 @@ def test_json_comes_back_equal_and_has_the_same_bytes_whatever_the_order(tmp_pat
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
 
 
+def test_a_whole_number_that_no_float_holds_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": 1' + "0" * 400 + "}")
+    with pytest.raises(FileError, match=r"x\.json: not a whole thing file \(.*not a finite number.*\)\.$"):
+        read_json(path, what="thing")
+
+
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_is_neither_written_nor_read(tmp_path: Path, number: float) -> None:
     path = tmp_path / "x.json"

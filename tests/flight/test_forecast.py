@@ -59,6 +59,17 @@ def test_no_gap_is_closed_where_none_is_shown() -> None:
     assert found["closed"] is None
 
 
+def test_few_worlds_show_no_gap_by_chance() -> None:
+    """Of two groups that do not differ, one pair in twenty seems to, however few worlds; one world shows nothing."""
+    rng = np.random.default_rng(1)
+    for num in (2, 3, 5):
+        seems = [gap_closed(np.zeros(num), np.zeros(num), rng.standard_normal(num), rng=rng)["is_there"]
+                 for _ in range(200)]  # fmt: skip
+        assert np.mean(seems) < 0.1
+    alone = gap_closed(np.zeros(1), np.ones(1), np.ones(1), rng=rng)
+    assert (alone["is_there"], alone["closed"]) == (False, None)
+
+
 @pytest.mark.parametrize("wrong", [{"flights": (3, 1)}, {"flights": ()}, {"first": 2, "last": 1}, {"minutes": 0.0}])
 def test_a_campaign_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="expected"):

@@ -62,6 +62,10 @@ def test_a_flight_is_told_what_its_training_says() -> None:
     assert (plain.batch.pool.z == 0.0).all()
     assert (plain.batch.pool.belief == 0.0).all()
     assert (plain.judge_set[0] == 0.0).all()
+    narrow = Training(replace(DOCK, breadth=0.2)).batch.pool
+    mean, spread = narrow.belief[:, :NUM_PARAMETERS], np.exp(narrow.belief[:, NUM_PARAMETERS:])
+    assert narrow.z.std() == pytest.approx(0.2, abs=0.02)
+    assert ((narrow.z - mean) / spread).std() < 1.1  # about these worlds, not about wider ones
     drawn = Training(DOCK).batch.pool
     assert drawn.z.std() == pytest.approx(1.0, abs=0.05)
     assert np.ptp(drawn.belief[:, NUM_PARAMETERS:]) > 1.0

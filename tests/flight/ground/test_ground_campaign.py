@@ -24,7 +24,7 @@ from stope.world.tasks import DigTask
 
 GROUND = [sys.executable, "-m", "proving_ground"]
 TASK = DigTask(time_limit=20.0)
-TEST = ScoopTest("fast", num_stages=1)
+TEST = ScoopTest("fast", num_stages=1, time_limit=TASK.time_limit)
 
 
 class _Engine:
@@ -63,7 +63,7 @@ def test_what_anchors_bear_at_rest_is_not_digging() -> None:
 
 def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "engine_for", lambda *a, **k: _Engine())
-    monkeypatch.setattr(campaign, "ScoopTest", lambda kind, seed: ScoopTest(kind, num_stages=1, seed=seed))
+    monkeypatch.setattr(campaign, "ScoopTest", lambda kind, **given: ScoopTest(kind, num_stages=1, **given))
     config = GroundCampaign(tier="T3", first=0, last=1, flights=(0, 1), episodes=1, num_grounds=2)
     killed = False
 
@@ -110,6 +110,16 @@ def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pyt
             '{"format": "stope-pilot-1", "task": "dig", "steps": 2, "control_period_s": 0.2, "worlds": ["a"]}\\n'
             '{"measured": [[1, 2]]}',
             "measured has shape",
+        ),
+        (
+            '{"format": "stope-pilot-1", "task": "dig", "steps": 2, "control_period_s": 0.2, "worlds": ["a"]}\\n'
+            '{"measured": [[1, 2], [3]]}',
+            "expected a table of",
+        ),
+        ('{"format": "stope-pilot-1", "task": "dig", "steps": 2, "control_period_s": 0.2}', "names worlds None"),
+        (
+            '{"format": "stope-pilot-1", "task": "dig", "steps": 2, "control_period_s": 0.2, "worlds": ["a", "a"]}',
+            "one for each of 1 vehicles",
         ),
     ],
 )

@@ -57,6 +57,15 @@ def _set_cell(row: int, column: int, value: str) -> Callable[[list[str]], None]:
         (_set_cell(2, 7, "wet"), "not a table of numbers"),
         (lambda lines: lines.__setitem__(2, lines[2].rsplit(",", 1)[0]), "not a table"),
         (lambda lines: lines.__delitem__(slice(2, None)), "expected 2 or more rows"),
+        (
+            lambda lines: lines.__setitem__(0, lines[0].replace("time_s", "banana")),
+            "column 'banana': expected 'time_s'",
+        ),
+        (
+            lambda lines: lines.__setitem__(0, lines[0].replace("arm_front,arm_rear", "arm_rear,arm_front")),
+            "column 'arm_rear': expected 'arm_front'",
+        ),
+        (lambda lines: lines.__setitem__(0, lines[0] + ",more"), "column 'more': expected None"),
     ],
 )
 def test_damaged_rows_are_refused_where_they_are(
@@ -79,7 +88,8 @@ def test_a_byte_that_changed_is_refused(tmp_path: Path) -> None:
         load_contact_flight(folder)
 
 
-@pytest.mark.parametrize(("key", "value"), [("task", "swim"), ("control_period_s", 0.1), ("format", "x"), ("robot", 3)])
+@pytest.mark.parametrize(("key", "value"), [("task", "swim"), ("control_period_s", 0.1), ("format", "x"), ("robot", 3),
+                                            ("latitude_deg", True)])  # fmt: skip
 def test_a_wrong_header_is_refused_by_its_field(tmp_path: Path, key: str, value: object) -> None:
     folder = scooped(TEST).save(tmp_path / "log")
     head = folder / "flight.json"
