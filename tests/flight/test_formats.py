@@ -286,5 +286,5 @@ def test_without_the_extra_the_line_names_it(monkeypatch: pytest.MonkeyPatch, tm
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", no_module)
-    with pytest.raises(StopeError, match=r"pip install 'stope\[logs\]'"):
+    with pytest.raises(StopeError, match=r"pip install -e '\.\[logs\]'"):
         export_log(by_hand(), tmp_path / "x", "mcap")

@@ -46,7 +46,7 @@ def browser() -> Iterator[Pictured]:
     """Headless Chromium with WebGL 2 on the processor."""
     if PROGRAM is None:
         pytest.skip("no Chromium on the path: apt-get install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'stope[dev]'")
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install -e '.[dev]'")
     with api.sync_playwright() as play:
         found = play.chromium.launch(executable_path=PROGRAM, args=ARGUMENTS)
         yield Pictured(found)
@@ -56,5 +56,5 @@ def browser() -> Iterator[Pictured]:
 @pytest.fixture(scope="module")
 def axe() -> str:
     """The script of axe-core, from a package, never from a network."""
-    package = pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install 'stope[dev]'")
+    package = pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install -e '.[dev]'")
     return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")

@@ -48,7 +48,7 @@ def test_gif_has_its_length_moves_and_shows_the_states_of_the_last_time(chromium
 
 @slow
 def test_mp4_has_its_length_and_size(chromium: str, tmp_path: Path) -> None:
-    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs ffmpeg: pip install 'stope[video]'")
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs ffmpeg: pip install -e '.[video]'")
     path = tmp_path / "small.mp4"
     write_film(small(frames=11, robots=2), path, seconds=1.0, width=320, height=200, is_dark=True)
     call = [ffmpeg.get_ffmpeg_exe(), "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
@@ -82,7 +82,7 @@ def test_without_a_browser_or_ffmpeg_one_line_says_what_to_install(
     fake.write_text("#!/bin/true\n")
     fake.chmod(0o755)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(MissingExtra, match=r"stope\[video\]"):
+    with pytest.raises(MissingExtra, match=r"\.\[video\]"):
         check_film(tmp_path / "film.mp4")
     # A browser that ends at once, as one without its libraries does.
     with pytest.raises(MissingExtra, match="by hand"):

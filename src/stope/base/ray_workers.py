@@ -37,7 +37,7 @@ def _ray() -> Any:
     try:
         return importlib.import_module("ray")
     except ImportError:
-        raise MissingExtra("ray is not installed. Install the extra: pip install 'stope[ray]'.") from None
+        raise MissingExtra("ray is not installed. Install the extra: pip install -e '.[ray]'.") from None
 
 
 class _Actor:

@@ -149,7 +149,5 @@ def _ffmpeg() -> str:
     try:
         import imageio_ffmpeg  # noqa: PLC0415 -- only an MP4 needs it
     except ImportError:
-        raise MissingExtra(
-            "an MP4 needs ffmpeg. Install it: pip install 'stope[video]'; a GIF needs nothing."
-        ) from None
+        raise MissingExtra("an MP4 needs ffmpeg. Install it: pip install -e '.[video]'; a GIF needs nothing.") from None
     return str(imageio_ffmpeg.get_ffmpeg_exe())

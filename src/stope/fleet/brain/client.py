@@ -126,7 +126,7 @@ class BrainClient:
             from websockets.asyncio.client import connect  # noqa: PLC0415 -- an extra
             from websockets.exceptions import WebSocketException  # noqa: PLC0415 -- as above
         except ImportError:
-            raise MissingExtra("BrainClient: websockets is not installed: `pip install 'stope[serve]'`.") from None
+            raise MissingExtra("BrainClient: websockets is not installed: `pip install -e '.[serve]'`.") from None
         while True:
             try:
                 self._connection = await connect(

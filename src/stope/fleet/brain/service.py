@@ -243,7 +243,7 @@ async def serve(
     try:
         from websockets.asyncio.server import serve as listen  # noqa: PLC0415 -- an extra
     except ImportError:
-        raise MissingExtra("stope fleet serve: websockets is not installed: `pip install 'stope[serve]'`.") from None
+        raise MissingExtra("stope fleet serve: websockets is not installed: `pip install -e '.[serve]'`.") from None
     config = config or ServiceConfig()
     brain = Brain(brain) if isinstance(brain, Shelf) else brain
     service = _Service(brain, token, config, batches or BatchConfig())

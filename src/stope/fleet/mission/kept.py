@@ -273,7 +273,7 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     try:
         import duckdb  # noqa: PLC0415 -- optional
     except ImportError:
-        raise MissingExtra("stope fleet query needs duckdb. Install it: pip install 'stope[query]'.") from None
+        raise MissingExtra("stope fleet query needs duckdb. Install it: pip install -e '.[query]'.") from None
     files = sorted((folder / "activities").glob("day-*.parquet"))
     if not files:
         raise FileError(f"{folder}: no activities. Keep a month: `stope mine --out {folder}`.")

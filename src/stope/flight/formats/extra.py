@@ -30,7 +30,7 @@ def load(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise MissingExtra(f"{module} is not installed. Install the extra: pip install 'stope[logs]'.") from None
+        raise MissingExtra(f"{module} is not installed. Install the extra: pip install -e '.[logs]'.") from None
 
 
 def check_size(path: Path) -> None:

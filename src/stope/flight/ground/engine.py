@@ -60,7 +60,7 @@ SURE = 0.99
 """Share of the simulations that are nearer to the others than a log may be before its belief is widened; chosen."""
 DRAWS = 2000
 """Of a posterior, for its mean and covariance."""
-MISSING = "needs the extra: pip install 'stope[sbi]'"
+MISSING = "needs the extra: pip install -e '.[sbi]'"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -142,7 +142,7 @@ def _activities(folder: Path) -> tuple[int, dict[str, NDArray[Any]]]:
     try:
         import pyarrow.parquet as pq  # noqa: PLC0415 -- heavy; only who reads Parquet needs it
     except ImportError:
-        raise MissingExtra("a month's replay needs pyarrow. Install it: pip install 'stope[query]'.") from None
+        raise MissingExtra("a month's replay needs pyarrow. Install it: pip install -e '.[query]'.") from None
     found = sorted(folder.glob("day-*.parquet"))
     if not found:
         raise FileError(f"{folder}: no activities. Keep a month: `stope mine --out {folder.parent.parent}`.")
