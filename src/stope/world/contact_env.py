@@ -122,11 +122,6 @@ class ContactBatch:
         self.gravity = -float(self.site.gravity_l[2])
         """What a robot feels, into the ground [m/s2]."""
         self.soil_gravity, self.extra_gravity = self.place.grounds(num_worlds), self.place.extras(num_worlds)
-        sensors = self.robot.sensors
-        if sensors.delay != 0.0 or sensors.period != CONTROL_PERIOD:
-            raise ConfigError(f"robot {self.robot.name}: sensors of period {sensors.period} s and delay "
-                              f"{sensors.delay} s: expected {CONTROL_PERIOD} s and none in a task with contact, whose "
-                              "sensors tell each control period and lose nothing.")  # fmt: skip
         theta = self.robot.prior.theta(np.zeros((num_worlds, NUM_PARAMETERS)))
         self.world = World(self.robot, self.site, theta, seed=seed, scene=task.scene(), engine="mujoco",
                            num_threads=num_threads)  # fmt: skip
