@@ -128,6 +128,18 @@ def test_anchors_are_judged_with_the_thrusters_shut() -> None:
     assert (np.abs(batch.world.state[:, 19:25]).max(axis=1) == 0.0).all()  # the command in force
 
 
+def test_a_pull_that_begins_between_two_steps_has_a_start_to_slip_from() -> None:
+    batch = ContactBatch(AnchorTask(push_start=0.45, time_limit=2.0), num_worlds=2, seed=1)
+    batch.reset()
+    for _ in range(5):
+        batch.step(np.zeros_like(batch.action), autoreset=False)
+    start = batch.record["start"]
+    assert (start[:, 2] > STANDING).all()  # still on its way down
+    batch.reset([0])
+    assert (start[0] == 0.0).all()
+    assert start[1].any()
+
+
 def test_a_drill_pushes_back_at_the_robot() -> None:
     """In ground that bears and holds nothing, three drills lift the lander with the force each needs of it."""
     batch = ContactBatch(AnchorTask(num_rocks=0), num_worlds=2, seed=1)

@@ -70,6 +70,7 @@ def changed(tmp_path: Path, pattern: str, text: str) -> Path:
         (r'^stiffness = (.*) unit = "N/m"', r'stiffness = \1 unit = "N/mm"', r"anchors\.stiffness: unit 'N/mm'"),
         (r"^damping = .*$", "damping = { value = -1.0, unit = 'N s/m', source = 'x' }", r"anchors\.damping = -1\.0"),
         (r"^helix_depth = .*$", "helix_depth = { value = 0.3, unit = 'm', source = '' }", r"helix_depth: no source"),
+        (r"^helix_depth = .*$", "helix_depth = { value = 0.0, unit = 'm', source = 'x' }", r"helix_depth = 0\.0 m"),
         (r"^element_size = .*$", "element_size = { value = 0.0, unit = 'm', source = 'x' }", r"element_size = 0\.0 m"),
         (r"^\[model\]$", "[model]\ncolour = 1", r"model: unknown key 'colour'"),
         (r"^\[model\]$", '[model]\nfile = "x.xml"', r"model: expected either mjcf"),
