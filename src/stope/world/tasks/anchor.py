@@ -35,8 +35,24 @@ Floats = NDArray[np.float64]
 RETRIES = ((0.40, 0.45), (0.60, 0.65))
 """Shares of the time limit in which a lander whose anchors have not bitten lifts off again; chosen: it stands by then,
 and a move of half a metre leaves time to land and drill once more."""
+ROCK = 0.03
+"""A lander that rests higher than this over level ground is on a rock [m]; chosen: three times the altimeter's noise.
+"""
+HOP_CLIMB, HOP_SIDE, HOP_SINK, HOP_TOP = 0.04, 0.06, 0.03, 0.30
+"""A hop off a rock: speed up, sideways and down again [m/s], and its height [m]; chosen: it carries a lander half a
+metre and more, beyond the largest rock's radius, in under twenty seconds."""
+HOP_STOPS = 0.04
+"""Below this height a hop ends [m]; chosen: just over what counts as a rock."""
+SLOW, SIDEWAYS = 0.006, 0.02
+"""Vertical speed below which a lander rests, and speed sideways from which it hops [m/s]; chosen: three and ten times
+the noise of a velocity."""
 STANDING = 0.46
 """Height of the lander's origin when its feet touch level ground [m]."""
+
+
+def _level(up: Floats) -> Floats:
+    """The x axis of the robot made level, given the way up in robot axes, both (worlds, 3)."""
+    return np.asarray(np.array([1.0, 0.0, 0.0]) - up[:, :1] * up, dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,14 +193,31 @@ class AnchorTask(ContactTask):
         in_time = np.any([(now >= first) & (now < last) for first, last in RETRIES], axis=0)
         stuck = in_time & (progress < 0.05) & (height < 1.0)
         # Up with half a newton, and with one along the x axis made level.
-        level = np.array([1.0, 0.0, 0.0]) - up[:, :1] * up
-        out[stuck, :3] = ((0.5 * up + level) / np.array([1.0, 1.0, 3.0]))[stuck]
+        out[stuck, :3] = ((0.5 * up + _level(up)) / np.array([1.0, 1.0, 3.0]))[stuck]
         out[stuck, 6] = -1.0
         return np.clip(out, -1.0, 1.0)
 
     def tutor(self, observation: Floats, belief: Floats) -> Floats:
-        """Land and drill, once: a network smears a second try, five seconds at a set time, over all times."""
-        return self._landed(observation)
+        """Land and drill; from a rock hop sideways, up and down again.
+
+        What to do follows from what is seen now, so that a network can learn it: a lander that rests too high is on a
+        rock, and one that is low and fast sideways is hopping. The script's second try, five seconds at set times, a
+        network smears over all times.
+        """
+        out = self._landed(observation)
+        up, velocity = observation[:, 0:3], observation[:, 3:6] * 0.05
+        height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
+        feet, is_free = observation[:, 12:15].sum(axis=1), observation[:, 15:18].max(axis=1) < 0.05
+        level = _level(up)
+        rise, is_sideways = (velocity * up).sum(axis=1), (velocity * level).sum(axis=1) > SIDEWAYS
+        climbs = is_free & (feet < 3) & (height > ROCK) & (height < HOP_TOP) & (rise > -SLOW)
+        climbs &= is_sideways | (rise < SLOW)
+        sinks = is_free & (feet == 0) & is_sideways & (height > HOP_STOPS) & (height < 0.5) & ~climbs
+        hops = climbs | sinks
+        wanted = np.where(climbs, HOP_CLIMB, -HOP_SINK)[:, None] * up + HOP_SIDE * level
+        out[hops, :3] = (50.0 * 0.5 * (wanted - velocity) / np.array([1.0, 1.0, 3.0]))[hops]
+        out[hops, 6] = -1.0
+        return np.clip(out, -1.0, 1.0)
 
     def _landed(self, observation: Floats) -> Floats:
         """Come down upright, slower as it gets lower, then press lightly and drill."""
