@@ -157,6 +157,27 @@ def test_a_drill_pushes_back_at_the_robot() -> None:
     assert drilled - not_drilled == pytest.approx(push * 1.0 / 50.0, rel=0.15)  # 50 kg; legs swing a little
 
 
+def test_the_tutor_of_anchor_hops_off_a_rock_and_holds_beside_it() -> None:
+    """Over a rock under one foot, which bears that foot and lets no screw in; on bare soil it stays where it landed."""
+    task = AnchorTask()
+    moved = []
+    for radius in (0.25, 0.0):
+        batch = task.batch(num_worlds=6, seed=3)
+        observation = batch.reset()
+        rocks = np.zeros((6, task.num_rocks, 4))
+        rocks[:, 0] = [0.45, 0.0, -0.05, radius]
+        batch.world.set_rocks(rocks, friction=np.full(6, 0.6), restitution=np.full(6, 0.3), worlds=np.arange(6))
+        batch.world.state[:, 0:2] = 0.0
+        batch.world.push_state(np.arange(6))
+        for _ in range(batch.max_episode_steps):
+            observation, *_ = batch.step(task.tutor(observation.astype(np.float64), batch.belief), autoreset=False)
+        assert batch.ground.anchor_state[:, :, g.HOLDS].sum(axis=1).min() >= 2
+        assert batch.last_success.mean() > 0.8
+        moved.append(np.hypot(*batch.world.state[:, 0:2].T))
+    assert moved[0].min() > 0.5
+    assert moved[1].max() < 0.4
+
+
 def test_a_boulder_is_not_captured_by_staying_beside_it() -> None:
     """A boulder that hardly turns is already still: what is missing is a hand on it."""
 
