@@ -38,7 +38,7 @@ from stope.world.tasks import ContactTask
 
 __all__ = ["git_commit", "physics_hash", "run_folder", "task_hash", "trained_all", "trained_flight", "trained_skill"]
 
-TUTORS = 5
+TUTORS = 6
 """Raised whenever a script or a tutor of a task is changed, so that policies taught by the one before are not found."""
 
 

@@ -35,17 +35,21 @@ Floats = NDArray[np.float64]
 RETRIES = ((0.40, 0.45), (0.60, 0.65))
 """Shares of the time limit in which a lander whose anchors have not bitten lifts off again; chosen: it stands by then,
 and a move of half a metre leaves time to land and drill once more."""
-ROCK = 0.03
-"""A lander that rests higher than this over level ground is on a rock [m]; chosen: three times the altimeter's noise.
-"""
-HOP_CLIMB, HOP_SIDE, HOP_SINK, HOP_TOP = 0.04, 0.06, 0.03, 0.30
-"""A hop off a rock: speed up, sideways and down again [m/s], and its height [m]; chosen: it carries a lander half a
-metre and more, beyond the largest rock's radius, in under twenty seconds."""
-HOP_STOPS = 0.04
-"""Below this height a hop ends [m]; chosen: just over what counts as a rock."""
-SLOW, SIDEWAYS = 0.006, 0.02
-"""Vertical speed below which a lander rests, and speed sideways from which it hops [m/s]; chosen: three and ten times
-the noise of a velocity."""
+TOUCH, FALL = 0.012, 0.03
+"""Speed at which a lander meets soil, and at which its tutor has it come down on what may be rock [m/s]; chosen."""
+ROCK = 0.04
+"""A lander that rests higher than this over level ground is on a rock [m]; chosen: four times the altimeter's noise."""
+RESTS = -0.012
+"""Vertical speed above which a lander rests on something [m/s]; chosen: six times the noise, a third of a descent."""
+SIDEWAYS = 0.02
+"""Speed sideways from which a lander hops [m/s]; chosen: ten times the noise."""
+HOP_CLIMB, HOP_SIDE, HOP_SINK = 0.05, 0.06, 0.04
+"""Speeds of a hop up, sideways and down again [m/s]; chosen: half a metre and more, beyond the largest rock's edge, in
+under twenty seconds, and no speed near that of a lander that rests, for a network mixes what lies close together."""
+HOP_TOP, HOP_END = 0.25, 0.05
+"""Heights at which a hop turns down, and at which it is over [m]; chosen: just over what counts as a rock."""
+HOP_LAST = 0.65
+"""Share of the time limit after which no lander hops any more; chosen: it stands again, and drills, before the pull."""
 STANDING = 0.46
 """Height of the lander's origin when its feet touch level ground [m]."""
 
@@ -201,29 +205,29 @@ class AnchorTask(ContactTask):
         """Land and drill; from a rock hop sideways, up and down again.
 
         What to do follows from what is seen now, so that a network can learn it: a lander that rests too high is on a
-        rock, and one that is low and fast sideways is hopping. The script's second try, five seconds at set times, a
-        network smears over all times.
+        rock, and one that is low and fast sideways hops. The script's second try, five seconds at set times, a network
+        smears over all times.
         """
-        out = self._landed(observation)
+        out = self._landed(observation, least=FALL)
         up, velocity = observation[:, 0:3], observation[:, 3:6] * 0.05
         height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
         feet, is_free = observation[:, 12:15].sum(axis=1), observation[:, 15:18].max(axis=1) < 0.05
         level = _level(up)
-        rise, is_sideways = (velocity * up).sum(axis=1), (velocity * level).sum(axis=1) > SIDEWAYS
-        climbs = is_free & (feet < 3) & (height > ROCK) & (height < HOP_TOP) & (rise > -SLOW)
-        climbs &= is_sideways | (rise < SLOW)
-        sinks = is_free & (feet == 0) & is_sideways & (height > HOP_STOPS) & (height < 0.5) & ~climbs
+        rests = (velocity * up).sum(axis=1) > RESTS
+        climbs = is_free & (feet < 2) & (height > ROCK) & (height < HOP_TOP) & rests & (observation[:, 10] < HOP_LAST)
+        sinks = (velocity * level).sum(axis=1) > SIDEWAYS
+        sinks &= is_free & (feet == 0) & (height > HOP_END) & (height < 2.0 * HOP_TOP) & ~climbs
         hops = climbs | sinks
         wanted = np.where(climbs, HOP_CLIMB, -HOP_SINK)[:, None] * up + HOP_SIDE * level
         out[hops, :3] = (50.0 * 0.5 * (wanted - velocity) / np.array([1.0, 1.0, 3.0]))[hops]
         out[hops, 6] = -1.0
         return np.clip(out, -1.0, 1.0)
 
-    def _landed(self, observation: Floats) -> Floats:
-        """Come down upright, slower as it gets lower, then press lightly and drill."""
+    def _landed(self, observation: Floats, least: float = TOUCH) -> Floats:
+        """Come down upright, slower as it gets lower, then press lightly and drill; `least` above what may be rock."""
         up, velocity, rate = observation[:, 0:3], observation[:, 3:6] * 0.05, observation[:, 6:9] * 0.05
         height = np.arctanh(np.clip(observation[:, 9], -0.999, 0.999)) / 3.0
-        down = np.clip(0.15 * height, 0.012, 0.08)
+        down = np.clip(0.15 * height, TOUCH + (least - TOUCH) * np.clip((height - 0.02) / 0.03, 0.0, 1.0), 0.08)
         grounded = observation[:, 12:15].sum(axis=1) >= 2
         engaged = observation[:, 18:21].sum(axis=1) >= 3
         wanted = -down[:, None] * up - velocity
