@@ -28,7 +28,7 @@ from stope.base.errors import (
         (FlightError, FileError, 2),
         (Misfit, ValueError, 2),
         (MissingExtra, ImportError, 3),
-        (UnitFailed, RuntimeError, 1),
+        (UnitFailed, RuntimeError, 70),
     ],
 )
 def test_every_error_is_also_the_matching_builtin_and_shows_its_text_bare(

@@ -81,13 +81,13 @@ class Misfit(StopeError, ValueError):
 class WorkerLost(StopeError):
     """A unit of work that took its workers with it."""
 
-    exit_code = 1
+    exit_code = 70
 
 
 class UnitFailed(StopeError, RuntimeError):
     """What a unit of work raised in a worker, when the exception itself cannot travel: its type and message."""
 
-    exit_code = 1
+    exit_code = 70
 
 
 class MissingExtra(StopeError, ImportError):

@@ -12,14 +12,17 @@ from typing import Any, cast
 
 from stope.base.errors import FileError
 
-__all__ = ["read_json", "write_atomic", "write_json"]
+__all__ = ["check_writable", "read_json", "write_atomic", "write_json"]
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    check_writable(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}.") from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
@@ -27,8 +30,30 @@ def write_atomic(path: Path, data: str | bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
+    except OSError as error:
+        error.filename = str(path)  # the name that was asked for, not the one aside
+        raise
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def check_writable(path: Path | None) -> None:
+    """Refuse a place that no file can be written to, before hours of work are lost for it; makes its folder.
+
+    Raises:
+        FileError: a folder of that name, or one that cannot be made or written in.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder: expected the name of a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise FileError(f"{path}: cannot be written: {path.parent}: {why}.") from None
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise FileError(f"{path}: cannot be written: no files can be made in {path.parent}.")
 
 
 def write_json(path: Path, value: object) -> None:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stope.base.errors import RangeError
 from stope.base.progress import Progress
 
 __all__ = [
@@ -85,8 +86,16 @@ def line(text: str) -> None:
 
 
 def show_json(value: object) -> None:
-    """Print one JSON value, and nothing else, to stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    """Print one JSON value, and nothing else, to stdout.
+
+    Raises:
+        RangeError: for a number that is not finite.
+    """
+    try:
+        text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise RangeError(f"the answer holds a number that JSON does not ({error}). Ask with smaller numbers.") from None
+    sys.stdout.write(text + "\n")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, note: str = "") -> None:

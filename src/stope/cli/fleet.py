@@ -87,11 +87,12 @@ def measure(
 
     Beside the file a card is written, FILE.json: the command, and who flew what in which physics.
     """
-    from stope.base.files import write_json  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.files import check_writable, write_json  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.base.workers import make_workers  # noqa: PLC0415 -- as above
     from stope.fleet.mission.kernels.columns import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.fleet.mission.measuring import measure_bank  # noqa: PLC0415 -- as above
 
+    check_writable(out)
     crew = make_workers(workers)
     each = max(1, threads // crew.num)  # threads are of one worker
     with progress_bars() as progress:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stope.base.files import check_writable
 from stope.cli import flight_ground, flight_logs
 from stope.cli.console import interval, line, number, percent, progress_bars, show_facts, show_json, show_table
 from stope.cli.flight_loop import register
@@ -82,6 +83,7 @@ def fit(
     from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
+    check_writable(out)
     flights = [load_flight(log) for log in logs]
     flight = flights[0]
     _same_robot(flights)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stope.base.files import check_writable
 from stope.cli.console import line, number, percent, progress_bars, show_facts, show_table
 from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Seed, Threads, example
@@ -62,6 +63,7 @@ def soil(
     from stope.learn.skills import shipped  # noqa: PLC0415 -- as above
     from stope.world.tasks import DigTask  # noqa: PLC0415 -- as above
 
+    check_writable(out)
     logs = [load_contact_flight(folder) for folder in flights]
     check_same_ground(logs)
     task = DigTask(robot=logs[0].robot, body=logs[0].body, latitude_deg=logs[0].latitude_deg)

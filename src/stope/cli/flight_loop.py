@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stope.base.config import whole
 from stope.cli.console import line, number, percent, progress_bars, show_table
 from stope.cli.flight_ground import STAND_IN, dig_campaign, flyer_words, show_gaps
 from stope.cli.keep import reported, told
@@ -289,13 +290,14 @@ def _span(row: Mapping[str, Any]) -> str:
 
 def _range(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
-    if not first.isdecimal() or (last and not last.isdecimal()):
-        raise typer.BadParameter(f"{text!r}: expected a number, or two joined by a dash, such as 0-4.")
-    return int(first), int(last or first)
+    low, high = whole(first), whole(last or first)
+    if low is None or high is None:
+        raise typer.BadParameter(f"{text[:40]!r}: expected a number, or two joined by a dash, such as 0-4.")
+    return low, high
 
 
 def _counts(text: str) -> list[int]:
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise typer.BadParameter(f"{text!r}: expected counts joined by commas, such as 0,1,3.")
-    return [int(part) for part in parts]
+    counts = [whole(part.strip()) for part in text.split(",")]
+    if None in counts:
+        raise typer.BadParameter(f"{text[:40]!r}: expected counts joined by commas, such as 0,1,3.")
+    return [count for count in counts if count is not None]

@@ -17,6 +17,7 @@ from typing import Annotated, Any, cast, get_type_hints
 import typer
 
 from stope.base.errors import FileError
+from stope.base.files import check_writable
 from stope.cli import console
 from stope.cli.console import line, show_json
 
@@ -100,6 +101,7 @@ def _check(path: Path, given: Mapping[str, object]) -> None:
         raise FileError(f"--report {path}: expected a name that ends in .html.")
     if not path.parent.is_dir():
         raise FileError(f"--report {path}: no folder {path.parent}. Make it first.")
+    check_writable(path)
     from stope.base.errors import StopeError  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.view.report import read_report  # noqa: PLC0415 -- as above
 

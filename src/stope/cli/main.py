@@ -86,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_usage(error, given), error.exit_code)
     except (StopeError, OSError, MemoryError) as error:
         if has_debug:
-            raise
+            traceback.print_exc()
         return _fail(_text(error), error.exit_code if isinstance(error, StopeError) else 2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
         traceback.print_exc()
         return _fail("this is a fault of stope, not of what was asked.", FAULT)
     if code == INTERRUPTED:
-        return _fail("interrupted. The same command goes on from the last checkpoint.", INTERRUPTED)
+        return _fail("interrupted. The same command goes on from the last checkpoint, if it keeps any.", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

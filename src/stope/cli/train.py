@@ -82,9 +82,11 @@ def train(
     the worlds. TensorBoard shows the curves of tasks with contact: `tensorboard --logdir runs`.
     """
     from stope.base.errors import ConfigError  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.base.files import check_writable  # noqa: PLC0415 -- as above
     from stope.learn.skills import FLIGHTS, flight_config  # noqa: PLC0415 -- as above
 
     names = skills_of(skill)
+    check_writable(out)
     flight = {"robot": robot, "body": body, "latitude": latitude, "longitude": longitude, "height": height}
     if len(names) > 1 and (settings or out or any(v is not None for v in flight.values())):
         raise ConfigError(
@@ -110,7 +112,7 @@ def train(
         for name, config in configs.items():
             found[name] = _trained(config, runs, each, progress, crew)
     if not _is_first():
-        return
+        raise typer.Exit  # the first rank tells and keeps the answer
     if out is not None:
         found[skill][0].save(out)
     answers = {name: {"policy": str(out or path), "digest": policy.digest, "card": policy.card}

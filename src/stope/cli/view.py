@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stope.base.errors import ConfigError, FileError, UnknownName
+from stope.base.files import check_writable
+from stope.cli import keep
 from stope.cli.console import line, progress_bars, show_json
-from stope.cli.options import AsJson, Seed, Settings, Threads, example, place, skill_config_of
+from stope.cli.options import AsJson, Seed, Settings, Threads, example, place, policy_for, skill_config_of
 
 if TYPE_CHECKING:
     from stope.base.progress import Progress
@@ -70,12 +73,12 @@ def view(
             raise ConfigError("--live: reads a run's own files: expected no --n, --belief, --set, --video, --out.")
         _live(Path(what), port, as_json=as_json)
         return
-    _check_film(video, seconds)  # before anything is flown
+    check_writable(out)  # before anything is flown, as the next line
+    _check_film(video, seconds)
     from stope.learn.skills import SKILLS  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.view.film import write_film  # noqa: PLC0415 -- as above
     from stope.view.replay import write_replay  # noqa: PLC0415 -- as above
 
-    command = " ".join(["stope view", what, *(["--n", str(n)] if n is not None else []), "--seed", str(seed)])
     with progress_bars() as progress:
         if what in SKILLS:
             if belief is not None:
@@ -86,7 +89,7 @@ def view(
             if settings:
                 raise ConfigError("--set: is for a skill; a flight and a month are what they are.")
             replay = _folder(what, n=n, belief=belief, seed=seed)
-    replay.facts = {"command": command, "seed": str(seed)} | replay.facts | _versions()
+    replay.facts = {"command": "stope " + shlex.join(keep.GIVEN), "seed": str(seed)} | replay.facts | _versions()
     path = out or Path(f"view-{Path(what).name}.html")
     written: dict[str, Any] = {"page": str(path), "bytes": write_replay(replay, path)}
     if video is not None:
@@ -141,6 +144,7 @@ def _skill(name: str, *, n: int, settings: list[str] | None, seed: int, threads:
     policy, path = shipped(name)
     if isinstance(policy, MlpPolicy):
         config = place(flight_config(name), settings=settings)
+        policy_for(policy, path, config.robot)
         replay = record_flight_skill(policy, config, num_worlds=n, seed=seed, num_threads=threads, progress=progress)
     else:
         found = skill_config_of(name, seed=None, settings=settings)

@@ -27,7 +27,7 @@ import numpy as np
 from stope.base.errors import ConfigError
 from stope.base.progress import Progress, silent
 from stope.base.ranks import Group
-from stope.base.workers import Here, Processes, Unit, Workers
+from stope.base.workers import Here, Processes, Unit, Workers, make_workers
 from stope.cluster.cores import Cores, core_pair, cores_of, exchange_seconds, measure_cores
 from stope.learn.assess import fly_conditions
 from stope.learn.baselines import VelocityPd
@@ -170,6 +170,7 @@ def scale(
 
 def _crews(counts: Sequence[int], ray: str) -> dict[int, Workers]:
     if not ray:
+        make_workers(str(max(counts)))  # refuses more than a machine is ever asked for
         return {count: Processes(count) for count in counts}
     from stope.base.ray_workers import RayWorkers  # noqa: PLC0415 -- an extra
 

@@ -40,6 +40,7 @@ _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "stope",
     "path.simplify": False,
+    "text.parse_math": False,  # names are a user's own, and a dollar in one is a dollar
 }
 
 

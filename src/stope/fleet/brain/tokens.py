@@ -43,4 +43,4 @@ def read_token(path: Path) -> str:
 
 def is_bearer(header: str | None, token: str) -> bool:
     """Whether an Authorization header carries the token; takes as long for a near miss as for any other."""
-    return header is not None and hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
+    return header is not None and hmac.compare_digest(header.encode("utf-8", "replace"), f"Bearer {token}".encode())

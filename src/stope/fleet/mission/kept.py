@@ -282,11 +282,13 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
             db.read_parquet([str(f) for f in files]).to_table("activities")
             db.execute("SET enable_external_access = false; SET lock_configuration = true")
             found = db.execute(sql)
+            if found is None:  # DuckDB's stubs do not say so: a text with no statement in it has no result
+                raise RangeError("query: found no statement: expected SQL such as SELECT count(*) FROM activities.")
             return [d[0] for d in found.description or ()], found.fetchall()
         except duckdb.Error as error:
             raise RangeError(f"query: {' '.join(str(error).split())}") from None
 
 
 def as_json(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
-    """Rows as JSON can hold them."""
-    return json.loads(json.dumps(rows, default=str))
+    """Rows as JSON can hold them: null for a number that is not finite, as 0/0 of an aggregate."""
+    return json.loads(json.dumps(rows, default=str), parse_constant=lambda _: None)

@@ -67,7 +67,7 @@ def newest_run(folder: Path) -> Path:
     below = [path for path in folder.iterdir() if path.is_dir() and is_run(path)] if folder.is_dir() else []
     if not below:
         raise FileError(f"{folder}: expected a training (config.json), a mission (run.json) or a folder of them.")
-    return max(below, key=lambda path: max(_stamp(file) or 0.0 for file in path.iterdir()))
+    return max(below, key=lambda path: max(_stamp(file) or 0.0 for file in path.rglob("*")))
 
 
 def _stamp(path: Path) -> float | None:

@@ -45,6 +45,8 @@ _LOOK = {
 LOST_TIME = {Phase.RECHARGE, Phase.COOL, Phase.BLOCKED, Phase.QUEUE_PIT, Phase.QUEUE_PORT, Phase.QUEUE_REPAIR,
              Phase.REPAIR, Phase.WAIT_EARTH, Phase.LOST, Phase.NO_SPARE, Phase.SAFE}  # fmt: skip
 AT_YARD = {int(p) for p in (Phase.QUEUE_PORT, Phase.UNLOAD, Phase.QUEUE_REPAIR, Phase.REPAIR, Phase.PROCESS)}
+SUNS_A_TURN = 24
+"""Directions of the Sun in a turn of the body, between which the page interpolates: 15 deg of hour angle (chosen)."""
 NUM_TIMES = 480
 """Times of the three-dimensional view of a month; the activities themselves are exact (chosen)."""
 
@@ -91,7 +93,7 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
     states = [State(name=name, colour=_LOOK[Phase(k)][0], level=_LOOK[Phase(k)][1], is_lost_time=Phase(k) in LOST_TIME)
               for k, name in enumerate(PHASES)]  # fmt: skip
     index = np.arange(num) - np.searchsorted(kinds, kinds)
-    sun = sun_direction(body, np.linspace(0.0, times[-1], 24 * 30), sun_latitude_deg=scenario.ground.sun_latitude_deg)
+    sun = sun_direction(body, _sun_times(times, body), sun_latitude_deg=scenario.ground.sun_latitude_deg)
     links = contacts(scenario, seed=kept["seed"], replicate=0)
     waits = {name: values[rows["state"] == Phase.WAIT_EARTH] for name, values in rows.items()}
     asked = questions(waits["robot"], waits["start_s"], waits["end_s"], links, light=scenario.link.light_time,
@@ -110,12 +112,20 @@ def record_month(folder: Path, *, most_bytes: int = 24_000_000) -> Replay:
             "Alarm levels of activities are stope's choice, in the five levels of XTCE.",
             "Where a question to Earth is follows from contact, light time and the time of a decision, without faults.",
             "An activity is in the log when it ended: those under way at the end are shown as decide.",
-            f"The scene has {frames} times; charts, lists and the Pareto of lost time use every activity.",
+            f"The scene, the states over time and the lists of who is in a state have {frames} times; the chart of one "
+            "robot and the Pareto of lost time use every activity.",
         ],
     )  # fmt: skip
     replay.facts = {"run": folder.name, "seed": str(kept["seed"]), "bank": str(kept["bank_digest"])}
     _sum_up(replay, scenario, result)
     return replay
+
+
+def _sun_times(times: Floats, body: Body) -> Floats:
+    """Evenly spaced times from the first to the last, whole parts of a frame, `SUNS_A_TURN` or more in a turn [s]."""
+    step = float(times[1] - times[0])
+    parts = int(np.ceil(step * abs(body.spin_rate) / (2.0 * np.pi) * SUNS_A_TURN))
+    return np.linspace(0.0, times[-1], (len(times) - 1) * max(1, parts) + 1)
 
 
 def _sum_up(replay: Replay, scenario: MonthScenario, result: dict[str, Any] | None) -> None:

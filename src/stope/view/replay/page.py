@@ -84,7 +84,7 @@ def _head(replay: Replay, blob: Blob) -> dict[str, Any]:
         "questions": {name: blob.add(values, "uint32" if name == "robot" else "float32")
                       for name, values in replay.questions.items()},
         "bands": [{"name": name, "spans": (spans - replay.times[0]).tolist()} for name, spans in replay.bands.items()],
-        "gravity": replay.gravity.tolist(), "sun": np.asarray(replay.sun).tolist(), "smooth": replay.is_smooth,
+        "gravity": replay.gravity.tolist(), "sun": np.round(replay.sun, 5).tolist(), "smooth": replay.is_smooth,
         "apart": replay.apart, "paths": replay.paths,
     }  # fmt: skip
 

@@ -175,9 +175,11 @@ function makeScene(canvas, data) {
       const p = placeOf(data.parts[0], frame, 0, robot), s = scene.shift(robot);
       scene.camera.target = [p[0] + s[0], p[1] + s[1], p[2]];
     },
-    sunAt(frame) {
-      const suns = data.sun, last = data.times.data.length - 1;
-      return suns[Math.round((suns.length - 1) * (last ? frame / last : 0))];
+    sunAt(at) {
+      const suns = data.sun, last = data.times.data.length - 1, place = (suns.length - 1) * (last ? at / last : 0);
+      const k = Math.min(Math.floor(place), suns.length - 1), next = suns[Math.min(k + 1, suns.length - 1)];
+      const ray = suns[k].map((x, i) => x + (place - k) * (next[i] - x)), length = Math.hypot(...ray);
+      return ray.map((x) => x / length);
     },
     recolour() {
       scene.colours = new Float32Array([...Array(12).keys()].flatMap((k) => rgb('--c' + k)));
@@ -192,7 +194,7 @@ function makeScene(canvas, data) {
       gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
       gl.enable(gl.DEPTH_TEST);
       const view = cameraMatrix(scene.camera, w / h);
-      const sun = scene.sunNow = scene.sunAt(frame);
+      const sun = scene.sunNow = scene.sunAt(frame + mix);
       scene.calls = 0;
       gl.useProgram(plain.program);
       gl.uniformMatrix4fv(plain.at.u_view, false, view);
