@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stope.base.errors import FileError
-from stope.base.files import read_json, write_atomic, write_json
+from stope.base.files import check_writable, read_json, write_atomic, write_json
 
 KILLED_BETWEEN_WRITE_AND_RENAME = """
 import os, signal, sys
@@ -106,3 +106,15 @@ def test_a_missing_file_and_a_list_say_what_was_expected(tmp_path: Path) -> None
     (tmp_path / "x.json").write_text("[1]")
     with pytest.raises(FileError, match=r"x\.json: found a list: expected a thing \(a JSON object\)\.$"):
         read_json(tmp_path / "x.json", what="thing")
+
+
+@pytest.mark.parametrize("place", ["folder", "file/x.json"])
+def test_a_place_that_cannot_be_written_is_refused_by_the_name_that_was_given(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    for write in (check_writable, lambda path: write_atomic(path, "x")):
+        with pytest.raises(FileError) as caught:
+            write(tmp_path / place)
+        assert str(caught.value).startswith(f"{tmp_path / place}: ")
+        assert ".part" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

@@ -99,6 +99,14 @@ def refused(stope_: Stope, *arguments: str | Path) -> str:
         ("world check nowhere.toml", "nowhere.toml: no such file"),
         ("world check ryugu", "expected a file whose name ends in .toml"),
         ("fleet check nowhere.toml", "nowhere.toml: no such file"),
+        ("fleet measure --out .", ".: is a folder: expected the name of a file"),
+        ("train dock --out .", ".: is a folder: expected the name of a file"),
+        ("view dock --out .", ".: is a folder: expected the name of a file"),
+        ("view dock --n 1 --set robot=cubesat", "robot"),
+        ("world site ryugu --height 1e300 --json", "height = 1e+300 m: must be at most 1e+09 m"),
+        ("cluster scale evaluate --workers 1,100000000", "expected a number of processes from 1 to 1024"),
+        (f"flight campaign --flights {'9' * 5000}", "expected counts joined by commas"),
+        (f"flight campaign --worlds {'9' * 5000}", "expected a number, or two joined by a dash"),
     ],
 )
 def test_misused_command_is_refused_with_one_line(

@@ -340,4 +340,5 @@ def test_a_token_file_is_its_owners_alone(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="5 characters"):
         read_token(path)
     assert not is_bearer("Bearer \xe9", TOKEN)
+    assert not is_bearer("Bearer \udcff", TOKEN)
     assert new_token() != new_token()

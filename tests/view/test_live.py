@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from stope.fleet.mission.kept import keep_month
 from stope.learn.checkpoint import write_checkpoint
 from stope.learn.skill_training import SkillConfig, SkillTraining
 from stope.view.live import run_state, serve_live
+from stope.view.live.state import newest_run
 from tests.cli.conftest import TINY
 from tests.fleet.mission.builders import month, tables
 from tests.learn.test_skill_training import TINY as TINY_SKILL
@@ -140,6 +142,18 @@ def test_state_of_a_mission_is_its_pieces(tmp_path: Path) -> None:
     assert [(piece["name"], piece["count"]) for piece in state["pieces"]] == [("months", 3)]
     write_json(tmp_path / "report.json", {"answer": "Ore."})
     assert (run_state(tmp_path)["status"], run_state(tmp_path)["answer"]) == ("done", "Ore.")
+
+
+def test_newest_run_is_the_one_that_was_written_last_however_deep(tmp_path: Path) -> None:
+    old = training(tmp_path / "train", 1)
+    mission = tmp_path / "mission"
+    write_json(mission / "run.json", {"config_hash": "h"})
+    write_json(mission / "month" / "checkpoints" / "day.json", {})
+    for path, age in ((old / "config.json", 50.0), (old / "checkpoint.safetensors", 40.0), (mission / "run.json", 90.0),
+                      (mission / "month", 90.0), (mission / "month" / "checkpoints", 90.0),
+                      (mission / "month" / "checkpoints" / "day.json", 2.0)):  # fmt: skip
+        os.utime(path, (time.time() - age,) * 2)
+    assert newest_run(tmp_path) == mission
 
 
 def test_what_is_no_run_or_broken_is_refused(tmp_path: Path) -> None:

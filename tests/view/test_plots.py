@@ -96,6 +96,7 @@ def test_data_that_cannot_be_drawn_is_refused_in_one_line(bad: dict[str, Any], t
         plot("site-map", half_width=0.1),
         plot("bars", labels=["a"], values=[0.0], low=[0.0], high=[0.0]),
         plot("lines", x=[1.0], series=[{"name": "a", "y": [1.0]}]),
+        plot("lines", x=[1.0], series=[{"name": "my $lap_{top$", "y": [1.0]}]),  # a user's own name
     ],
 )
 def test_data_at_its_limits_is_drawn_without_a_warning(extreme: dict[str, Any], tmp_path: Path) -> None:

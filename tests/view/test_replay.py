@@ -29,6 +29,8 @@ from stope.view.replay.month import is_month_folder, record_month
 from stope.view.replay.page import render_replay
 from stope.view.replay.questions import EDGES, questions
 from stope.view.replay.shapes import box, cylinder, ellipsoid, vehicle
+from stope.world.body import load_body
+from stope.world.light import sun_direction
 from stope.world.shape import TriangleMesh
 from tests.fleet.mission.builders import month, tables
 
@@ -165,6 +167,12 @@ def test_month_is_its_activities(run: Path) -> None:
     for name, hours in replay.lost_time().items():
         assert hours == pytest.approx(lost[name], rel=1e-9)
     assert replay.times[-1] == 2.0 * DAY
+    # The Sun at every frame, and close enough together for the page to draw lines between.
+    parts, rest = divmod(len(replay.sun) - 1, len(replay.times) - 1)
+    assert rest == 0
+    sun = sun_direction(load_body("ryugu"), replay.times, sun_latitude_deg=month().ground.sun_latitude_deg)
+    np.testing.assert_allclose(replay.sun[::parts], sun, atol=1e-9)
+    assert (replay.sun[1:] * replay.sun[:-1]).sum(axis=1).min() > np.cos(np.radians(16.0))
     middle = len(replay.times) // 2
     t = replay.times[middle]
     for robot in range(replay.num_robots):

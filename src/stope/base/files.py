@@ -31,7 +31,8 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except OSError as error:
-        error.filename = str(path)  # the name that was asked for, not the one aside
+        if error.errno is not None:
+            error.filename = str(path)  # the name that was asked for, not the one aside
         raise
     finally:
         Path(name).unlink(missing_ok=True)

@@ -28,6 +28,8 @@ GRID_NODES = 9
 """Nodes of the grid along each axis (chosen: 3 m apart).
 
 Measured on Ryugu: median error 7e-6 to 3e-5, largest 5e-3 in the cells that the ground cuts, 1e-4 above them."""
+MOST_HEIGHT = 1e9
+"""Of a site above the ground [m]; chosen: far beyond what any small body's gravity decides."""
 NEAR_POLE = 1e-6
 """Cosine of latitude under which local east is not used and x_l points along x of frame a instead (chosen)."""
 
@@ -213,6 +215,8 @@ def _check_place(body: Body, *, latitude_deg: float, longitude_deg: float, heigh
         raise RangeError(f"make_site.longitude_deg = {longitude_deg} deg: must be -360 to 360. East is positive.")
     if not (math.isfinite(height) and height >= 0.0):
         raise RangeError(f"make_site.height = {height} m: must be zero or more. The ground is at 0 m.")
+    if height > MOST_HEIGHT:
+        raise RangeError(f"make_site.height = {height:g} m: must be at most {MOST_HEIGHT:g} m.")
     if body.kind == "uniform" and (latitude_deg != 0.0 or longitude_deg != 0.0):
         raise RangeError(
             f"make_site.latitude_deg, longitude_deg = {latitude_deg}, {longitude_deg} deg: {body.name!r} is a uniform "

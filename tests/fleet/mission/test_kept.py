@@ -125,6 +125,10 @@ def test_a_moment_is_played_again_and_its_activities_can_be_asked(tmp_path: Path
     assert int(rows[0][0]) == result["counts"]["mined"]
     with pytest.raises(RangeError, match="query"):
         kept.query(tmp_path, "SELECT * FROM read_csv('/etc/passwd')")
+    with pytest.raises(RangeError, match="found no statement"):
+        kept.query(tmp_path, " ")
+    _, rows = kept.query(tmp_path, "SELECT 'NaN'::DOUBLE, [1.0, 'inf'::DOUBLE], 2")
+    assert kept.as_json(rows) == [[None, [1.0, None], 2]]
 
 
 def test_a_cut_checkpoint_is_refused_in_one_line(tmp_path: Path) -> None:
