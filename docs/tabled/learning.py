@@ -37,7 +37,9 @@ def skills() -> str:
             "sharp": "policy, told a sharp belief", "truth": "policy, told the truth"}  # fmt: skip
     rows: list[list[object]] = []
     for name, found in result("skills")["skills"].items():
-        cells = {said[k]: cell for k, cell in found["conditions"].items()} | found["baselines"]
+        named = {"tutor": "program that taught it"}
+        others = {named.get(who, who): cell for who, cell in found["baselines"].items()}
+        cells = {said[k]: cell for k, cell in found["conditions"].items()} | others
         for who, cell in cells.items():
             time = cell["time_to_success_s"]
             rows.append([f"`{name}`", who, cell["n"], share(cell), "" if time is None else f"{time:.0f}"])

@@ -153,7 +153,7 @@ def test_the_assessment_has_every_cell(tmp_path: Path) -> None:
     task = SkillConfig(**TINY).make_task()
     found = assess_skill(GruPolicy.load(tmp_path / "p.safetensors"), "anchor", task, num=4, seed=1)["skills"]["anchor"]
     assert set(found["conditions"]) == {"ignorant", "prior", "sharp", "truth"}
-    assert set(found["baselines"]) == {"script", "random", "nothing"}
+    assert set(found["baselines"]) == {"script", "tutor", "random", "nothing"}  # of anchor, which has a tutor
     for cell in (*found["conditions"].values(), *found["baselines"].values()):
         assert cell["n"] == 4
         assert 0.0 <= cell["low"] <= cell["success"] <= cell["high"] <= 1.0

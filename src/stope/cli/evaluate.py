@@ -109,9 +109,9 @@ def evaluate(
 ) -> None:
     """Fly a policy in fresh worlds: success, time, energy and error, each rate with its 95 % interval.
 
-    The baselines (thrusters off, random, PD with and without the belief, adaptive control, script) get the same worlds,
-    starts and noise. The safety envelope stands between the policy and its robots, and counts when it acts; the
-    baselines fly bare.
+    The baselines (thrusters off, random, PD with and without the belief, adaptive control, script, and tutor, the
+    program that taught a policy) get the same worlds, starts and noise. The safety envelope stands between the policy
+    and its robots, and counts when it acts; the baselines fly bare.
     Robot, site and task are those the policy was trained with, unless options say otherwise.
     """
     from stope.base.workers import make_workers  # noqa: PLC0415 -- keeps `stope --help` fast

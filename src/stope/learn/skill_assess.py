@@ -20,7 +20,7 @@ from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.base.workers import Here, Unit, Workers
 from stope.learn.envelope import envelope_for
-from stope.learn.pilots import GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, fly_skill
+from stope.learn.pilots import GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, TutorPilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.world.tasks import ContactTask
 from stope.world.told import NUM_SUMMARY, Told
@@ -31,7 +31,8 @@ CONDITIONS: dict[str, Told] = {"ignorant": "prior", "prior": "drawn", "sharp": "
 """Worlds are drawn from the prior in each; what the policy is told of them differs. As for `dock`, "prior" is the
 training's own mixture of beliefs and "ignorant" is nothing but the prior."""
 
-BASELINES = ("script", "random", "nothing")
+BASELINES = ("script", "tutor", "random", "nothing")
+"""The tutor is the program that taught the policy, told the prior; left out where it is the script."""
 BELIEVED = {"belief": True, "belief-ignorant": False}
 """Worlds are drawn from a belief; whether the policy is told the belief, or nothing but the prior. `BELIEVED_SCRIPT`
 flies in the same worlds."""
@@ -110,7 +111,8 @@ def assess_skill(
     if not set(only) <= set(known):
         raise ConfigError(f"assess.only = {', '.join(only)}: expected some of {', '.join(known)}.")
     check_policy(policy, task, name, "policy")
-    cells = [c for c in known if c in (only or known)]
+    is_own = type(task).tutor is not ContactTask.tutor
+    cells = [c for c in known if c in (only or known) and (c != "tutor" or is_own or only)]
     units = [
         Unit(_fly_cell, (policy, name, task, cell, num, seed, num_threads, is_enveloped, believed), f"{name}: {cell}",
              shows=True)
@@ -144,9 +146,10 @@ def _fly_cell(
 ) -> Outcomes:  # fmt: skip
     """One condition of the policy, or one baseline; every cell has the same worlds, or those of the belief."""
     num_actions = len(task.action_names)
-    # Told nothing, the baselines do the same in every condition.
+    # Told nothing but the prior, the baselines do the same in every condition.
     pilots: dict[str, Callable[[], Pilot]] = {
-        "script": lambda: ScriptPilot(task), "random": lambda: RandomPilot(num_actions, seed),
+        "script": lambda: ScriptPilot(task), "tutor": lambda: TutorPilot(task),
+        "random": lambda: RandomPilot(num_actions, seed),
         "nothing": lambda: NothingPilot(num_actions), BELIEVED_SCRIPT: lambda: ScriptPilot(task),
     }  # fmt: skip
     is_policy = cell in CONDITIONS or cell in BELIEVED
