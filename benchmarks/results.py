@@ -33,8 +33,8 @@ STOPE = str(Path(sys.executable).with_name("stope"))
 FREE, IN_CONTACT = ("dock", "haul"), ("anchor", "capture", "dig", "hop")
 CELLS = ("ignorant", "truth", "script")
 """Of a task with contact: told only the prior, told the truth, and its script."""
-MORE_CELLS = {"dig": ("sharp",)}
-"""A sharp belief, where that is measured too."""
+MORE_CELLS = {"anchor": ("sharp", "tutor"), "dig": ("sharp",)}
+"""A sharp belief and the program that taught the policy, where they are measured too."""
 DIG_SEAL = "6fb0e88096a8b2d0101bdbc65f730c0ebd3092c2"
 """Commit at which what digs in the sealed worlds was frozen."""
 DIG_CAMPAIGN = [
