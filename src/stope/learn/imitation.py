@@ -32,9 +32,6 @@ Floats = NDArray[np.float64]
 LEAST_RATE = 0.05
 """Share of the first learning rate that the last iteration of an imitation has [1]; chosen."""
 
-RETOLD = 0.5
-"""Share of the worlds that are told another belief when they are learned from again [1]; chosen."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
@@ -120,6 +117,8 @@ def retold(
     tutor: Callable[[Floats, Floats], Floats],
     rng: np.random.Generator,
     imagined: Callable[[Floats, np.random.Generator], Floats] = lambda seen, rng: seen,
+    *,
+    share: float = 0.5,
 ) -> tuple[torch.Tensor, ...]:
     """A part of a rollout in which some worlds are told and imagined otherwise all along, and what the tutor does then.
 
@@ -132,10 +131,11 @@ def retold(
         tutor: Observations and beliefs (n, ...) to actions (n, actions).
         rng: Which worlds, and what is imagined.
         imagined: Observations (steps, worlds, n) to what those worlds might have seen instead, of the same shape.
+        share: Of the worlds that are told otherwise [1].
     """
     inputs, wanted, dones, memory = part
     size = beliefs.shape[1]
-    ids = np.flatnonzero(rng.random(inputs.shape[1]) < RETOLD)
+    ids = np.flatnonzero(rng.random(inputs.shape[1]) < share)
     if len(ids) == 0:
         return part
     inputs, wanted = inputs.clone(), wanted.clone()

@@ -86,6 +86,8 @@ class SkillConfig:
     """Learning rate of the imitation at its start; it falls to a twentieth [1]."""
     imitation_updates: int = 24
     """Steps of the optimiser in an iteration of imitation, each on a quarter of the worlds of one rollout."""
+    retold: float = 0.5
+    """Share of the worlds that are told another belief when they are learned from again [1]."""
     replay: int = 30
     """Rollouts that the imitation learns from: the last so many."""
     num_epochs: int = 3
@@ -111,7 +113,7 @@ class SkillConfig:
                        "memory", "imitation_rate", "imitation_updates", "replay", "num_epochs", "num_minibatches",
                        "learning_rate", "desired_kl", "action_std")  # fmt: skip
         check_not_negative(self, "seed", "num_reinforcement", "num_warm_up", "bonus")
-        check_fraction(self, "discount", "trace", "breadth")
+        check_fraction(self, "discount", "trace", "breadth", "retold")
         if self.seed >= 2**63:
             raise ConfigError(f"SkillConfig.seed = {self.seed}: expected less than 2^63.")
         if self.told not in KINDS:
@@ -253,7 +255,8 @@ class SkillTraining:
         losses = []
         for _ in range(c.imitation_updates):
             part = self.replay.draw(rng, c.num_minibatches)
-            part = retold(part, self._beliefs(part[0].shape[1], rng), self.task.tutor, rng, self.task.imagined)
+            part = retold(part, self._beliefs(part[0].shape[1], rng), self.task.tutor, rng, self.task.imagined,
+                          share=c.retold)  # fmt: skip
             losses.append(imitate(actor, self.tutor, part))
         self.losses.append(float(np.mean(losses)))
 
