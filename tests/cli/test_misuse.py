@@ -91,6 +91,7 @@ def refused(stope_: Stope, *arguments: str | Path) -> str:
         ("flight fit nowhere", "nowhere: no such folder"),
         ("flight check nowhere", "nowhere: no such folder"),
         ("flight show nowhere", "Missing option '--png'"),
+        ("flight show nowhere --png x.jpg", "--png x.jpg: expected a name that ends in .png"),
         ("world body atlantis", "no body 'atlantis'"),
         ("world robot tin-man", "no robot 'tin-man'"),
         ("world physics --robot tin-man", "no robot 'tin-man'"),
@@ -178,6 +179,11 @@ def test_broken_policy_file_is_refused(stope: Stope, policy: Path, tmp_path: Pat
     file = tmp_path / "mine.safetensors"
     file.write_bytes(GARBAGE[fault](policy.read_bytes()))
     assert "mine.safetensors" in refused(stope, "evaluate", "dock", "--policy", file, "--n", "2")
+
+
+def test_file_of_no_format_is_refused_as_such(stope: Stope, tmp_path: Path) -> None:
+    (tmp_path / "x.mcap").write_bytes(b"")
+    assert "x.mcap: of no known format: expected one of" in refused(stope, "flight", "check", tmp_path / "x.mcap")
 
 
 def test_folder_instead_of_a_policy_is_refused(stope: Stope, tmp_path: Path) -> None:

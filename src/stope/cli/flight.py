@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stope.base.errors import FileError
 from stope.base.files import check_writable
 from stope.cli import flight_ground, flight_logs
 from stope.cli.console import interval, line, number, percent, progress_bars, show_facts, show_json, show_table
@@ -151,6 +152,9 @@ def show(
     from stope.flight import load_flight  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.view.flight_plot import draw_flight  # noqa: PLC0415 -- as above
 
+    if png.suffix != ".png":
+        raise FileError(f"--png {png}: expected a name that ends in .png.")
+    check_writable(png)
     if _is_flight(log):
         draw_flight(load_flight(log), png)
     else:
@@ -176,7 +180,7 @@ def _is_flight(log: Path) -> bool:
     """A flight folder, or nothing at all, which is then refused as one: a folder without any known log in it."""
     from stope.flight.formats import FORMATS  # noqa: PLC0415 -- keeps `stope --help` fast
 
-    return not any(FORMATS.get(name).recognise(log) for name in FORMATS if name != "stope-flight")
+    return not log.is_file() and not any(FORMATS.get(name).recognise(log) for name in FORMATS if name != "stope-flight")
 
 
 def _before(path: Path | None, came_from: str, robot: Robot, seed: int) -> Belief | None:
