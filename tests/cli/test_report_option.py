@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stope.cli import train
 from stope.view.found import figures_of, leaves_of
 from stope.view.numbers import figure_interval, figure_value
 from stope.view.report import read_report
@@ -183,3 +184,15 @@ def test_a_figure_is_named_without_the_unit_that_stands_beside_its_value() -> No
     answer = {"x": {"time_s": row, "gap_m": row, "score": row}, "y": {"s": row}}
     found = {figure["name"]: figure["unit"] for figure in figures_of(answer, how="h", basis="measured", level=0.95)}
     assert found == {"x / time": "s", "x / gap": "m", "x / score": "1", "y / s": "s"}
+
+
+def test_a_rank_that_is_not_the_first_keeps_no_report(
+    stope: Stope, policy: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends well, for torchrun ends the whole job where one of its ranks does not."""
+    assert policy.exists()
+    monkeypatch.setattr(train, "_is_first", lambda: False)
+    report = tmp_path / "r.html"
+    answer = stope("train", "dock", *TINY, "--runs", runs, "--threads", "1", "--report", report)
+    assert (answer.code, answer.out) == (0, "")
+    assert not report.exists()
