@@ -29,7 +29,7 @@ from stope.fleet.mission.scenario import MonthScenario
 __all__ = ["HeapMonth", "play_heap"]
 
 BLOCK = 64
-INF = math.inf
+INF, PORT = math.inf, k.FIRST_PORT
 (DECIDE, RECHARGE, COOL, ANCHOR, DIG, DEPOSIT, BLOCKED, PARKED, LEG_OUT, QUEUE_PIT, LOAD, LEG_BACK, QUEUE_PORT, UNLOAD,
  PROSPECT, QUEUE_REPAIR, REPAIR, WAIT_EARTH, PROCESS, LOST, NO_SPARE, _) = (int(x) for x in Phase)  # fmt: skip
 WORKS = {ANCHOR, DIG, DEPOSIT, LEG_OUT, LOAD, LEG_BACK, UNLOAD, PROSPECT}
@@ -186,6 +186,7 @@ class HeapMonth:
             return self.lose(r, t)
         if u_spare < c[k.SPARE_SHARE]:
             if self.spares[r.yard] <= 0:
+                self.halt(r, t, INF)
                 return self.go(r, t, NO_SPARE, INF)
             self.spares[r.yard] -= 1
             self.counts["spares_used"] += 1
@@ -194,6 +195,7 @@ class HeapMonth:
             self.counts["asked_earth"] += 1
             known = self.answer_time(t)
             if known > c[k.END]:
+                self.halt(r, t, INF)
                 return self.go(r, t, QUEUE_REPAIR, INF)
         service = self.draw_until(r, Skill.CAPTURE)[0] - c[k.MTTR] * math.log(u_repair)
         free = self.repairers[r.yard]
@@ -202,11 +204,15 @@ class HeapMonth:
         free[j] = start + service
         self.counts["repair_arrivals"] += 1
         r.duration = service
-        if is_unit:
-            down, row = start + service, self.units[r.unit]
-            row[0] = max(row[0], t) + down - t
-            row[1:] = [max(x, down) for x in row[1:]]
+        self.halt(r, t, start + service)
         return self.go(r, t, QUEUE_REPAIR, start)
+
+    def halt(self, r: Robot, t: float, until: float) -> None:
+        """A unit that fails takes no ore, and works none off, until it is repaired; a robot has none."""
+        if r.kind == Kind.UNIT:
+            row = self.units[r.unit]
+            row[0] = max(row[0], t) + (until - t)
+            row[PORT:] = [max(x, until) for x in row[PORT:]]
 
     def advance(self, r: Robot, t: float) -> float:  # noqa: PLR0911 -- one for each way a phase may end
         """End a robot's phase at time t [s]; returns when the next ends, infinite if somebody must wake it."""
@@ -347,13 +353,15 @@ class HeapMonth:
         time, energy = self.draw_until(r, Skill.HAUL)
         service = time + c[k.UNLOAD_TIME]
         num, rate = int(c[k.NUM_UNITS]), c[k.UNIT_RATE]
-        unit, port, start = r.yard * num, 1, INF
+        unit, port, start = r.yard * num, PORT, INF
         for u in range(r.yard * num, r.yard * num + num):
             row = self.units[u]
-            j = row.index(min(row[1:]), 1)
+            j = row.index(min(row[PORT:]), PORT)
             begins = max(t, row[j], row[0] - (c[k.UNIT_HOPPER] - load) / rate - service)
             if begins < start:
                 unit, port, start = u, j, begins
+        if start == INF:
+            return self.go(r, t, QUEUE_PORT, INF)
         row = self.units[unit]
         row[port] = start + service
         row[0] = max(row[0], start + service) + load / rate

@@ -50,11 +50,15 @@ def played(*changes: str, robots: int = 50, days: float = 2.0, window: float = 6
     return player
 
 
-@pytest.mark.parametrize(
-    "change", ["link.autonomy='E4'", "link.autonomy='E1'", "dispatch='nearest'", "failing.mtbf_h=20"]
-)
-def test_engine_gives_what_a_plain_heap_of_events_gives(change: str) -> None:
-    player = played(change)
+NO_PARTS = ("failing.unit_mtbf_h=10", "failing.spare_share=0.5", "failing.spares_per_robot=0")
+
+
+@pytest.mark.parametrize("changes", [
+    ("link.autonomy='E4'",), ("link.autonomy='E1'",), ("dispatch='nearest'",), ("failing.mtbf_h=20",), NO_PARTS,
+    (*NO_PARTS, "link.autonomy='E2'"),
+])  # fmt: skip
+def test_engine_gives_what_a_plain_heap_of_events_gives(changes: tuple[str, ...]) -> None:
+    player = played(*changes)
     heap = play_heap(HeapMonth(player.scenario, tables(), seed=1))
     assert {c.name: int(player.world.counts[c]) for c in Count} == {c.name: heap.counts[c.name.lower()] for c in Count}
     ours = player.world.real[:, [k.USED, k.SOLAR, k.CURTAILED]]

@@ -280,6 +280,9 @@ def line_up(w: Any, robot: Any, t: Any, key: Any) -> None:
         begins = max(t, w.units[u, j], room - service)
         if begins < start:
             unit, port, start = u, j, begins
+    if start == np.inf:  # every unit of the yard is down for good
+        go(w, robot, t, QUEUE_PORT, np.inf)
+        return
     row = w.units[unit]
     row[port] = start + service
     row[k.WORK_UNTIL] = max(row[k.WORK_UNTIL], start + service) + load / c[k.UNIT_RATE]
