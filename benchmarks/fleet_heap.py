@@ -301,7 +301,8 @@ class HeapMonth:
     def depart(self, r: Robot, t: float, phase: int) -> float:
         """A leg, with its failed tries."""
         c, leg, tries, outcome = self.c, self.legs[r.yard][r.unit], 1, 1
-        while tries < 20 and self.chance(r) >= c[k.LEG_SUCCESS]:
+        success = c[k.LEG_SUCCESS] ** float(self.world.leg_hops[r.yard, r.unit])
+        while tries < 20 and self.chance(r) >= success:
             self.counts["legs_failed"] += 1
             if self.chance(r) < c[k.LEG_LOSS]:
                 outcome = -1

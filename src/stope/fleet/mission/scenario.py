@@ -168,12 +168,12 @@ class Plant:
     hop_speed: Annotated[float, "m/s"]
     """At which a hauler leaves the ground [m/s]; below the speed of a circular orbit."""
     leg_success: Annotated[float, "1"]
-    """Share of tries at a leg that arrive; another takes as long again."""
+    """Share of tries at a leg of one hop that arrive; another takes as long again. Of more hops, each must succeed."""
     leg_loss: Annotated[float, "1"]
     """Share of failed legs that lose the robot and its load to escape."""
     leg_power: Annotated[float, "W"]
     leg_propellant: Annotated[float, "kg"]
-    """Of one try at a leg [kg]."""
+    """Of one hop of a try at a leg [kg]."""
     load_time: Annotated[float, "s"]
     unload_time: Annotated[float, "s"]
     patience: Annotated[float, "s"]

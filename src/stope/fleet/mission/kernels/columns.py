@@ -187,6 +187,8 @@ class World(NamedTuple):
     """Pits by distance from each yard, (yards, candidates)."""
     leg_time: Any
     """To each of `near`, (yards, candidates) [s]."""
+    leg_hops: Any
+    """Of each of those legs, (yards, candidates)."""
     sunlight: Any
     """Light gathered since the start of a turn, on a square metre of array, (pits, NUM_BINS + 1) [J/m2]."""
     cool_bins: Any

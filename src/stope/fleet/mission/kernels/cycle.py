@@ -201,17 +201,18 @@ def send(w: Any, robot: Any, t: Any, j: Any, key: Any) -> None:
 
 @inner
 def depart(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
-    """A leg, with its failed tries; each takes as long again."""
-    c = w.constants
-    leg, tries, outcome = w.leg_time[w.whole[robot, k.YARD], w.whole[robot, k.UNIT]], 1, 1
-    while tries < TRIES and chance(w, robot, key) >= c[k.LEG_SUCCESS]:
+    """A leg, with its failed tries; each takes as long again. Every hop of it must succeed and takes propellant."""
+    c, yard, j = w.constants, w.whole[robot, k.YARD], w.whole[robot, k.UNIT]
+    leg, hops, tries, outcome = w.leg_time[yard, j], w.leg_hops[yard, j], 1, 1
+    success = c[k.LEG_SUCCESS] ** hops
+    while tries < TRIES and chance(w, robot, key) >= success:
         w.counts[LEGS_FAILED] += 1
         if chance(w, robot, key) < c[k.LEG_LOSS]:
             outcome = -1
             break
         tries += 1
     w.counts[LEGS] += 1
-    w.real[robot, k.PROPELLANT] += tries * c[k.LEG_PROPELLANT]
+    w.real[robot, k.PROPELLANT] += tries * hops * c[k.LEG_PROPELLANT]
     begin(w, robot, t, phase, tries * leg, c[k.LEG_POWER] * tries * leg)
     w.whole[robot, k.OUTCOME] = outcome
 
