@@ -41,7 +41,7 @@ RESOURCES: dict[str, tuple[Part, ...]] = {
 def more_of(scenario: MonthScenario, parts: tuple[Part, ...]) -> MonthScenario:
     """The scenario with a tenth more of one thing, in as many yards; whole numbers go up by one at least.
 
-    Maintainers go up to the next multiple of the yards, which share them evenly: another number would be of fewer yards.
+    Maintainers go up to the next multiple of the yards, which share them evenly: others would be of fewer yards.
     """
     yards = scenario.num_yards
     for part, field, sign in parts:
