@@ -373,7 +373,7 @@ class HeapMonth:
 
     def end_work(self, r: Robot, t: float, phase: int) -> float:
         """An activity is over."""
-        if phase == ANCHOR and r.outcome < 0:
+        if r.outcome < 0:
             return self.lose(r, t)
         if phase == DIG:
             water = r.mass * self.grade[r.pit] // 1000
@@ -397,15 +397,17 @@ class HeapMonth:
     def dig(self, r: Robot, t: float) -> float:
         """Fill the drums some times at one anchoring."""
         c = self.c
-        time, energy, mass = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0
+        time, energy, mass, outcome = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0, 1
         for _ in range(int(c[k.LOADS])):
             row = self.draw(r, Skill.DIG)
             time += row[1] + c[k.DUMP_TIME]
             energy += row[2]
             mass += row[3]
+            if (outcome := min(1, int(row[0]))) < 0:
+                break
         sharp = max(c[k.WEAR_FLOOR], 1.0 - c[k.WEAR] * r.service)
         until = self.begin(r, t, DIG, time, energy)
-        r.mass = int(mass * sharp * c[k.DIG_FACTOR])
+        r.outcome, r.mass = (1, int(mass * sharp * c[k.DIG_FACTOR])) if outcome >= 0 else (-1, 0)
         return until
 
     def deposit(self, r: Robot, t: float) -> float:

@@ -152,6 +152,22 @@ def test_machines_under_repair_are_as_available_as_the_closed_form_says() -> Non
     assert times[Phase.PROCESS] / times.sum() == pytest.approx(wanted, abs=0.03)  # three standard errors of 36,000 h
 
 
+@pytest.mark.parametrize(("skill", "kind"), [("ANCHOR", Kind.EXCAVATOR), ("DIG", Kind.EXCAVATOR),
+                                             ("HOP", Kind.PROSPECTOR)])  # fmt: skip
+def test_a_measured_loss_loses_the_robot_in_the_engine_and_in_the_heap(skill: str, kind: Kind) -> None:
+    scenario = month("failing.mtbf_h=1e9", "plant.leg_loss=0")
+    records = tables()
+    records.of(k.Skill[skill])[:2, 0] = -1.0  # of 60; a month draws many
+    player = Player(scenario, records, seed=1)
+    player.advance(player.end)
+    lost = player.world.whole[:, k.PHASE] == Phase.LOST
+    assert lost.any()
+    assert set(player.world.whole[lost, k.KIND].tolist()) == {int(kind)}
+    heap = play_heap(HeapMonth(scenario, records, seed=1))
+    assert lost.sum() == heap.counts["robots_lost"] == close_books(player).counts["robots_lost"]
+    assert player.world.counts[Count.MINED] == heap.counts["mined"]
+
+
 def quiet(*changes: str, days: float) -> Player:
     """Nothing varies, nobody fails, nothing is dark to the point of stopping."""
     still = ("failing.mtbf_h=1e9", "failing.unit_mtbf_h=1e9", "plant.leg_success=1", "digging.wear=0", "link.gaps=0",

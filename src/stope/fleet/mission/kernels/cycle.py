@@ -300,7 +300,7 @@ def line_up(w: Any, robot: Any, t: Any, key: Any) -> None:
 def end_work(w: Any, robot: Any, t: Any, phase: Any, key: Any, window: Any) -> None:
     """An activity of a robot at work is over."""
     outcome = w.whole[robot, k.OUTCOME]
-    if phase == ANCHOR and outcome < 0:
+    if outcome < 0:  # of anchoring, digging or a prospector's hop; what it had dug there is not mined
         lose(w, robot, t)
         return
     if phase == DIG:
@@ -328,16 +328,20 @@ def end_work(w: Any, robot: Any, t: Any, phase: Any, key: Any, window: Any) -> N
 def dig(w: Any, robot: Any, t: Any, key: Any) -> None:
     """Fill the drums some times at one anchoring, empty them into the hopper each time, move on."""
     c = w.constants
-    time, energy, mass = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0
+    time, energy, mass, outcome = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0, 1
     for _ in range(int(c[k.LOADS])):
         r = draw(w, robot, SKILL_DIG, key)
         time += c[k.SLOWNESS + SKILL_DIG] * w.records[r, 1] + c[k.DUMP_TIME]
         energy += w.records[r, 2]
+        if w.records[r, 0] < 0.0:
+            outcome = -1
+            break
         if is_well(w, robot, SKILL_DIG, key):
             mass += w.records[r, 3]
     sharp = max(c[k.WEAR_FLOOR], 1.0 - c[k.WEAR] * w.real[robot, k.SERVICE])
     begin(w, robot, t, DIG, time, energy)
-    w.whole[robot, k.MASS] = np.int64(mass * sharp * c[k.DIG_FACTOR])
+    w.whole[robot, k.OUTCOME] = outcome
+    w.whole[robot, k.MASS] = 0 if outcome < 0 else np.int64(mass * sharp * c[k.DIG_FACTOR])
 
 
 @inner

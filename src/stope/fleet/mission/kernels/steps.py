@@ -73,7 +73,10 @@ def is_held(w: Any, robot: Any, t: Any, skill: Any) -> Any:
 
 @inner
 def draw_until(w: Any, robot: Any, skill: Any, key: Any) -> Any:
-    """Time and energy of tries at a skill until one succeeds [s, J], and how the last one ended."""
+    """Time and energy of tries at a skill until one succeeds [s, J], and how the last one ended.
+
+    A record of a robot lost is a try that failed: free flights have none, and whom a capture lets go is caught again.
+    """
     time, energy, outcome = 0.0, 0.0, 0.0
     for _ in range(TRIES):
         r = draw(w, robot, skill, key)
