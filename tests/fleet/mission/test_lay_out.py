@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from stope.base.errors import ConfigError
 from stope.fleet.mission.kernels import columns as k
 from stope.fleet.mission.kernels.columns import Count, Kind
-from stope.fleet.mission.lay_out import _legs, place_of
+from stope.fleet.mission.lay_out import _legs, lay_out, place_of
 from stope.fleet.mission.month import Player
 from stope.fleet.mission.scenario import with_changes
 from tests.fleet.mission.builders import month, tables
@@ -54,3 +55,12 @@ def test_every_hop_of_a_leg_takes_propellant_and_may_fail(speed: float) -> None:
     assert used == pytest.approx((legs + failed) * hops * scenario.plant.leg_propellant)
     share, wanted = legs / (legs + failed), scenario.plant.leg_success**hops
     assert abs(share - wanted) < 3.0 * math.sqrt(wanted * (1.0 - wanted) / (legs + failed))
+
+
+def test_a_pile_without_room_for_an_excavators_ore_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Digging\.pile = 99 kg: expected room for one hopper, 100 kg or more"):
+        month("digging.pile=99")
+    # Three fillings of 5.8 kg on top of a hopper that is all but full.
+    with pytest.raises(ConfigError, match=r"Digging\.pile = 117 kg: expected 117\.4 kg or more"):
+        lay_out(month("digging.pile=117"), tables(), seed=1, replicate=0)
+    lay_out(month("digging.pile=117.5"), tables(), seed=1, replicate=0)

@@ -184,8 +184,9 @@ def lay_out(
         log_rows: Room for activities in the log; 0 for no log.
 
     Raises:
-        ConfigError: if a battery can never hold what an activity needs.
+        ConfigError: if a battery can never hold what an activity needs, or a pile what a hopper may.
     """
+    _check_pile(scenario, tables)
     place, fleet = place_of(scenario), scenario.fleet
     counts = {Kind.EXCAVATOR: fleet.excavators, Kind.HAULER: fleet.haulers, Kind.PROSPECTOR: fleet.prospectors,
               Kind.UNIT: fleet.units}  # fmt: skip
@@ -268,6 +269,15 @@ def _cool_bins(scenario: MonthScenario, light: Floats) -> NDArray[np.int64]:
         if i < hot.shape[1]:
             wait[:, i] = run
     return wait
+
+
+def _check_pile(scenario: MonthScenario, tables: Tables) -> None:
+    """Refuse a pile on which an excavator could never put what it has: its hopper may be exceeded by one digging."""
+    digging = scenario.digging
+    most = digging.hopper + digging.loads * float(tables.of(Skill.DIG)[:, 3].max()) / 1000.0
+    if digging.pile < most:
+        raise ConfigError(f"Digging.pile = {digging.pile:g} kg: expected {most:.4g} kg or more, what an excavator may "
+                          f"bring: a hopper of {digging.hopper:g} kg and its last digging.")  # fmt: skip
 
 
 def _constants(scenario: MonthScenario, tables: Tables, spin: float) -> Floats:

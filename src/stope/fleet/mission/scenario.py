@@ -157,6 +157,9 @@ class Digging:
         check_positive(self, "hopper", "loads", "pile", "sample_noise")
         check_not_negative(self, "dump_time", "move_time", "move_power", "deposit_time", "wear", "sample_time")
         check_fraction(self, "wear_floor")
+        if self.pile < self.hopper:
+            raise ConfigError(f"Digging.pile = {self.pile:g} kg: expected room for one hopper, {self.hopper:g} kg or "
+                              "more, or no excavator could ever deposit.")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
