@@ -29,7 +29,7 @@ from stope.fleet.mission.scenario import MonthScenario
 __all__ = ["HeapMonth", "play_heap"]
 
 BLOCK = 64
-INF = math.inf
+INF, PORT = math.inf, k.FIRST_PORT
 (DECIDE, RECHARGE, COOL, ANCHOR, DIG, DEPOSIT, BLOCKED, PARKED, LEG_OUT, QUEUE_PIT, LOAD, LEG_BACK, QUEUE_PORT, UNLOAD,
  PROSPECT, QUEUE_REPAIR, REPAIR, WAIT_EARTH, PROCESS, LOST, NO_SPARE, _) = (int(x) for x in Phase)  # fmt: skip
 WORKS = {ANCHOR, DIG, DEPOSIT, LEG_OUT, LOAD, LEG_BACK, UNLOAD, PROSPECT}
@@ -186,6 +186,7 @@ class HeapMonth:
             return self.lose(r, t)
         if u_spare < c[k.SPARE_SHARE]:
             if self.spares[r.yard] <= 0:
+                self.halt(r, t, INF)
                 return self.go(r, t, NO_SPARE, INF)
             self.spares[r.yard] -= 1
             self.counts["spares_used"] += 1
@@ -194,6 +195,7 @@ class HeapMonth:
             self.counts["asked_earth"] += 1
             known = self.answer_time(t)
             if known > c[k.END]:
+                self.halt(r, t, INF)
                 return self.go(r, t, QUEUE_REPAIR, INF)
         service = self.draw_until(r, Skill.CAPTURE)[0] - c[k.MTTR] * math.log(u_repair)
         free = self.repairers[r.yard]
@@ -202,11 +204,15 @@ class HeapMonth:
         free[j] = start + service
         self.counts["repair_arrivals"] += 1
         r.duration = service
-        if is_unit:
-            down, row = start + service, self.units[r.unit]
-            row[0] = max(row[0], t) + down - t
-            row[1:] = [max(x, down) for x in row[1:]]
+        self.halt(r, t, start + service)
         return self.go(r, t, QUEUE_REPAIR, start)
+
+    def halt(self, r: Robot, t: float, until: float) -> None:
+        """A unit that fails takes no ore, and works none off, until it is repaired; a robot has none."""
+        if r.kind == Kind.UNIT:
+            row = self.units[r.unit]
+            row[0] = max(row[0], t) + (until - t)
+            row[PORT:] = [max(x, until) for x in row[PORT:]]
 
     def advance(self, r: Robot, t: float) -> float:  # noqa: PLR0911 -- one for each way a phase may end
         """End a robot's phase at time t [s]; returns when the next ends, infinite if somebody must wake it."""
@@ -295,7 +301,8 @@ class HeapMonth:
     def depart(self, r: Robot, t: float, phase: int) -> float:
         """A leg, with its failed tries."""
         c, leg, tries, outcome = self.c, self.legs[r.yard][r.unit], 1, 1
-        while tries < 20 and self.chance(r) >= c[k.LEG_SUCCESS]:
+        success = c[k.LEG_SUCCESS] ** float(self.world.leg_hops[r.yard, r.unit])
+        while tries < 20 and self.chance(r) >= success:
             self.counts["legs_failed"] += 1
             if self.chance(r) < c[k.LEG_LOSS]:
                 outcome = -1
@@ -347,13 +354,15 @@ class HeapMonth:
         time, energy = self.draw_until(r, Skill.HAUL)
         service = time + c[k.UNLOAD_TIME]
         num, rate = int(c[k.NUM_UNITS]), c[k.UNIT_RATE]
-        unit, port, start = r.yard * num, 1, INF
+        unit, port, start = r.yard * num, PORT, INF
         for u in range(r.yard * num, r.yard * num + num):
             row = self.units[u]
-            j = row.index(min(row[1:]), 1)
+            j = row.index(min(row[PORT:]), PORT)
             begins = max(t, row[j], row[0] - (c[k.UNIT_HOPPER] - load) / rate - service)
             if begins < start:
                 unit, port, start = u, j, begins
+        if start == INF:
+            return self.go(r, t, QUEUE_PORT, INF)
         row = self.units[unit]
         row[port] = start + service
         row[0] = max(row[0], start + service) + load / rate
@@ -364,7 +373,7 @@ class HeapMonth:
 
     def end_work(self, r: Robot, t: float, phase: int) -> float:
         """An activity is over."""
-        if phase == ANCHOR and r.outcome < 0:
+        if r.outcome < 0:
             return self.lose(r, t)
         if phase == DIG:
             water = r.mass * self.grade[r.pit] // 1000
@@ -388,15 +397,17 @@ class HeapMonth:
     def dig(self, r: Robot, t: float) -> float:
         """Fill the drums some times at one anchoring."""
         c = self.c
-        time, energy, mass = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0
+        time, energy, mass, outcome = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0, 1
         for _ in range(int(c[k.LOADS])):
             row = self.draw(r, Skill.DIG)
             time += row[1] + c[k.DUMP_TIME]
             energy += row[2]
             mass += row[3]
+            if (outcome := min(1, int(row[0]))) < 0:
+                break
         sharp = max(c[k.WEAR_FLOOR], 1.0 - c[k.WEAR] * r.service)
         until = self.begin(r, t, DIG, time, energy)
-        r.mass = int(mass * sharp * c[k.DIG_FACTOR])
+        r.outcome, r.mass = (1, int(mass * sharp * c[k.DIG_FACTOR])) if outcome >= 0 else (-1, 0)
         return until
 
     def deposit(self, r: Robot, t: float) -> float:

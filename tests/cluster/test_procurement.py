@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,7 @@ def test_sold_out_quota_and_jurisdiction_change_what_comes(tmp_path: Path) -> No
         ("priority = 3.0", "prioriti = 3.0", "", "prioriti"),
         ("stope-available-1", "x", "", 'expected "stope-available-1"'),
         ("", "", "[quota]\nh80 = 3\n", "quota: 'h80': expected one of"),
+        ("", "", "[quota]\nh800 = -3\n", "quota: h800 = -3: expected 0 or more"),
         ("", "", '[sold_out]\neast = "2027-07-01"\n', "sold_out: 'east': expected one of north, south"),
         ("", "", '[not_for]\nthere = ["h800"]\nhere = ["dgx-h200"]\n', "no batch may be delivered"),
     ],
@@ -113,7 +115,18 @@ def test_a_file_that_cannot_be_is_refused_in_one_line(tmp_path: Path, old: str, 
 def test_dates_and_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--by = 'never': expected a day"):
         schedule(available(tmp_path), by="never")
-    with pytest.raises(ConfigError, match="weeks after start"):
-        schedule(available(tmp_path), by="2026-01-01")
+    for by in ("2026-01-01", "2027-01-04", "2027-01-10"):
+        with pytest.raises(ConfigError, match="whole weeks after start"):
+            schedule(available(tmp_path), by=by)
     with pytest.raises(FileError, match="no such file"):
         schedule(tmp_path / "none.toml", by="2027-01-01")
+
+
+def test_a_job_that_ends_after_the_day_is_late(tmp_path: Path) -> None:
+    file = available(tmp_path, "repeats = 100000", "repeats = 100000000")
+    (ends,) = (row["ends"] for row in schedule(file, by="2027-12-27")["jobs"] if row["job"] == "sweep")
+    last = dt.date.fromisoformat(ends)
+    for days, is_on_time in ((0, True), (3, True), (-1, False)):
+        by = (last + dt.timedelta(days=days)).isoformat()
+        (row,) = (row for row in schedule(file, by=by)["jobs"] if row["job"] == "sweep")
+        assert row["is_on_time"] is is_on_time is (row["ends"] <= by), by

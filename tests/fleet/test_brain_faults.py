@@ -34,7 +34,7 @@ from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from stope.fleet.brain.answering import Answer, Brain, Request, Verdict, joined, split
-from stope.fleet.brain.client import BrainClient
+from stope.fleet.brain.client import ACTIONS, BrainClient
 from stope.fleet.brain.drive import DriveConfig, drive
 from stope.fleet.brain.frames import LARGEST_FRAME, pack_answer, pack_request, unpack_request
 from stope.fleet.brain.shelf import Shelf
@@ -101,7 +101,7 @@ def test_whatever_a_whole_frame_says_is_answered_and_leaves_others_alone(
     assert (answer.version[acted] != 0).all()
 
 
-@pytest.mark.parametrize("kind", ["garbage", "nan", "beyond", "rows", "memory", "gone"])
+@pytest.mark.parametrize("kind", ["garbage", "nan", "beyond", "rows", "memory", "narrow", "lost-memory", "gone"])
 def test_a_brain_that_is_none_leaves_robots_their_fallback_and_no_connection_open(kind: str) -> None:
     async def run() -> None:
         closed = 0
@@ -136,10 +136,16 @@ def test_a_brain_that_is_none_leaves_robots_their_fallback_and_no_connection_ope
 def lying(asked: Request, number: int, kind: str) -> bytes:
     """An answer that is whole, with one thing wrong."""
     n = len(asked) + (kind == "rows")
-    action = np.full((n, 7), {"nan": np.nan, "beyond": 1.01}.get(kind, 0.0), dtype=np.float32)
+    columns = 7 - (kind == "narrow")
+    action = np.full((n, columns), {"nan": np.nan, "beyond": 1.01}.get(kind, 0.0), dtype=np.float32)
     memory = np.zeros((n, asked.memory.shape[1] + (kind == "memory")), dtype=np.float32)
+    memory[-1, -1] = np.inf if kind == "lost-memory" else 0.0
     return pack_answer(Answer(np.zeros(n, dtype=np.uint8), np.ones(n, dtype=np.uint64), action, memory),
                        number=number, took=0.0)  # fmt: skip
+
+
+def test_the_client_knows_how_many_actions_each_skill_has() -> None:
+    assert {row["skill"]: row["num_actions"] for row in Shelf().summary()} == ACTIONS
 
 
 def test_sockets_that_say_nothing_do_not_keep_robots_out() -> None:

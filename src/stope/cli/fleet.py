@@ -116,7 +116,10 @@ def measure(
 @app.command("value", epilog=example("stope fleet value ryugu-month --weights weights.json"))
 @reported(
     basis="simulated",
-    notes=("Plant, service times and failures of the month are assumed; see the month's own report.",),
+    notes=(
+        "Plant, service times and failures of the month are assumed; see the month's own report.",
+        "Intervals are of the months' chances alone: the belief about the measured rows is drawn once.",
+    ),
 )
 def value(
     scenario: Scenario = "ryugu-month",
@@ -149,8 +152,8 @@ def value(
         return
     rows = [(skill, name.replace("_", " "), number(row["t"], 3), number(row["low"], 3), number(row["high"], 3))
             for skill, parts in values["skills"].items() for name, row in parts.items()]  # fmt: skip
-    show_table(f"Ore a month [t] for one point, of {values['ore_t']:.4g} t; {months} paired months, 95 % intervals",
-               ("skill", "better", "t", "low", "high"), rows)  # fmt: skip
+    show_table(f"Ore a month [t] for one point, of {values['ore_t']:.4g} t; {months} paired months, 95 % intervals "
+               "of chance alone", ("skill", "better", "t", "low", "high"), rows)  # fmt: skip
 
 
 @app.command(

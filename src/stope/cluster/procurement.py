@@ -116,14 +116,22 @@ def read_available(path: Path) -> Available:
         if len(set(names)) < len(names):
             raise ConfigError(f"{path.name}: {what} names {', '.join(names)}: expected each once.")
     _check_names(found, path.name)
+    _check_numbers(found, path.name)
+    return found
+
+
+def _check_numbers(found: Available, where: str) -> None:
+    """Refuse devices, quotas, priorities and repeats that cannot be."""
     for batch in found.batch:
         if batch.devices < 1:
-            raise ConfigError(f"{path.name}: batch {batch.name!r}: devices = {batch.devices}: expected 1 or more.")
+            raise ConfigError(f"{where}: batch {batch.name!r}: devices = {batch.devices}: expected 1 or more.")
+    for system, most in found.quota.items():
+        if most < 0:
+            raise ConfigError(f"{where}: quota: {system} = {most}: expected 0 or more.")
     for wanted in found.job:
         if not wanted.priority > 0 or wanted.repeats < 1:
-            raise ConfigError(f"{path.name}: job {wanted.name!r}: priority = {wanted.priority}, repeats = "
+            raise ConfigError(f"{where}: job {wanted.name!r}: priority = {wanted.priority}, repeats = "
                               f"{wanted.repeats}: expected more than 0, and 1 or more.")  # fmt: skip
-    return found
 
 
 def _check_names(found: Available, where: str) -> None:
@@ -151,9 +159,9 @@ def schedule(path: Path, *, by: str, progress: Progress = silent) -> dict[str, A
     """
     available = read_available(path)
     start, end = _day(available.start, f"{path.name}: start"), _day(by, "--by")
-    weeks = math.ceil((end - start).days / 7)
+    weeks = (end - start).days // 7  # of a week that is begun nothing is on time
     if not 1 <= weeks <= MOST_WEEKS:
-        raise ConfigError(f"--by {by}: {weeks} weeks after start {available.start}: expected 1 to {MOST_WEEKS}.")
+        raise ConfigError(f"--by {by}: {weeks} whole weeks after start {available.start}: expected 1 to {MOST_WEEKS}.")
     batches, notes = _deliverable(available, path.name)
     windows = [_window(b, available, start, path.name) for b in batches]
     rates, most, why = _rates(available, batches, progress)

@@ -125,6 +125,15 @@ def test_a_tenth_more_is_a_tenth_more_of_what_helps() -> None:
             assert new == pytest.approx(old * 1.1**sign, abs=0.5 if isinstance(old, int) and old > 5 else 1.0), name
 
 
+@pytest.mark.parametrize("robots", [600, 1700, 2600])
+def test_a_tenth_more_is_in_as_many_yards(robots: int) -> None:
+    before = month(robots=robots)
+    assert before.num_yards > 1
+    assert {more_of(before, parts).num_yards for parts in RESOURCES.values()} == {before.num_yards}
+    fleet = more_of(before, RESOURCES["maintainers"]).fleet
+    assert 1.1 * before.fleet.maintainers <= fleet.maintainers + 0.5 < 1.1 * before.fleet.maintainers + before.num_yards
+
+
 @pytest.mark.slow
 def test_worth_of_skills_and_weights(tmp_path: Path) -> None:
     scenario = month(days=1.0, robots=20)

@@ -50,11 +50,15 @@ def played(*changes: str, robots: int = 50, days: float = 2.0, window: float = 6
     return player
 
 
-@pytest.mark.parametrize(
-    "change", ["link.autonomy='E4'", "link.autonomy='E1'", "dispatch='nearest'", "failing.mtbf_h=20"]
-)
-def test_engine_gives_what_a_plain_heap_of_events_gives(change: str) -> None:
-    player = played(change)
+NO_PARTS = ("failing.unit_mtbf_h=10", "failing.spare_share=0.5", "failing.spares_per_robot=0")
+
+
+@pytest.mark.parametrize("changes", [
+    ("link.autonomy='E4'",), ("link.autonomy='E1'",), ("dispatch='nearest'",), ("failing.mtbf_h=20",), NO_PARTS,
+    (*NO_PARTS, "link.autonomy='E2'"),
+])  # fmt: skip
+def test_engine_gives_what_a_plain_heap_of_events_gives(changes: tuple[str, ...]) -> None:
+    player = played(*changes)
     heap = play_heap(HeapMonth(player.scenario, tables(), seed=1))
     assert {c.name: int(player.world.counts[c]) for c in Count} == {c.name: heap.counts[c.name.lower()] for c in Count}
     ours = player.world.real[:, [k.USED, k.SOLAR, k.CURTAILED]]
@@ -146,6 +150,22 @@ def test_machines_under_repair_are_as_available_as_the_closed_form_says() -> Non
     wanted = 1.0 - sum(i * x for i, x in enumerate(weights)) / sum(weights) / machines
     times = player.world.times[Kind.UNIT]
     assert times[Phase.PROCESS] / times.sum() == pytest.approx(wanted, abs=0.03)  # three standard errors of 36,000 h
+
+
+@pytest.mark.parametrize(("skill", "kind"), [("ANCHOR", Kind.EXCAVATOR), ("DIG", Kind.EXCAVATOR),
+                                             ("HOP", Kind.PROSPECTOR)])  # fmt: skip
+def test_a_measured_loss_loses_the_robot_in_the_engine_and_in_the_heap(skill: str, kind: Kind) -> None:
+    scenario = month("failing.mtbf_h=1e9", "plant.leg_loss=0")
+    records = tables()
+    records.of(k.Skill[skill])[:2, 0] = -1.0  # of 60; a month draws many
+    player = Player(scenario, records, seed=1)
+    player.advance(player.end)
+    lost = player.world.whole[:, k.PHASE] == Phase.LOST
+    assert lost.any()
+    assert set(player.world.whole[lost, k.KIND].tolist()) == {int(kind)}
+    heap = play_heap(HeapMonth(scenario, records, seed=1))
+    assert lost.sum() == heap.counts["robots_lost"] == close_books(player).counts["robots_lost"]
+    assert player.world.counts[Count.MINED] == heap.counts["mined"]
 
 
 def quiet(*changes: str, days: float) -> Player:

@@ -182,6 +182,26 @@ def test_excavators_that_waited_for_room_go_on_after_a_landslide(dispatch: str) 
     assert piles.max() > 0
 
 
+def test_units_that_stand_still_keep_their_ore_and_a_repair_that_overlaps_counts_once() -> None:
+    quiet = month("failing.mtbf_h=1e9", "failing.unit_mtbf_h=1e9", robots=100, days=1.0)
+    outage = [fault("units-down", at_d=1.0, hours=h, share=1.0) for h in (36.0, 72.0)]
+    longer = replace(quiet, days=3.0, faults=tuple(outage))
+    (_, before), (player, after) = ended(quiet), ended(longer)
+    assert before.mass["processed"] > 0
+    assert after.mass["processed"] == pytest.approx(before.mass["processed"], abs=5)  # [g], of rounding
+    assert after.figures["plant_up_share"] == pytest.approx(1.0 / 3.0)
+    assert (player.world.units[:, k.DOWN_UNTIL] == 4.0 * DAY).all()
+
+
+def test_units_that_nobody_can_repair_take_no_ore_and_their_ore_is_not_processed() -> None:
+    none = ("failing.unit_mtbf_h=0.5", "failing.spare_share=1", "failing.spares_per_robot=0")
+    for changes in (none, ("failing.unit_mtbf_h=0.5", "link.autonomy='E2'", "link.gaps=0", "link.decision_time=1e7")):
+        _, found = ended(month(*changes, robots=100, days=3.0))
+        assert found.figures["plant_up_share"] < 0.1
+        assert found.mass["processed"] == found.counts["loads"] == 0  # the first load comes after hours
+        assert found.times["hauler"]["queue-port"] > 0.0
+
+
 def test_faults_cannot_be_so_frequent_that_a_month_never_ends() -> None:
     with pytest.raises(ConfigError, match="more often than the dispatcher looks"):
         struck(fault("dust", share=0.1, hours=1.0, every_d=1e-20))

@@ -19,6 +19,7 @@ import numpy as np
 from stope.base.errors import ConfigError, MissingExtra, RangeError, StopeError
 from stope.fleet.brain.answering import Answer, Request, Verdict, fallback
 from stope.fleet.brain.frames import LARGEST_FRAME, pack_request, unpack_answer
+from stope.learn.skills import SKILLS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,8 +30,11 @@ __all__ = ["BrainClient"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Between two attempts to connect [s]; each is twice as long as the one before."""
-NUM_ACTIONS = 7
-"""Columns of the action of a request that was not answered: as many as the widest skill's."""
+ACTIONS = {"anchor": 7, "capture": 7, "dig": 4, "dock": 6, "haul": 6, "hop": 2}
+"""Columns of the action of each skill, whoever trained its policy."""
+NUM_ACTIONS = max(ACTIONS.values())
+"""Columns of the action of a request that was not answered."""
+_WIDTH = np.array([ACTIONS[skill] for skill in SKILLS])
 
 
 class BrainClient:
@@ -165,10 +169,18 @@ def _check(answer: Answer, asked: Request) -> None:
     """Refuse an answer that no robot should act on, whoever gave it.
 
     Raises:
-        RangeError: of another shape than the question, or with actions beyond [-1, 1] or not finite.
+        RangeError: of another shape than the question, with fewer actions than a skill has that it acted on, with
+            actions beyond [-1, 1] or not finite, or with memory that is not finite.
     """
     found, wanted = (len(answer), answer.memory.shape[1]), (len(asked), asked.memory.shape[1])
     if found != wanted:
         raise RangeError(f"answer: {found} rows and columns of memory: expected {wanted}.")
     if not (np.abs(answer.action) <= 1.0).all():
         raise RangeError("answer: actions beyond [-1, 1], or not finite.")
+    skills = asked.skill[answer.verdict == Verdict.ACTED]
+    if (skills >= len(SKILLS)).any():
+        raise RangeError(f"answer: acted on skill {skills.max()}: expected one below {len(SKILLS)}.")
+    if answer.action.shape[1] < (most := int(_WIDTH[skills].max(initial=0))):
+        raise RangeError(f"answer: {answer.action.shape[1]} columns of the action: expected {most} or more.")
+    if not np.isfinite(answer.memory).all():
+        raise RangeError("answer: memory that is not finite.")

@@ -38,7 +38,7 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "cohesion": (float, "of the soil, Pa; 0 without soil"),
     "outcome": (int, "1 success, 0 no success, -1 robot lost"),
     "duration": (float, "s"),
-    "energy": (float, "J, idling of the robot included"),
+    "energy": (float, "J, beyond what the robot draws at idle"),
     "mass": (float, "ore gained, kg"),
     "peak_force": (float, "N"),
     "propellant": (float, "kg"),

@@ -38,6 +38,7 @@ from stope.base.seeding import generator
 from stope.base.units import DAY, HOUR
 from stope.fleet.mission.kernels import columns as k
 from stope.fleet.mission.kernels.columns import SKILLS, Count, Kind, Phase, World
+from stope.fleet.mission.kernels.queues import stand_still
 
 if TYPE_CHECKING:
     from stope.fleet.mission.scenario import Fault, MonthScenario
@@ -170,9 +171,8 @@ def strike(world: World, done: list[Strike], usual: NDArray[np.float64], t: floa
         pits[:, k.CLOSED_UNTIL] = np.maximum(pits[:, k.CLOSED_UNTIL], math.ceil(until))
         world.pits[_some(np.arange(len(world.pits)), what.share)] = pits
     elif what.kind == "units-down":
-        rows = world.units[: max(1, math.floor(what.share * len(world.units)))]
-        rows[:, k.WORK_UNTIL] = np.maximum(rows[:, k.WORK_UNTIL], t) + what.hours * HOUR
-        rows[:, k.FIRST_PORT :] = np.maximum(rows[:, k.FIRST_PORT :], until)
+        for unit in world.units[: max(1, math.floor(what.share * len(world.units)))]:
+            stand_still(unit, t, until, usual[k.END])
     elif what.kind == "spares-lost":
         world.spares[:] = np.floor(world.spares * (1.0 - what.share))
     else:

@@ -54,7 +54,9 @@ REFUSALS = {
 }  # fmt: skip
 """Of a phase: why the robot does not work."""
 CHANGING = [
-    n for n in World._fields if n not in ("records", "tables", "near", "leg_time", "sunlight", "cool_bins", "log")
+    n
+    for n in World._fields
+    if n not in ("records", "tables", "near", "leg_time", "leg_hops", "sunlight", "cool_bins", "log")
 ]
 
 

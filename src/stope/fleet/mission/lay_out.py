@@ -56,6 +56,8 @@ class Place:
     """To each of `near` along the surface [m]."""
     leg_time: Floats
     """To each of `near` [s]."""
+    leg_hops: Floats
+    """Hops of each of those legs, 1 or more; the last may be a part of one."""
     illumination: Floats
     """(pits, NUM_BINS) at the middle of each bin [1]."""
     pit_xy: Floats
@@ -93,8 +95,8 @@ def _place(ground: Ground, num_yards: int, hop_speed: float) -> Place:
         site = make_site(body, latitude_deg=lat[i] / DEG, longitude_deg=(lon[i] / DEG + 180.0) % 360.0 - 180.0)
         light[i] = light_at(site, times, sun_latitude_deg=ground.sun_latitude_deg).illumination
         gravity[i] = float(np.linalg.norm(site.gravity_l))
-    legs = _leg_times(distance, radius, body.gm, hop_speed)
-    return Place(spin, gravity, yard_of, near, distance * radius, legs, light, xy,
+    legs, hops = _legs(distance, radius, body.gm, hop_speed)
+    return Place(spin, gravity, yard_of, near, distance * radius, legs, hops, light, xy,
                   math.sqrt(2.0 * body.gm / radius))  # fmt: skip
 
 
@@ -121,10 +123,11 @@ def _nearest(
     return near, angle
 
 
-def _leg_times(angle: Floats, radius: float, gm: float, speed: float) -> Floats:
+def _legs(angle: Floats, radius: float, gm: float, speed: float) -> tuple[Floats, Floats]:
     """Time of a ballistic hop over an angle at the surface of a sphere without spin [s]; several where one is too far.
 
-    Launched at `speed` and 45 degrees: range and time follow from the orbit. A longer way takes as many such hops.
+    Launched at `speed` and 45 degrees: range and time follow from the orbit. A longer way takes as many such hops; how
+    many, 1 or more, is returned beside the time.
 
     Source:
         Two-body motion; checked against integration in tests/fleet/mission/test_lay_out.py.
@@ -143,7 +146,7 @@ def _leg_times(angle: Floats, radius: float, gm: float, speed: float) -> Floats:
                            math.sqrt(1.0 + eccentricity) * math.cos(0.5 * true))  # fmt: skip
     flight = 2.0 * (math.pi - (big - eccentricity * math.sin(big))) * math.sqrt(axis**3 / gm)
     assert vr > 0.0
-    return np.asarray(flight * np.maximum(angle / span, 0.2))
+    return np.asarray(flight * np.maximum(angle / span, 0.2)), np.maximum(angle / span, 1.0)
 
 
 def contacts(scenario: MonthScenario, *, seed: int, replicate: int) -> Floats:
@@ -181,8 +184,9 @@ def lay_out(
         log_rows: Room for activities in the log; 0 for no log.
 
     Raises:
-        ConfigError: if a battery can never hold what an activity needs.
+        ConfigError: if a battery can never hold what an activity needs, or a pile what a hopper may.
     """
+    _check_pile(scenario, tables)
     place, fleet = place_of(scenario), scenario.fleet
     counts = {Kind.EXCAVATOR: fleet.excavators, Kind.HAULER: fleet.haulers, Kind.PROSPECTOR: fleet.prospectors,
               Kind.UNIT: fleet.units}  # fmt: skip
@@ -215,7 +219,8 @@ def lay_out(
     world = World(
         real=real, whole=whole, pits=room, units=np.zeros((counts[Kind.UNIT], k.FIRST_PORT + scenario.plant.ports)),
         repairers=np.zeros((yards, max(1, fleet.maintainers // yards))), spares=np.full(yards, spares, dtype=np.int64),
-        near=place.near, leg_time=place.leg_time, sunlight=table, cool_bins=_cool_bins(scenario, light),
+        near=place.near, leg_time=place.leg_time, leg_hops=place.leg_hops, sunlight=table,
+        cool_bins=_cool_bins(scenario, light),
         records=np.ascontiguousarray(tables.records), tables=tables.tables.copy(),
         contact=contacts(scenario, seed=seed, replicate=replicate), times=np.zeros((len(KINDS), len(PHASES))),
         counts=np.zeros(len(COUNTS), dtype=np.int64), waits=np.zeros((3, 3)),
@@ -264,6 +269,15 @@ def _cool_bins(scenario: MonthScenario, light: Floats) -> NDArray[np.int64]:
         if i < hot.shape[1]:
             wait[:, i] = run
     return wait
+
+
+def _check_pile(scenario: MonthScenario, tables: Tables) -> None:
+    """Refuse a pile on which an excavator could never put what it has: its hopper may be exceeded by one digging."""
+    digging = scenario.digging
+    most = digging.hopper + digging.loads * float(tables.of(Skill.DIG)[:, 3].max()) / 1000.0
+    if digging.pile < most:
+        raise ConfigError(f"Digging.pile = {digging.pile:g} kg: expected {most:.4g} kg or more, what an excavator may "
+                          f"bring: a hopper of {digging.hopper:g} kg and its last digging.")  # fmt: skip
 
 
 def _constants(scenario: MonthScenario, tables: Tables, spin: float) -> Floats:

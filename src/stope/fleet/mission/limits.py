@@ -39,13 +39,18 @@ RESOURCES: dict[str, tuple[Part, ...]] = {
 
 
 def more_of(scenario: MonthScenario, parts: tuple[Part, ...]) -> MonthScenario:
-    """The scenario with a tenth more of one thing, in as many yards; whole numbers go up by one at least."""
+    """The scenario with a tenth more of one thing, in as many yards; whole numbers go up by one at least.
+
+    Maintainers go up to the next multiple of the yards, which share them evenly: others would be of fewer yards.
+    """
     yards = scenario.num_yards
     for part, field, sign in parts:
         group = getattr(scenario, part)
         value = getattr(group, field)
         wanted = value * (1.0 + MORE) ** sign
         new = max(value + 1, round(wanted)) if isinstance(value, int) else wanted
+        if field == "maintainers":
+            new = math.ceil(new / yards) * yards
         scenario = replace(scenario, **{part: replace(group, **{field: new})})
     per_yard = max(scenario.ground.robots_per_yard, math.ceil(scenario.fleet.total / yards))
     return replace(scenario, ground=replace(scenario.ground, robots_per_yard=per_yard))

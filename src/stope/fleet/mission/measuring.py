@@ -2,8 +2,9 @@
 """Measure skills for a bank: whole outcomes of the shipped policies in worlds drawn from the prior, or of the scripts.
 
 A skill with a policy in the package is flown by it, inside its safety envelope; one without by the script of its task,
-and its rows say so. Worlds and starts are the same whatever is told. Energy is that of the robot's idling, of its
-thrusters, and, for drums and arms, the mechanical work of their motors; losses of motors are not in it.
+and its rows say so. Worlds and starts are the same whatever is told. Energy is that of the robot's
+thrusters and, for drums and arms, the mechanical work of their motors; losses of motors are not in it, nor is what the
+robot draws at idle, which a month adds by its own `idle_power`.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class _Flight:
         effort = state[:, p.IMPULSE] + state[:, p.IMPULSE + 1] / robot.torque_arm
         return {
             "outcome": (~self.is_open & ~self.is_lost).astype(np.int64), "duration": duration,
-            "energy": robot.power_idle * duration + robot.power_per_newton * effort,
+            "energy": robot.power_per_newton * effort,
             "propellant": np.maximum(robot.propellant_capacity - state[:, p.PROPELLANT], 0.0), "peak_force": self.peak,
         }  # fmt: skip
 
@@ -181,7 +182,7 @@ def _touched(skill: str, told: str, num: int, seed: int, num_threads: int, show:
     outcome = np.where(flown.is_success, 1, np.where(flown.has_failed, -1, 0))
     robot = batch.robot
     return {
-        "outcome": outcome, "duration": flown.duration, "energy": robot.power_idle * flown.duration + watch.work,
+        "outcome": outcome, "duration": flown.duration, "energy": watch.work,
         "mass": watch.mass, "peak_force": watch.peak, "propellant": watch.propellant, "payload": 0.0,
         "cohesion": batch.theta_ground[:, COHESION], "pilot": who, "robot": robot.name, "site": batch.site.name,
         "gravity": batch.gravity, "physics": physics_hash(robot, batch.site),

@@ -194,10 +194,11 @@ def close_books(player: Player) -> Month:
 def _mass(scenario: MonthScenario, w: World, end: float) -> dict[str, int]:
     """Where the ore is [g]."""
     hauler = w.whole[:, k.KIND] == Kind.HAULER
-    unloading = np.isin(w.whole[:, k.PHASE], (Phase.QUEUE_PORT, Phase.UNLOAD))
+    # Who waits for units that are down for good has been promised nothing.
+    unloading = np.isin(w.whole[:, k.PHASE], (Phase.QUEUE_PORT, Phase.UNLOAD)) & np.isfinite(w.real[:, k.T_NEXT])
     unloaded = int(w.counts[Count.UNLOADED])
     promised = int(w.whole[unloading, k.LOAD].sum())
-    ahead = np.maximum(w.units[:, k.WORK_UNTIL] - end, 0.0).sum() * 1000.0 * scenario.unit_rate
+    ahead = sum(_work_left(unit, end) for unit in w.units) * 1000.0 * scenario.unit_rate
     waiting = min(unloaded, max(0, math.ceil(ahead) - promised))
     mass = {
         "mined": int(w.counts[Count.MINED]), "in_hoppers": int(w.whole[~hauler, k.LOAD].sum()),
@@ -207,6 +208,13 @@ def _mass(scenario: MonthScenario, w: World, end: float) -> dict[str, int]:
     if mass["mined"] != sum(v for n, v in mass.items() if n != "mined"):
         raise StopeError(f"books of mass do not close: {mass}. This is a fault of the engine.")
     return mass
+
+
+def _work_left(unit: Any, end: float) -> float:
+    """Work that a unit of the plant has before it at the end [s]; the rest of a standstill is none."""
+    if unit[k.DOWN_UNTIL] == np.inf:
+        return float(unit[k.WORK_LEFT])
+    return max(float(unit[k.WORK_UNTIL]) - max(end, float(unit[k.DOWN_UNTIL])), 0.0)
 
 
 def _energy(player: Player, robots: Any) -> dict[str, float]:
@@ -235,7 +243,7 @@ def _figures(player: Player, times: Any, mass: dict[str, int], counts: dict[str,
     fleet_mass += scenario.robots.unit_mass * scenario.fleet.units
     propellant = float(w.real[:, k.PROPELLANT].sum())
     kwh = float(w.real[:, k.USED].sum()) / HOUR / 1000.0
-    unit_time = times[Kind.UNIT].sum()
+    unit_time = player.end * scenario.fleet.units
     capacity = scenario.unit_rate * scenario.fleet.units * player.end
     return {
         "ore_t": processed / 1000.0, "mined_t": mass["mined"] / 1e6, "lost_t": mass["lost"] / 1e6,
@@ -246,7 +254,7 @@ def _figures(player: Player, times: Any, mass: dict[str, int], counts: dict[str,
         "working_share": float(robots[:, working].sum() / total),
         "available_share": float(1 - robots[:, down].sum() / total),
         "plant_used_share": processed / capacity,
-        "plant_up_share": float(times[Kind.UNIT, Phase.PROCESS] / unit_time) if unit_time else 0.0,
+        "plant_up_share": float(1.0 - w.units[:, k.DOWN_TIME].sum() / unit_time),
         "failures_per_day": counts["failures"] / (player.end / DAY), "robots_lost": float(counts["robots_lost"]),
         "spares_used": float(counts["spares_used"]), "asked_earth": float(counts["asked_earth"]),
         "lost_loads": float(counts["loads_lost"]),

@@ -157,6 +157,9 @@ class Digging:
         check_positive(self, "hopper", "loads", "pile", "sample_noise")
         check_not_negative(self, "dump_time", "move_time", "move_power", "deposit_time", "wear", "sample_time")
         check_fraction(self, "wear_floor")
+        if self.pile < self.hopper:
+            raise ConfigError(f"Digging.pile = {self.pile:g} kg: expected room for one hopper, {self.hopper:g} kg or "
+                              "more, or no excavator could ever deposit.")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,12 +171,12 @@ class Plant:
     hop_speed: Annotated[float, "m/s"]
     """At which a hauler leaves the ground [m/s]; below the speed of a circular orbit."""
     leg_success: Annotated[float, "1"]
-    """Share of tries at a leg that arrive; another takes as long again."""
+    """Share of tries at a leg of one hop that arrive; another takes as long again. Of more hops, each must succeed."""
     leg_loss: Annotated[float, "1"]
     """Share of failed legs that lose the robot and its load to escape."""
     leg_power: Annotated[float, "W"]
     leg_propellant: Annotated[float, "kg"]
-    """Of one try at a leg [kg]."""
+    """Of one hop of a try at a leg [kg]."""
     load_time: Annotated[float, "s"]
     unload_time: Annotated[float, "s"]
     patience: Annotated[float, "s"]

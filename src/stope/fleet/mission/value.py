@@ -80,6 +80,8 @@ def skill_values(
 ) -> dict[str, Any]:
     """Ore a month [t] for one point of each skill, and for a sharp belief, each with its 95 % interval.
 
+    The interval is of the chances of the months: the belief about the bank's rows is drawn once for either side.
+
     Args:
         scenario: What there is.
         bank: Measured outcomes.

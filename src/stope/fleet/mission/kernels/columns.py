@@ -108,8 +108,10 @@ NUM_WHOLE = 14
 (PILE, PILE_WATER, INBOUND, QUEUE_HEAD, QUEUE_TAIL, QUEUE_LENGTH, BLOCKED_HEAD, BLOCKED_TAIL, HOME, GRADE,
  CLOSED_UNTIL) = range(11)  # fmt: skip
 NUM_PIT = 11
-# Columns of `World.units`, one row a unit; from FIRST_PORT on, when each port is free.
-WORK_UNTIL, FIRST_PORT = range(2)
+# Columns of `World.units`, one row a unit: when the ore promised to it is done [s], until when it stands still [s], how
+# long it has stood still within the month [s], work left in one that stands still for good [s]; from FIRST_PORT on,
+# when each port is free [s].
+WORK_UNTIL, DOWN_UNTIL, DOWN_TIME, WORK_LEFT, FIRST_PORT = range(5)
 # Columns of `World.waits`, one row a queue: sum of waits [s], longest [s], waits.
 QUEUE_AT_PORT, QUEUE_AT_PIT, QUEUE_FOR_REPAIR = range(3)
 # Constants of `World.constants`.
@@ -185,6 +187,8 @@ class World(NamedTuple):
     """Pits by distance from each yard, (yards, candidates)."""
     leg_time: Any
     """To each of `near`, (yards, candidates) [s]."""
+    leg_hops: Any
+    """Of each of those legs, (yards, candidates)."""
     sunlight: Any
     """Light gathered since the start of a turn, on a square metre of array, (pits, NUM_BINS + 1) [J/m2]."""
     cool_bins: Any

@@ -201,17 +201,18 @@ def send(w: Any, robot: Any, t: Any, j: Any, key: Any) -> None:
 
 @inner
 def depart(w: Any, robot: Any, t: Any, phase: Any, key: Any) -> None:
-    """A leg, with its failed tries; each takes as long again."""
-    c = w.constants
-    leg, tries, outcome = w.leg_time[w.whole[robot, k.YARD], w.whole[robot, k.UNIT]], 1, 1
-    while tries < TRIES and chance(w, robot, key) >= c[k.LEG_SUCCESS]:
+    """A leg, with its failed tries; each takes as long again. Every hop of it must succeed and takes propellant."""
+    c, yard, j = w.constants, w.whole[robot, k.YARD], w.whole[robot, k.UNIT]
+    leg, hops, tries, outcome = w.leg_time[yard, j], w.leg_hops[yard, j], 1, 1
+    success = c[k.LEG_SUCCESS] ** hops
+    while tries < TRIES and chance(w, robot, key) >= success:
         w.counts[LEGS_FAILED] += 1
         if chance(w, robot, key) < c[k.LEG_LOSS]:
             outcome = -1
             break
         tries += 1
     w.counts[LEGS] += 1
-    w.real[robot, k.PROPELLANT] += tries * c[k.LEG_PROPELLANT]
+    w.real[robot, k.PROPELLANT] += tries * hops * c[k.LEG_PROPELLANT]
     begin(w, robot, t, phase, tries * leg, c[k.LEG_POWER] * tries * leg)
     w.whole[robot, k.OUTCOME] = outcome
 
@@ -280,6 +281,9 @@ def line_up(w: Any, robot: Any, t: Any, key: Any) -> None:
         begins = max(t, w.units[u, j], room - service)
         if begins < start:
             unit, port, start = u, j, begins
+    if start == np.inf:  # every unit of the yard is down for good
+        go(w, robot, t, QUEUE_PORT, np.inf)
+        return
     row = w.units[unit]
     row[port] = start + service
     row[k.WORK_UNTIL] = max(row[k.WORK_UNTIL], start + service) + load / c[k.UNIT_RATE]
@@ -296,7 +300,7 @@ def line_up(w: Any, robot: Any, t: Any, key: Any) -> None:
 def end_work(w: Any, robot: Any, t: Any, phase: Any, key: Any, window: Any) -> None:
     """An activity of a robot at work is over."""
     outcome = w.whole[robot, k.OUTCOME]
-    if phase == ANCHOR and outcome < 0:
+    if outcome < 0:  # of anchoring, digging or a prospector's hop; what it had dug there is not mined
         lose(w, robot, t)
         return
     if phase == DIG:
@@ -324,16 +328,20 @@ def end_work(w: Any, robot: Any, t: Any, phase: Any, key: Any, window: Any) -> N
 def dig(w: Any, robot: Any, t: Any, key: Any) -> None:
     """Fill the drums some times at one anchoring, empty them into the hopper each time, move on."""
     c = w.constants
-    time, energy, mass = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0
+    time, energy, mass, outcome = c[k.MOVE_TIME], c[k.MOVE_POWER] * c[k.MOVE_TIME], 0.0, 1
     for _ in range(int(c[k.LOADS])):
         r = draw(w, robot, SKILL_DIG, key)
         time += c[k.SLOWNESS + SKILL_DIG] * w.records[r, 1] + c[k.DUMP_TIME]
         energy += w.records[r, 2]
+        if w.records[r, 0] < 0.0:
+            outcome = -1
+            break
         if is_well(w, robot, SKILL_DIG, key):
             mass += w.records[r, 3]
     sharp = max(c[k.WEAR_FLOOR], 1.0 - c[k.WEAR] * w.real[robot, k.SERVICE])
     begin(w, robot, t, DIG, time, energy)
-    w.whole[robot, k.MASS] = np.int64(mass * sharp * c[k.DIG_FACTOR])
+    w.whole[robot, k.OUTCOME] = outcome
+    w.whole[robot, k.MASS] = 0 if outcome < 0 else np.int64(mass * sharp * c[k.DIG_FACTOR])
 
 
 @inner

@@ -14,7 +14,7 @@ import numpy as np
 from stope.fleet.mission.kernels import columns as k
 from stope.fleet.mission.kernels.inner import inner, outer
 
-__all__ = ["enter", "first_free", "gather", "join", "leave_first", "pop", "schedule", "serve"]
+__all__ = ["enter", "first_free", "gather", "join", "leave_first", "pop", "schedule", "serve", "stand_still"]
 
 
 @inner
@@ -128,3 +128,19 @@ def serve(free: Any, begin: Any, end: Any, arrival: Any, service: Any) -> Any:
     start = max(arrival, free[j])
     free[j] = start + service
     return start
+
+
+@outer
+def stand_still(unit: Any, t: Any, until: Any, end: Any) -> None:
+    """Let a unit of the plant do nothing from t until a time, infinite for good; stands that overlap count once."""
+    since = max(t, unit[k.DOWN_UNTIL])
+    if until <= since:
+        return
+    done = max(unit[k.WORK_UNTIL], since)
+    if until == np.inf:
+        unit[k.WORK_LEFT] = done - since
+    unit[k.WORK_UNTIL] = done + (until - since)
+    unit[k.DOWN_UNTIL] = until
+    unit[k.DOWN_TIME] += max(min(until, end) - since, 0.0)
+    for j in range(k.FIRST_PORT, unit.shape[0]):
+        unit[j] = max(unit[j], until)

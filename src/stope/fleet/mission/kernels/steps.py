@@ -17,7 +17,7 @@ from stope.fleet.mission.kernels import columns as k
 from stope.fleet.mission.kernels.columns import Count, Kind, Phase, Skill
 from stope.fleet.mission.kernels.inner import inner
 from stope.fleet.mission.kernels.power import answer_time, cool_time, gathered, light_time, settle
-from stope.fleet.mission.kernels.queues import join, schedule, serve
+from stope.fleet.mission.kernels.queues import join, schedule, serve, stand_still
 
 __all__ = ["TRIES", "chance", "draw", "fail", "go", "is_held", "is_well", "ready", "wait_for_earth", "wake"]
 
@@ -73,7 +73,10 @@ def is_held(w: Any, robot: Any, t: Any, skill: Any) -> Any:
 
 @inner
 def draw_until(w: Any, robot: Any, skill: Any, key: Any) -> Any:
-    """Time and energy of tries at a skill until one succeeds [s, J], and how the last one ended."""
+    """Time and energy of tries at a skill until one succeeds [s, J], and how the last one ended.
+
+    A record of a robot lost is a try that failed: free flights have none, and whom a capture lets go is caught again.
+    """
     time, energy, outcome = 0.0, 0.0, 0.0
     for _ in range(TRIES):
         r = draw(w, robot, skill, key)
@@ -178,7 +181,7 @@ def fail(w: Any, robot: Any, t: Any, key: Any) -> None:
         return
     if u_spare < c[k.SPARE_SHARE]:
         if w.spares[yard] <= 0:
-            go(w, robot, t, NO_SPARE, np.inf)
+            give_out(w, robot, t, NO_SPARE)
             return
         w.spares[yard] -= 1
         w.counts[SPARES_USED] += 1
@@ -186,7 +189,7 @@ def fail(w: Any, robot: Any, t: Any, key: Any) -> None:
     if c[k.AUTONOMY] < 4.0:
         known = max(known, ask_earth(w, robot, t, key))
         if known > c[k.END]:
-            go(w, robot, t, QUEUE_REPAIR, np.inf)
+            give_out(w, robot, t, QUEUE_REPAIR)
             return
     caught, _, _ = draw_until(w, robot, CAPTURE, key)
     service = caught - c[k.MTTR] * math.log(u_repair)
@@ -199,11 +202,15 @@ def fail(w: Any, robot: Any, t: Any, key: Any) -> None:
     w.real[robot, k.DURATION] = service
     go(w, robot, t, QUEUE_REPAIR, start)
     if is_unit:
-        down = start + service
-        row = w.units[w.whole[robot, k.UNIT]]
-        row[k.WORK_UNTIL] = max(row[k.WORK_UNTIL], t) + down - t
-        for j in range(k.FIRST_PORT, row.shape[0]):
-            row[j] = max(row[j], down)
+        stand_still(w.units[w.whole[robot, k.UNIT]], t, start + service, c[k.END])
+
+
+@inner
+def give_out(w: Any, robot: Any, t: Any, phase: Any) -> None:
+    """A robot or a unit has failed and nobody repairs it before the end."""
+    go(w, robot, t, phase, np.inf)
+    if w.whole[robot, k.KIND] == UNIT:
+        stand_still(w.units[w.whole[robot, k.UNIT]], t, np.inf, w.constants[k.END])
 
 
 @inner
