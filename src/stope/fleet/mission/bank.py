@@ -27,7 +27,7 @@ from stope.fleet.mission.kernels.columns import SKILLS
 
 __all__ = ["COLUMNS", "Bank", "Tables", "shipped_bank"]
 
-FORMAT = "stope-bank-1"
+FORMAT = "stope-bank-2"
 COLUMNS: dict[str, tuple[type, str]] = {
     "skill": (str, "name of the skill"),
     "told": (str, "what the robot was told: prior or sharp"),

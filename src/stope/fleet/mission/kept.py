@@ -283,8 +283,8 @@ def query(folder: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         try:
             db.read_parquet([str(f) for f in files]).to_table("activities")
             db.execute("SET enable_external_access = false; SET lock_configuration = true")
-            found = db.execute(sql)
-            if found is None:  # DuckDB's stubs do not say so: a text with no statement in it has no result
+            found: Any = db.execute(sql)
+            if found is None:  # of a text with no statement in it; DuckDB's stubs do not say so
                 raise RangeError("query: found no statement: expected SQL such as SELECT count(*) FROM activities.")
             return [d[0] for d in found.description or ()], found.fetchall()
         except duckdb.Error as error:
