@@ -211,8 +211,10 @@ class Bank:
             metadata: Any = table.schema.metadata or {}
             head = json.loads(metadata.get(b"stope", b"{}"))
             if head.get("format") != FORMAT:
-                raise FileError(f"{path}: format {head.get('format')!r}: expected {FORMAT!r}. Measure it again: "
-                                "stope fleet measure.")
+                raise FileError(
+                    f"{path}: format {head.get('format')!r}: expected {FORMAT!r}. Measure it again: "
+                    "stope fleet measure."
+                )
             columns: dict[str, Any] = {}
             for name, (kind, _) in COLUMNS.items():
                 values = table.column(name).to_pylist()
