@@ -121,7 +121,7 @@ def test_what_a_unit_raises_is_raised_where_it_was_given_out() -> None:
 def test_what_cannot_be_pickled_is_told_in_one_line_and_no_worker_is_lost(unit: Unit, text: str) -> None:
     with pytest.raises(UnitFailed, match=text) as caught:
         Processes(1).do([unit])
-    assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
+    assert caught.value.exit_code == 70 and "\n" not in str(caught.value)
 
 
 def test_two_work_at_the_same_time() -> None:
