@@ -40,7 +40,7 @@ TOUCH, FALL = 0.012, 0.03
 ROCK = 0.04
 """A lander that rests higher than this over level ground is on a rock [m]; chosen: four times the altimeter's noise."""
 RESTS = -0.012
-"""Vertical speed above which a lander rests on something [m/s]; chosen: six times the noise, a third of a descent."""
+"""Vertical speed above which a lander rests on something [m/s]; chosen: six times the noise, two fifths of `FALL`."""
 SIDEWAYS = 0.02
 """Speed sideways from which a lander hops [m/s]; chosen: ten times the noise."""
 HOP_CLIMB, HOP_SIDE, HOP_SINK = 0.05, 0.06, 0.04
