@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a belief is worth: each shipped policy against its rivals, trained alike, in the same worlds.
 
-Rivals: uniform domain randomisation, default physics alone, an oracle, and the classical controller of the skill. It
+Rivals: uniform domain randomisation, default physics alone, an oracle, and the classical controllers of the skill. It
 takes up what an earlier, killed run has trained or flown.
 
     python benchmarks/rivals.py anchor --n 1000 --json > rivals.json

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from stope.base.errors import FileError
-from stope.learn.imitation import Chunk, Replay, imitation_loss, imitation_rate, retold
+from stope.learn.imitation import Chunk, Replay, imitate, imitation_loss, imitation_rate, retold
+from stope.learn.skill_training import SkillConfig, SkillTraining
 from stope.world.tasks import AnchorTask, CaptureTask, DigTask, HopTask
 from stope.world.tasks.dig import EFFORT, FAST, FELT, FULL_PULL, LOADS, LOWERING, MAX_SPIN, MOST_HURRY, SLOW, TIME
 from stope.world.told import NUM_JOINT, NUM_SUMMARY, believed, summaries
@@ -209,3 +210,29 @@ def test_a_lander_whose_anchors_have_not_bitten_tries_again_and_its_tutor_does_n
     assert not (task.tutor(seen, told(0.0, 1.0, n=100))[:, 2] > 0.0).any()
     seen[:, 15:18] = 0.5
     assert (task.script(seen) == task.tutor(seen, told(0.0, 1.0, n=100))).all()
+
+
+def test_what_is_told_is_read_only_where_the_tutor_acts_on_it() -> None:
+    """One number of the belief decides, the others do not: with shrinkage only that one keeps its weights."""
+    training = SkillTraining(SkillConfig(task="hop", num_worlds=4, memory=8, hidden=(8,)))
+    actor = training.ppo.actor
+    first = actor.obs_dim - NUM_SUMMARY
+    optimiser = torch.optim.Adam(actor.parameters(), lr=3e-3)
+
+    def sizes() -> np.ndarray:
+        told = slice(first, actor.obs_dim)
+        read = torch.cat([actor.rnn.rnn.weight_ih_l0[:, told], actor.mlp[0].weight[:, told]])
+        return read.norm(dim=0).detach().numpy()
+
+    before = sizes()
+    for _ in range(600):
+        inputs = torch.from_numpy(RNG.standard_normal((4, 64, actor.obs_dim)).astype(np.float32))
+        inputs[:, :, first:] = inputs[:1, :, first:]
+        wanted = inputs[:, :, first + 3 : first + 4].expand(-1, -1, training.env.num_actions)
+        imitate(actor, optimiser, (inputs, wanted, torch.zeros(4, 64), torch.zeros(1, 64, 8)), shrink=1.0)
+    after = sizes()
+    assert after[3] > 0.5 * before[3]
+    assert np.delete(after, 3).max() < 0.1 * after[3]
+    for _ in range(10):
+        actor.shrink_told(1.0)
+    assert (sizes() == 0.0).all(), "what shrinks on ends at nothing and stays there"

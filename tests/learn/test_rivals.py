@@ -24,14 +24,14 @@ DOCK = TrainConfig(task=DockConfig(time_limit=6.0), num_worlds=8, num_iterations
 def test_all_rivals_meet_the_policy_in_the_same_worlds(tmp_path: Path) -> None:
     policy, _ = trained_skill(TINY, tmp_path)
     found = against(policy, TINY, tmp_path, num=4)
-    assert set(found["flown"]) == {"told the prior", "told the sharp", "told the truth", *RIVALS, "script"}
+    assert set(found["flown"]) == {"told the prior", "told the sharp", "told the truth", *RIVALS, "script", "tutor"}
     assert all(rate["n"] == 4 for rate in found["flown"].values())
     asked = found["questions"]
-    assert set(asked["sharp belief against"]) == {"uniform", "default", "script"}
+    assert set(asked["sharp belief against"]) == {"uniform", "default", "script", "tutor"}
     assert all("p_holm" in one["success"] for one in asked["sharp belief against"].values())
     assert asked["told the truth against the oracle"]["success"]["n"] == 4
     kept = sorted(tmp_path.glob("against-anchor-*.json"))
-    assert len(kept) == 7
+    assert len(kept) == 8
     before = [f.stat().st_mtime_ns for f in kept]
     assert against(policy, TINY, tmp_path, num=4) == found
     assert [f.stat().st_mtime_ns for f in kept] == before, "nothing is flown again"

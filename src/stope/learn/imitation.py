@@ -165,12 +165,23 @@ def imitation_loss(mean: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     return torch.where(beyond, 0.0, (mean - wanted).square()).mean()
 
 
-def imitate(actor: Any, optimiser: torch.optim.Optimizer, part: tuple[torch.Tensor, ...]) -> float:
-    """One step of the optimiser on some worlds of a rollout, back through the memory; returns the loss."""
+def imitate(
+    actor: Any, optimiser: torch.optim.Optimizer, part: tuple[torch.Tensor, ...], *, shrink: float = 0.0
+) -> float:
+    """One step of the optimiser on some worlds of a rollout, back through the memory; returns the loss.
+
+    Args:
+        actor: A `MemoryActor`.
+        optimiser: Of its weights.
+        part: As `Chunk.part`.
+        shrink: How far the weights of what is told shrink, in units of the learning rate [1].
+    """
     inputs, wanted, dones, memory = part
     loss = imitation_loss(actor.unroll(inputs, dones, memory), wanted)
     optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(actor.parameters(), 1.0)
     optimiser.step()
+    if shrink > 0.0:
+        actor.shrink_told(shrink * optimiser.param_groups[0]["lr"])
     return float(loss.detach())

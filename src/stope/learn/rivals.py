@@ -2,8 +2,8 @@
 """A policy that takes a belief, against policies that do not and one that is told the truth: same budget, same worlds.
 
 The rivals differ from the policy in one setting of its training each: `uniform` has seen the whole prior and is told
-nothing (domain randomisation), `default` has seen default physics alone, `oracle` is told the truth. Beside them flies
-the classical controller of the skill. What has been trained or flown is kept, so a killed comparison goes on.
+nothing (domain randomisation), `default` has seen default physics alone, `oracle` is told the truth. Beside them fly
+the classical controllers of the skill. What has been trained or flown is kept, so a killed comparison goes on.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from stope.base.workers import Workers
 from stope.learn.adaptive import AdaptivePd
 from stope.learn.baselines import VelocityPd
 from stope.learn.evaluate import Policy, conditions, fly
-from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, fly_skill
+from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, TutorPilot, fly_skill
 from stope.learn.policies import GruPolicy, MlpPolicy
 from stope.learn.skill_training import SkillConfig
 from stope.learn.store import physics_hash, task_hash, trained_all
 from stope.learn.train import TrainConfig
 from stope.world.env import DockBatch
+from stope.world.tasks import ContactTask
 from stope.world.told import Told, flight_summaries
 
 __all__ = ["RIVALS", "TELLS", "Flown", "against", "flown_in_prior"]
@@ -107,7 +108,7 @@ def against(
     flown: dict[str, Flown] = {}
     flights: dict[str, tuple[AnyPolicy | str, Told]] = {f"told the {t}": (policy, t) for t in TELLS}
     flights |= {name: (made[name], "truth" if name == "oracle" else "prior") for name in rivals}
-    flights |= {name: (name, "prior") for name in (_CLASSICAL if isinstance(config, TrainConfig) else ("script",))}
+    flights |= {name: (name, "prior") for name in _classical(config)}
     for name, (who, told) in flights.items():
         flown[name] = flown_in_prior(who, config, told, Path(root), num=num, seed=seed, num_threads=num_threads,
                             show=lambda share, what=name: progress(f"fly {what}", share))  # fmt: skip
@@ -119,7 +120,11 @@ def against(
     }  # fmt: skip
 
 
-_CLASSICAL = ("pd", "adaptive")
+def _classical(config: Config) -> tuple[str, ...]:
+    """Controllers that nobody trained; a tutor that is the script does not fly twice."""
+    if isinstance(config, TrainConfig):
+        return ("pd", "adaptive")
+    return ("script",) if type(config.make_task()).tutor is ContactTask.tutor else ("script", "tutor")
 
 
 def _questions(flown: Mapping[str, Flown]) -> dict[str, Any]:
@@ -212,7 +217,8 @@ def _touching(
     show: Callable[[float], None],
 ) -> Flown:  # fmt: skip
     task = config.make_task()
-    pilot: Pilot = ScriptPilot(task) if isinstance(who, str) else GruPilot(who)
+    classical: dict[str, type[ScriptPilot]] = {"script": ScriptPilot, "tutor": TutorPilot}
+    pilot: Pilot = classical[who](task) if isinstance(who, str) else GruPilot(who)
     key = stream_key(seed, "against", config.task)
     batch = task.batch(num_worlds=num, seed=key, num_threads=num_threads, told=told)
     found = fly_skill(pilot, batch, show=show)

@@ -81,6 +81,22 @@ class MemoryActor(RNNModel):
             memory = memory * (1.0 - dones[step])[None, :, None]
         return self.mlp(torch.stack(out))
 
+    @torch.no_grad()
+    def shrink_told(self, amount: float) -> None:
+        """Bring every number of the belief nearer to being left unread: its weights shrink together, by one length.
+
+        One proximal step of the group lasso; what the tutor acts on pulls its weights back, and the rest goes to
+        nothing. Source: Yuan and Lin 2006 (doi:10.1111/j.1467-9868.2005.00532.x).
+
+        Args:
+            amount: Length taken from each number's weights [1].
+        """
+        told = slice(self.obs_dim - NUM_SUMMARY, self.obs_dim)
+        read = [self.rnn.rnn.weight_ih_l0[:, told], self.mlp[0].weight[:, told]]
+        size = torch.cat(read).norm(dim=0)
+        for weights in read:
+            weights.mul_(torch.clamp(1.0 - amount / size.clamp_min(1e-12), min=0.0))
+
 
 class ScaledCritic(MLPModel):
     """rsl-rl's network with inputs scaled as the actor's."""

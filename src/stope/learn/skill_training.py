@@ -88,6 +88,8 @@ class SkillConfig:
     """Steps of the optimiser in an iteration of imitation, each on a quarter of the worlds of one rollout."""
     retold: float = 0.5
     """Share of the worlds that are told another belief when they are learned from again [1]."""
+    shrink: float = 0.0
+    """How far each step of the imitation shrinks the weights of what is told, in units of the learning rate [1]."""
     replay: int = 30
     """Rollouts that the imitation learns from: the last so many."""
     num_epochs: int = 3
@@ -112,7 +114,7 @@ class SkillConfig:
         check_positive(self, "num_worlds", "steps_per_iteration", "num_imitation", "evaluate_every", "num_evaluation",
                        "memory", "imitation_rate", "imitation_updates", "replay", "num_epochs", "num_minibatches",
                        "learning_rate", "desired_kl", "action_std")  # fmt: skip
-        check_not_negative(self, "seed", "num_reinforcement", "num_warm_up", "bonus")
+        check_not_negative(self, "seed", "num_reinforcement", "num_warm_up", "bonus", "shrink")
         check_fraction(self, "discount", "trace", "breadth", "retold")
         if self.seed >= 2**63:
             raise ConfigError(f"SkillConfig.seed = {self.seed}: expected less than 2^63.")
@@ -257,7 +259,7 @@ class SkillTraining:
             part = self.replay.draw(rng, c.num_minibatches)
             part = retold(part, self._beliefs(part[0].shape[1], rng), self.task.tutor, rng, self.task.imagined,
                           share=c.retold)  # fmt: skip
-            losses.append(imitate(actor, self.tutor, part))
+            losses.append(imitate(actor, self.tutor, part, shrink=c.shrink))
         self.losses.append(float(np.mean(losses)))
 
     def _beliefs(self, num: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ FLIGHTS = ("dock", "haul")
 """Skills of one rigid body without contact."""
 
 RECIPES: dict[str, SkillConfig] = {
-    "anchor": SkillConfig(task="anchor", num_imitation=60, imitation_updates=48, retold=1.0),
+    "anchor": SkillConfig(task="anchor", num_imitation=60, imitation_updates=48, retold=1.0, shrink=1.0),
     "capture": SkillConfig(task="capture", num_imitation=60),
     "dig": SkillConfig(task="dig", num_imitation=100, imitation_updates=60, action_std=0.03),
     "hop": SkillConfig(
