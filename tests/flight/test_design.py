@@ -18,8 +18,11 @@ from stope.fleet.mission.kernels.columns import SKILLS
 from stope.fleet.mission.value import CHANGES, write_weights
 from stope.flight.design import belief_after, load_weights
 from stope.flight.experiment import KINDS, Limits, load_experiment, make_experiment
-from stope.flight.information import Information, eig_bounds
+from stope.flight.information import Information, eig_bounds, information, sampled_eig
+from stope.world.belief import Belief
+from stope.world.body import load_body
 from stope.world.robots import load_robot
+from stope.world.site import make_site
 
 ROBOT = load_robot("bee-gas")
 
@@ -63,6 +66,25 @@ def test_expected_gain_is_the_closed_form() -> None:
     covariance = np.diag([1.0, 0.5, 2.0, 0.1])
     joint = np.eye(7) + a @ covariance @ a.T  # the entropy of the data, less that of the noise
     assert info.expected_gain(covariance) == pytest.approx(0.5 * np.linalg.slogdet(joint)[1])
+
+
+def test_a_narrow_belief_gains_from_imagined_flights_what_the_linear_form_says() -> None:
+    """Two ways to one number: sampled bounds know nothing of Jacobians; shaking tells more than rest by both."""
+    site = make_site(load_body("ryugu"), latitude_deg=30.0, longitude_deg=0.0, height=6.0)
+    wide = Belief.prior("bee-gas")
+    narrow = Belief(robot="bee-gas", mean=wide.mean, covariance=0.03**2 * wide.covariance)
+    free = np.flatnonzero(ROBOT.prior.is_free)
+    found = {}
+    for kind in ("shake", "rest"):
+        made = make_experiment(kind, ROBOT, Limits(), minutes=0.2, seed=3)
+        gain = information(made, narrow, ROBOT, site, seed=1, keep_in=5.0).expected_gain(
+            narrow.covariance[np.ix_(free, free)])  # fmt: skip
+        lower, upper = sampled_eig(made, narrow, ROBOT, site, num=200, seed=1)
+        error = 3.0 * np.sqrt(2.0 * gain / 200)  # of a mean of terms whose variance is at most twice the gain
+        assert lower - error < gain < upper + error
+        found[kind] = gain, lower, upper
+    assert found["shake"][0] > 5.0 * found["rest"][0]
+    assert found["shake"][1] > 2.0 * found["rest"][2]
 
 
 def test_the_truth_lies_in_the_belief_after_an_experiment_as_a_draw_of_it() -> None:
