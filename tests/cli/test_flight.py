@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from stope.learn.skills import shipped
 from stope.world.belief import Belief
 from stope.world.physics import PARAMETERS
 from tests.cli.conftest import Stope
@@ -48,6 +49,16 @@ def test_fit_scores_a_stand_in_flight_against_its_truth(stope: Stope, flight: Pa
     assert answer.code == 0
     for text in ("truth", "covered", "the hidden truth of the stand-in flight", "only as gain over total mass"):
         assert text in answer.out
+
+
+def test_fit_takes_the_policy_of_the_package_where_it_is_of_the_same_robot_and_site(
+    stope: Stope, flight: Path, tmp_path: Path
+) -> None:
+    _, path = shipped("dock")
+    given = ("flight", "fit", flight, "--n", "8", "--runs", tmp_path / "runs", "--threads", "1", "--json")
+    left_out, named = stope(*given), stope(*given, "--policy", path)
+    assert json.loads(left_out.out)["docking"] == json.loads(named.out)["docking"]
+    assert not (tmp_path / "runs").exists(), "nothing is trained"
 
 
 def test_evaluate_can_be_told_the_belief(stope: Stope, flight: Path, policy: Path, tmp_path: Path) -> None:

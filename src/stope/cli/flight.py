@@ -18,8 +18,11 @@ from stope.cli.keep import reported, told
 from stope.cli.options import AsJson, Episodes, Runs, Seed, Threads, config_of_card, example, policy_for
 
 if TYPE_CHECKING:
+    from stope.base.progress import Progress
     from stope.flight import Flight
     from stope.flight.fit import Knowledge
+    from stope.learn.policies import MlpPolicy
+    from stope.learn.train import TrainConfig
     from stope.world.belief import Belief
     from stope.world.robots import Robot
     from stope.world.site import Site
@@ -56,7 +59,11 @@ def fit(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the belief here, as JSON.")] = None,
     policy: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Policy to compare; left out, one is trained or found in --runs."),
+        typer.Option(
+            metavar="FILE",
+            help="Policy to compare; left out, the package's where it is of this robot and site, "
+            "else one trained or found in --runs.",
+        ),
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="truth.json of a stand-in flight: score the belief against it.")
@@ -80,8 +87,6 @@ def fit(
     from stope.flight import load_flight  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.flight.effect import before_and_after, coverage, load_truth  # noqa: PLC0415 -- as above
     from stope.flight.fit import fit_flights, known  # noqa: PLC0415 -- as above
-    from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- as above
-    from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
     from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
     check_writable(out)
@@ -92,13 +97,7 @@ def fit(
     robot, sites = load_robot(flight.robot), [_site(each) for each in flights]
     site = sites[0]
     with progress_bars() as progress:
-        if policy is None:
-            config = _config(flight)
-            flyer, _ = trained_flight(config, runs, num_threads=threads, progress=progress)
-        else:
-            flyer = MlpPolicy.load(policy)
-            config = config_of_card(flyer, policy)
-            policy_for(flyer, policy, flight.robot)
+        flyer, config = _flyer(flight, policy, runs, threads, progress)
         progress("fit flight", 0.0)
         belief = fit_flights(flights, robot, sites, seed=seed, num_threads=threads,
                              before=_before(before, came_from, robot, seed),
@@ -233,12 +232,32 @@ def _site(flight: Flight) -> Site:
     return site
 
 
-def _config(flight: Flight) -> Any:
+def _config(flight: Flight) -> TrainConfig:
     from stope.learn.train import SiteConfig, TrainConfig  # noqa: PLC0415 -- keeps `stope --help` fast
 
     at = flight.site
     site = SiteConfig(body=at.body, latitude_deg=at.latitude_deg, longitude_deg=at.longitude_deg, height=at.height)
     return TrainConfig(site=site, robot=flight.robot)
+
+
+def _flyer(
+    flight: Flight, policy: Path | None, runs: Path, threads: int, progress: Progress
+) -> tuple[MlpPolicy, TrainConfig]:  # fmt: skip
+    """What docks before and after, and what it was trained for."""
+    from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
+    from stope.learn.skills import shipped  # noqa: PLC0415 -- as above
+    from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
+
+    if policy is not None:
+        found: Any = MlpPolicy.load(policy)
+        config = config_of_card(found, policy)
+        policy_for(found, policy, flight.robot)
+        return found, config
+    config = _config(flight)
+    found, path = shipped("dock")
+    if config_of_card(found, path) == config:
+        return found, config
+    return trained_flight(config, runs, num_threads=threads, progress=progress)[0], config
 
 
 def _facts(flight: Flight, site: Site) -> dict[str, Any]:
