@@ -51,7 +51,7 @@ COMMANDS = {
     "campaign-dig": [[*DIG_CAMPAIGN, "--tier", tier, "--json"] for tier in ("T2", "T3")],
     "flight": [[sys.executable, "benchmarks/flight.py", "--json"]],
     "world": [[sys.executable, "benchmarks/world.py", "--json"]],
-    "train": [[sys.executable, "benchmarks/train.py", "--json"]],
+    "train": [[sys.executable, "benchmarks/train.py", "--limit", "90", "--json"]],
     "validation": [[STOPE, "world", "validate", "--json"]],
 }  # fmt: skip
 """What is measured, in this order; each command prints one JSON object, and those of one name are of several skills."""
@@ -61,7 +61,7 @@ SHOWN = {
     "campaign-dig": "stope flight campaign --skill dig",
     "flight": "python benchmarks/flight.py",
     "world": "python benchmarks/world.py",
-    "train": "python benchmarks/train.py",
+    "train": "python benchmarks/train.py --limit 90",
     "validation": "stope world validate",
 } | {skill: f"stope evaluate {skill}" for skill in FREE + IN_CONTACT}
 IN_SOIL = ("anchor", "dig", "hop")

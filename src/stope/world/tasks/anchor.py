@@ -205,7 +205,7 @@ class AnchorTask(ContactTask):
         """Land and drill; from a rock hop sideways, up and down again.
 
         What to do follows from what is seen now, so that a network can learn it: a lander that rests too high is on a
-        rock, and one that is low and fast sideways hops. The script's second try, five seconds at set times, a network
+        rock, and one that is low and fast sideways hops. The script's second try, six seconds at set times, a network
         smears over all times.
         """
         out = self._landed(observation, least=FALL)
