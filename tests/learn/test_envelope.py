@@ -176,6 +176,40 @@ def test_numbers_that_are_not_finite_stop_a_batch_without_the_envelope_and_nothi
     assert record.steps[6:].sum() == 0
 
 
+@pytest.mark.parametrize("column", [2, 7, 9, 16], ids=["position", "velocity", "attitude", "rate"])
+def test_a_number_that_is_never_finite_again_does_not_blind_the_other_sensors(column: int) -> None:
+    """From full flight on, for the rest of the episode; what still senses is believed, or robots would drift away."""
+
+    def spoil(step: int, seen: Single) -> Single:
+        out = seen.copy()
+        if step >= 20:
+            out[:, column] = np.nan
+        return out
+
+    envelope = guard()
+    assert (farthest(PD.act, envelope, spoil) < TASK.keep_in).all()
+    assert counted(envelope)["observation"] == NUM
+    assert np.linalg.norm(envelope.velocity, axis=1).max() < 0.1
+
+
+@pytest.mark.parametrize("period", [0.4, 0.6, 1.2])
+def test_a_sensor_that_is_slower_than_control_is_not_taken_for_a_stuck_one(period: float) -> None:
+    slow = replace(ROBOT, sensors=replace(ROBOT.sensors, period=period))
+    batch = DockBatch(slow, ryugu(), num_worlds=NUM, seed=4, task=TASK, pool_size=1)
+    batch.assign(*conditions(NUM, 8)["prior"])
+    envelope = envelope_for("dock", TASK, slow)
+    envelope.begin(NUM)
+    observation = batch.reset()
+    for _ in range(100):
+        observation, *_ = batch.step(envelope.check(PD.act(envelope.watch(observation))), autoreset=False)
+    assert "stale" not in counted(envelope)
+    kept = observation.copy()
+    for _ in range(5 * round(period / 0.2) + 1):
+        envelope.watch(kept)
+        envelope.check(np.zeros((NUM, 6)))
+    assert counted(envelope)["stale"] == NUM
+
+
 def test_an_action_that_is_not_finite_is_replaced_and_one_too_large_is_clipped() -> None:
     envelope, observation = guard(), docking().reset()
     envelope.begin(NUM)

@@ -64,6 +64,8 @@ class Brake(ABC):
     """Columns of further sensors, one slice each."""
     period: float = CONTROL_PERIOD
     """Between two actions [s]."""
+    every: int = 1
+    """Actions between two samples of the sensors."""
     authority: Floats
     """Acceleration of a full action, nominal [m/s2, rad/s2], (6,); zeros without thrusters."""
     wrench: Floats
@@ -111,6 +113,7 @@ class ThrusterBrake(Brake):
             self.position, self.velocity, self.rate = slice(0, 6), slice(6, 9), slice(15, 18)
             self.others = (slice(9, 15),)
             self.scales = (1.0, 0.2, 0.5)  # `stope.world.tasks.dock.observe` magnifies them
+            self.every = max(1, round(robot.sensors.period / CONTROL_PERIOD))
             return
         names = task.observation_names
         self.rate, rate = _columns(names, "rate_x_b")

@@ -5,9 +5,9 @@ It sees what the robot senses and what the policy asks for, never the truth. Whi
 untouched to the bit. A limit that is passed latches its cause; the robot is then braked (`stope.learn.brakes`) until
 everything has been calm for a while, below `release` of the limit, and the policy gets it back.
 
-A sensor whose numbers are not finite, or stay the same to the bit, is not believed: motion is then reckoned from the
-last numbers that were, with the actions since and the nominal mass. A policy is never shown a number that is not
-finite: its memory would keep it; it sees the last whole observation instead.
+A sensor whose numbers are not finite, or stay the same to the bit, is not believed: its motion is then reckoned from the
+last numbers that were, with the actions since and the nominal mass; the other sensors are believed as before. A policy
+is never shown a number that is not finite: its memory would keep it; it sees the last whole observation instead.
 
 Flown in the same place by NRL's APIARY (arXiv 2512.03729), whose policy could be taken from by the standard controller.
 """
@@ -81,7 +81,7 @@ class Envelope:
         self._of = [None if s is None else next(where) for s in sensors]
         """Which sensor tells position, velocity and rate."""
         self._hold = max(1, round(limits.hold / brake.period))
-        self._stale = round(limits.stale / brake.period)
+        self._stale = brake.every * round(limits.stale / brake.period)
 
     def begin(self, num_worlds: int) -> None:
         """Start new episodes in so many worlds."""
@@ -96,7 +96,9 @@ class Envelope:
         self._applied = np.zeros((n, 6))
         self._spent = np.zeros((n, 2))
         self._origin = np.zeros((n, 3))
-        self._seen: Single | None = None
+        self._shown: Single | None = None
+        self._believed: Single | None = None
+        """The last observation, and for numbers that were not finite their last values."""
 
     def record(self) -> Interventions:
         """What was counted since `begin`."""
@@ -105,18 +107,21 @@ class Envelope:
     def watch(self, observation: Single) -> Single:
         """Take an observation; return what to show the policy, the same array while all numbers are finite."""
         finite = _finite(observation)
-        shown, is_first = observation, self._seen is None
+        shown, believed, is_first = observation, observation, self._shown is None
         if not finite.all():
-            shown = observation.copy()
-            shown[~finite] = 0.0 if self._seen is None else self._seen[~finite]
+            shown, lost = observation.copy(), ~finite
+            shown[lost] = 0.0 if self._shown is None else self._shown[lost]
+            last = np.zeros_like(observation) if self._believed is None else self._believed
+            believed = np.where(np.isfinite(observation), observation, last)
         fresh = self._freshness(observation, is_whole=shown is observation)
-        now = self.brake.motion(shown)
+        now = self.brake.motion(believed)
         if is_first:
             self._place(now)
         else:
             self._move(now, fresh)
-        self._seen = shown.copy() if is_first else shown  # the first is the batch's own buffer
-        self._judge(shown, finite)
+        # The first is the batch's own buffer.
+        self._shown, self._believed = (shown.copy(), believed.copy()) if is_first else (shown, believed)
+        self._judge(believed, finite)
         return shown
 
     def _freshness(self, observation: Single, *, is_whole: bool) -> Bools:
@@ -126,8 +131,8 @@ class Envelope:
             now = observation[:, part]
             if not is_whole:
                 fresh[:, k] = _finite(now)
-            if self._seen is not None:
-                fresh[:, k] &= (now != self._seen[:, part]).any(axis=1)
+            if self._believed is not None:
+                fresh[:, k] &= (now != self._believed[:, part]).any(axis=1)
         self._age = np.where(fresh, 0, self._age + 1)
         return fresh
 
@@ -174,7 +179,7 @@ class Envelope:
             (LOAD, brake.load(seen), c.load),
         )  # fmt: skip
         self._latch(OBSERVATION, ~finite, finite)
-        self._latch(STALE, age >= self._stale, age == 0)
+        self._latch(STALE, age >= self._stale, age < brake.every)
         for cause, level, limit in levels:
             if limit < np.inf:
                 self._latch(cause, level > limit, level < c.release * limit)
@@ -199,7 +204,7 @@ class Envelope:
         """
         finite = _finite(action)
         self._latch(ACTION, ~finite, finite)
-        seen = self._seen
+        seen = self._believed
         assert seen is not None, "watch comes before check"
         out = action if finite.all() else np.where(finite[:, None], action, 0.0).astype(action.dtype)
         self._new[:, WRENCH] = (np.abs(out) > 1.0).any(axis=1)

@@ -40,7 +40,8 @@ class Limits:
     load: float
     """Largest sensed share of what an anchor can bear [1]."""
     stale: float
-    """Longest time that one sensor's numbers may stay the same to the bit [s]; a healthy one has noise."""
+    """Longest time that one sensor's numbers may stay the same to the bit [s], where it is sampled at every action, and
+    in proportion longer where it is sampled less often; a healthy one has noise."""
     release: float = 0.8
     """Share of a limit below which the policy gets the robot back [1]."""
     hold: float = 1.0
