@@ -48,6 +48,22 @@ def test_a_policy_is_trained_found_again_and_evaluated(stope: Stope, tmp_path: P
     assert "a policy of task 'anchor': expected one of 'dig'" in other.err
 
 
+def test_a_policy_is_flown_where_it_was_trained_unless_it_is_told_otherwise(stope: Stope, tmp_path: Path) -> None:
+    out, moon = tmp_path / "anchor.safetensors", ("--set", "task.body=gravity-1.62")
+    trained = stope("train", "anchor", *TINY, *moon, "--runs", tmp_path, "--out", out, "--json", "--threads", "1")
+    assert trained.code == 0, trained
+    asked = ("evaluate", "anchor", "--policy", out, "--n", "2", "--only", "ignorant", "--threads", "1")
+    there = json.loads(stope(*asked, "--json").out)["skills"]["anchor"]
+    same = json.loads(stope(*asked, *SHORT, *moon, "--json").out)["skills"]["anchor"]
+    assert there == same
+    assert there["site"] == json.loads(trained.out)["card"]["site"]
+    home = json.loads(stope(*asked, "--set", "task.body=ryugu", "--json").out)["skills"]["anchor"]
+    assert home["site"] == "ryugu-lat30-lon0"
+    refused = stope(*asked, "--set", "memory=32")
+    assert refused.code == 2
+    assert "memory=32: a number of a training: expected task.NUMBER" in refused.err
+
+
 def test_a_belief_of_the_ground_adds_worlds_to_an_evaluation(stope: Stope, tmp_path: Path) -> None:
     belief = GroundBelief.certain(np.array([1.0]), ["cohesion"])
     belief.save(tmp_path / "soil.json")

@@ -51,6 +51,15 @@ def test_dry_run_explains_every_setting(stope: Stope) -> None:
     assert len(described) == len(names)
 
 
+def test_a_policy_of_a_platform_is_evaluated_on_it(stope: Stope, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "gimbal.safetensors"
+    given = ("--runs", runs, "--threads", "1", "--json")
+    assert stope("train", "dock", *TINY, "--set", "platform=gimbal", "--out", out, *given).code == 0
+    flown = stope("evaluate", "dock", "--policy", out, "--n", "4", *given)
+    assert flown.code == 0, flown
+    assert json.loads(flown.out)["skills"]["dock"]["conditions"]["prior"]["n"] == 4
+
+
 def test_evaluate_answers_in_the_promised_shape(result: dict[str, Any]) -> None:
     for condition in ("default", "prior", "ignorant"):
         for cell in (result["conditions"][condition], *(b[condition] for b in result["baselines"].values())):

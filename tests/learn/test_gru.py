@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +162,14 @@ def test_a_policy_of_another_task_is_refused() -> None:
         check_policy(policy(), DigTask(), "dig", "file")
     with pytest.raises(ConfigError, match="inputs and 7 actions: expected"):
         check_policy(policy(card={"task": "dig"}), DigTask(), "dig", "file")
+
+
+@pytest.mark.parametrize("change", [lambda names: ["velocity_x_b [m/s]", *names[1:]], lambda names: names[:-1]])
+def test_a_policy_that_saw_other_numbers_is_refused(change: Callable[[list[str]], list[str]]) -> None:
+    """As many, of another meaning or scale."""
+    names = list(AnchorTask().observation_names)
+    check_policy(policy(card={"task": "anchor", "observation_names": names}), AnchorTask(), "anchor", "file")
+    with pytest.raises(ConfigError, match=r"file: observation \d+ is .*: expected '.*' of task 'anchor'"):
+        check_policy(
+            policy(card={"task": "anchor", "observation_names": change(names)}), AnchorTask(), "anchor", "file"
+        )

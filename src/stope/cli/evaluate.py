@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stope.learn.policies import MlpPolicy
     from stope.learn.skill_assess import Believed
     from stope.learn.train import TrainConfig
+    from stope.world.tasks import ContactTask
 
 __all__ = ["EXAMPLE", "evaluate"]
 
@@ -160,12 +161,12 @@ def _flight(
     """Cells of `dock` or `haul`."""
     from stope.learn.assess import assess  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.world.belief import Belief  # noqa: PLC0415 -- as above
-    from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
     told = None if belief is None else Belief.load(belief)
     flown, path, config = _policy(name, policy, runs, threads, progress, **options)
-    policy_for(flown, path, config.robot)
-    result = assess(flown, load_robot(config.robot), config.site.site(), task=config.task, num=n, seed=seed,
+    robot = config.make_robot()
+    policy_for(flown, path, robot)
+    result = assess(flown, robot, config.site.site(), task=config.make_task(), num=n, seed=seed,
                     belief=told, num_threads=threads, progress=progress, skill=name,
                     is_enveloped=has_envelope, workers=workers)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": str(path), "digest": flown.digest}}
@@ -178,24 +179,40 @@ def _skill(
     """Cells of a task with contact; left out, the policy is the package's, or one is trained."""
     from stope.learn.policies import GruPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.skill_assess import assess_skill, check_policy  # noqa: PLC0415 -- as above
-    from stope.learn.skills import shipped, shipped_names  # noqa: PLC0415 -- as above
+    from stope.learn.skill_training import SkillConfig  # noqa: PLC0415 -- as above
+    from stope.learn.skills import shipped, shipped_config, shipped_names  # noqa: PLC0415 -- as above
     from stope.learn.store import trained_skill  # noqa: PLC0415 -- as above
 
     believed = None if belief is None else _believed(belief, n, seed)
-    config = skill_config_of(name, seed=None, **options)
-    task = config.make_task()
-    if policy is not None:
-        flown, path = GruPolicy.load(policy), policy
-    elif name in shipped_names():
-        flown, path = shipped(name)
-        assert isinstance(flown, GruPolicy), "a task with contact has a policy with memory"
-    else:
+    if policy is None and name not in shipped_names():
+        config = skill_config_of(name, seed=None, **options)
+        task = config.make_task()
+        _check_envelope(name, task, has_envelope=has_envelope)  # before the work
         flown, path = trained_skill(config, runs, num_threads=threads, progress=progress)
+    else:
+        flown, path = shipped(name) if policy is None else (GruPolicy.load(policy), policy)
+        assert isinstance(flown, GruPolicy), "a task with contact has a policy with memory"
+        if flown.card.get("task") != name:
+            raise ConfigError(f"{path}: a policy of task {flown.card.get('task')!r}: expected one of {name!r}.")
+        if own := [text for text in options["settings"] or [] if not text.startswith("task.")]:
+            raise ConfigError(f"--set {own[0]}: a number of a training: expected task.NUMBER=..., for none is trained.")
+        base = shipped_config(flown, path, seed=1)
+        assert isinstance(base, SkillConfig), "a policy with memory"
+        task = skill_config_of(name, seed=None, base=base, **options).make_task()
+        _check_envelope(name, task, has_envelope=has_envelope)
     check_policy(flown, task, name, str(path))
     result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress,
                           is_enveloped=has_envelope, only=only, believed=believed, workers=workers)  # fmt: skip
     return result["skills"][name] | {"policy": {"file": path.name if policy is None else str(path),
                                                 "digest": flown.digest}}  # fmt: skip
+
+
+def _check_envelope(name: str, task: ContactTask, *, has_envelope: bool) -> None:
+    """Refuse a task, of another package perhaps, that has no limits to hold a policy to."""
+    from stope.learn.envelope_limits import LIMITS  # noqa: PLC0415 -- keeps `stope --help` fast
+
+    if has_envelope and name not in LIMITS:
+        raise ConfigError(f"{name} with {task.robot}: no safety envelope has limits for it. Fly bare: `--no-envelope`.")
 
 
 def _believed(file: Path, n: int, seed: int) -> Believed:

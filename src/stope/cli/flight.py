@@ -247,11 +247,12 @@ def _flyer(
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- keeps `stope --help` fast
     from stope.learn.skills import shipped  # noqa: PLC0415 -- as above
     from stope.learn.store import trained_flight  # noqa: PLC0415 -- as above
+    from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
     if policy is not None:
         found: Any = MlpPolicy.load(policy)
         config = config_of_card(found, policy)
-        policy_for(found, policy, flight.robot)
+        policy_for(found, policy, load_robot(flight.robot))
         return found, config
     config = _config(flight)
     found, path = shipped("dock")

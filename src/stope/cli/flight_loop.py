@@ -270,6 +270,7 @@ def _setting(belief: Path | None, policy: Path | None) -> tuple[MlpPolicy, Train
     from stope.learn.policies import MlpPolicy  # noqa: PLC0415 -- as above
     from stope.learn.skills import shipped  # noqa: PLC0415 -- as above
     from stope.world.belief import Belief  # noqa: PLC0415 -- as above
+    from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
     if policy is None:
         found, path = shipped("dock")
@@ -280,7 +281,7 @@ def _setting(belief: Path | None, policy: Path | None) -> tuple[MlpPolicy, Train
     known = Belief.prior(config.robot) if belief is None else Belief.load(belief)
     if known.robot != config.robot:
         raise ConfigError(f"{belief}: about robot {known.robot!r}: expected {config.robot!r}, which the policy flies.")
-    policy_for(found, path, config.robot)
+    policy_for(found, path, load_robot(config.robot))
     return found, config, known
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stope.learn.policies import MlpPolicy
     from stope.learn.skill_training import SkillConfig
     from stope.learn.train import TrainConfig
+    from stope.world.robots import Robot as Flyer
 
 __all__ = ["AsJson", "Body", "Episodes", "Height", "Latitude", "Longitude", "Robot", "Runs", "Seed", "Settings",
            "Threads", "Workers", "all_cores", "config_of_card", "example", "place", "policy_for", "skill_config_of",
@@ -94,8 +95,17 @@ def skills_of(name: str) -> list[str]:
     return [name]
 
 
-def skill_config_of(skill: str, *, seed: int | None, settings: list[str] | None, **flight: object) -> SkillConfig:
+def skill_config_of(
+    skill: str, *, seed: int | None, settings: list[str] | None, base: SkillConfig | None = None, **flight: object
+) -> SkillConfig:
     """Configuration of a task with contact with `--set` applied; `task.FIELD` are numbers of the task.
+
+    Args:
+        skill: Its name.
+        seed: Root seed, if another than the configuration's.
+        settings: What `--set` gave.
+        base: What is overridden; the skill's own if left out.
+        flight: Options that only dock and haul take.
 
     Raises:
         ConfigError: an option that only a free flight takes, or a setting that is none.
@@ -107,7 +117,7 @@ def skill_config_of(skill: str, *, seed: int | None, settings: list[str] | None,
     for name, value in flight.items():
         if value is not None:
             raise ConfigError(f"--{name} is for dock and haul: {skill} brings its own; see `--set task.{name}=...`.")
-    config = skill_config(skill)
+    config = skill_config(skill) if base is None else base
     config = replace(config, seed=config.seed if seed is None else seed)
     given = settings or []
     own = [text for text in given if not text.startswith("task.")]
@@ -160,7 +170,7 @@ def config_of_card(policy: MlpPolicy, path: Path) -> TrainConfig:
         raise FileError(f"{error} The policy is of another version; train it again.") from None
 
 
-def policy_for(policy: MlpPolicy, path: Path, robot_name: str) -> None:
+def policy_for(policy: MlpPolicy, path: Path, robot: Flyer) -> None:
     """Refuse a policy whose allocation holds the numbers of another robot.
 
     Raises:
@@ -170,13 +180,12 @@ def policy_for(policy: MlpPolicy, path: Path, robot_name: str) -> None:
 
     from stope.base.errors import ConfigError  # noqa: PLC0415 -- as above
     from stope.world.allocation import Allocation  # noqa: PLC0415 -- as above
-    from stope.world.robots import load_robot  # noqa: PLC0415 -- as above
 
-    mine, wanted = policy.allocation, Allocation.of(load_robot(robot_name))
+    mine, wanted = policy.allocation, Allocation.of(robot)
     for name in ("centre", "spread", "limit", "mount", "authority"):
         if not np.allclose(getattr(mine, name), getattr(wanted, name), rtol=1e-9, atol=1e-12):
             trained = policy.card.get("robot") or "another robot"
             raise ConfigError(
-                f"{path}: trained for robot {trained!r} (its {name} differs): expected one for {robot_name!r}. "
-                f"Train one: `stope train dock --robot {robot_name}`."
+                f"{path}: trained for robot {trained!r} (its {name} differs): expected one for {robot.name!r}. "
+                f"Train one: `stope train dock --robot {robot.name}`."
             )

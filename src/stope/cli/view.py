@@ -144,7 +144,7 @@ def _skill(name: str, *, n: int, settings: list[str] | None, seed: int, threads:
     policy, path = shipped(name)
     if isinstance(policy, MlpPolicy):
         config = place(flight_config(name), settings=settings)
-        policy_for(policy, path, config.robot)
+        policy_for(policy, path, config.make_robot())
         replay = record_flight_skill(policy, config, num_worlds=n, seed=seed, num_threads=threads, progress=progress)
     else:
         found = skill_config_of(name, seed=None, settings=settings)

@@ -22,6 +22,7 @@ from stope.base.workers import Here, Unit, Workers
 from stope.learn.envelope import envelope_for
 from stope.learn.pilots import GruPilot, NothingPilot, Outcomes, Pilot, RandomPilot, ScriptPilot, TutorPilot, fly_skill
 from stope.learn.policies import GruPolicy
+from stope.world.gravities import place_of
 from stope.world.tasks import ContactTask
 from stope.world.told import NUM_SUMMARY, Told
 
@@ -66,6 +67,14 @@ def check_policy(policy: GruPolicy, task: ContactTask, name: str, where: str) ->
             f"{where}: {policy.num_inputs} inputs and {policy.num_actions} actions: expected {wanted[0]} and "
             f"{wanted[1]} of task {name!r}. Train it again."
         )
+    for kind, names in (("observation", task.observation_names), ("action", task.action_names)):
+        theirs = policy.card.get(f"{kind}_names", list(names))
+        if theirs != list(names):
+            k = next(i for i, n in enumerate(names) if i >= len(theirs) or theirs[i] != n)
+            raise ConfigError(
+                f"{where}: {kind} {k} is {theirs[k] if k < len(theirs) else None!r}: expected {names[k]!r} of task "
+                f"{name!r}. The policy is of another version; train it again."
+            )
 
 
 def assess_skill(
@@ -132,7 +141,7 @@ def assess_skill(
                     c: paired_outcomes(own[c], script, rng=rng) for c, script in rivals.items() if script is not None
                 },
                 "robot": task.robot,
-                "site": policy.card.get("site"),
+                "site": place_of(task.robot, task.body, latitude_deg=task.latitude_deg, height=task.height).site.name,
                 "seed": seed,
             }
         }
