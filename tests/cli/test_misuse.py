@@ -104,6 +104,8 @@ def refused(stope_: Stope, *arguments: str | Path) -> str:
         ("train dock --out .", ".: is a folder: expected the name of a file"),
         ("view dock --out .", ".: is a folder: expected the name of a file"),
         ("view dock --n 1 --set robot=cubesat", "robot"),
+        ("train dock --robot hopper", "robot hopper: force and torque limits"),
+        ("evaluate haul --robot cubesat", "expected all above 0"),
         ("world site ryugu --height 1e300 --json", "height = 1e+300 m: must be at most 1e+09 m"),
         ("cluster scale evaluate --workers 1,100000000", "expected a number of processes from 1 to 1024"),
         (f"flight campaign --flights {'9' * 5000}", "expected counts joined by commas"),

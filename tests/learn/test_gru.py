@@ -121,7 +121,7 @@ def test_what_is_not_whole_is_refused(tmp_path: Path) -> None:
     p, path = policy(), tmp_path / "p.safetensors"
     p.save(path)
     cases = {
-        "not finite": _changed(path, tmp_path / "a", **{"0__bias": torch.full((HIDDEN,), torch.nan)}),
+        "expected finite": _changed(path, tmp_path / "a", **{"0__bias": torch.full((HIDDEN,), torch.nan)}),
         "of shape": _changed(path, tmp_path / "b", **{"1__weight": torch.zeros(ACTIONS, HIDDEN + 1)}),
         "tensors": _changed(path, tmp_path / "c", **{"memory__bias_hh": None}),
         "not those that were written": _changed(path, tmp_path / "d", **{"0__bias": torch.zeros(HIDDEN)}),

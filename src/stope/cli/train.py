@@ -189,7 +189,7 @@ def _show(card: Mapping[str, Any], digest: str) -> None:
         line(f"success on the {card['num_evaluation']} worlds that chose the weights: {percent(chosen)}; fresh worlds: "
              f"`stope evaluate {card['task']} --policy FILE`")  # fmt: skip
         return
-    rows = [(name, percent(c), percent(c["within_2cm_10s"]), f"{c['time_to_success_s'] or 0:.1f}",
+    rows = [(name, percent(c), percent(c["within_2cm_10s"]), number(c["time_to_success_s"], 3),
              f"{1000 * c['final_error_m']:.1f}") for name, c in card["success"].items()]  # fmt: skip
     n = next(iter(card["success"].values()))["n"]
     show_table(f"In {n} fresh worlds each", ("condition", "docked", "2 cm for 10 s", "time [s]", "error [mm]"), rows)

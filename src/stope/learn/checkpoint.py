@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints of a training: networks, optimiser and worlds in one safetensors file, written aside and renamed."""
+"""Checkpoints of a training: networks, optimiser, worlds and random numbers in one sealed file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from stope.base.errors import FileError
-from stope.base.files import write_atomic
+from stope.learn.sealed import Tensors, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from rsl_rl.algorithms import PPO
@@ -29,13 +27,10 @@ __all__ = [
     "write_checkpoint",
 ]
 
-Tensors = dict[str, torch.Tensor]
-
 
 def write_checkpoint(path: Path, arrays: Tensors, header: dict[str, Any]) -> None:
     """Write arrays, the state of torch's random numbers, and a header."""
-    arrays = {k: v.contiguous() for k, v in arrays.items()} | {"torch_rng": torch.get_rng_state()}
-    write_atomic(path, save(arrays, metadata={"run": json.dumps(header)}))
+    write_sealed(path, arrays | {"torch_rng": torch.get_rng_state()}, json.dumps(header))
 
 
 def read_checkpoint(path: Path, config_hash: str) -> tuple[Tensors, dict[str, Any]]:
@@ -44,12 +39,8 @@ def read_checkpoint(path: Path, config_hash: str) -> tuple[Tensors, dict[str, An
     Raises:
         FileError: not a whole checkpoint, or of another configuration.
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {})["run"])
-            arrays = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 -- not a mapping
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise FileError(f"{path}: not a whole checkpoint ({error}). Delete it to train from the start.") from None
+    arrays, text = read_sealed(path, what="a whole checkpoint")
+    header = json.loads(text)
     if header["config"] != config_hash:
         raise FileError(f"{path}: belongs to another configuration. Delete it or choose another run directory.")
     torch.set_rng_state(arrays.pop("torch_rng"))

@@ -5,9 +5,9 @@ It sees what the robot senses and what the policy asks for, never the truth. Whi
 untouched to the bit. A limit that is passed latches its cause; the robot is then braked (`stope.learn.brakes`) until
 everything has been calm for a while, below `release` of the limit, and the policy gets it back.
 
-A sensor whose numbers are not finite, or stay the same to the bit, is not believed: what it senses is then reckoned from
-its last numbers, with the actions since and the nominal mass; the other sensors are believed as before. A policy is
-never shown a number that is not finite: its memory would keep it; it sees the last whole observation instead.
+A sensor whose numbers are not finite, or stay the same to the bit, is not believed: what it senses is then reckoned
+from its last numbers, with the actions since and the nominal mass; the others are believed as before. A policy is never
+shown a number that is not finite: its memory would keep it; it sees the last whole observation instead.
 
 Flown in the same place by NRL's APIARY (arXiv 2512.03729), whose policy could be taken from by the standard controller.
 """

@@ -12,7 +12,7 @@ from math import inf, radians
 
 from stope.base.config import check_fraction, check_positive
 from stope.base.errors import UnknownName
-from stope.world.tasks import DockConfig
+from stope.world.tasks import DockConfig, HopTask
 
 __all__ = ["LIMITS", "Limits", "limits_for"]
 
@@ -70,9 +70,9 @@ FLYER = Limits(
 
 LIMITS: dict[str, Limits] = {
     "dock": FLYER,
-    # 1 N on 9.6 kg with 20 kg of load is 0.034 m/s2 again. Half a metre inside the sphere of 12 m. With half the load
+    # 1 N on 9.6 kg with 20 kg of load is 0.034 m/s2 again. The same share of the sphere of 12 m. With half the load
     # its torque is twice the flyer's: chosen, 60 deg/s. Impulse chosen: the tank less a reserve of 6 % to brake with.
-    "haul": replace(FLYER, keep_in=11.5, rate=radians(60.0), impulse=300.0),
+    "haul": replace(FLYER, keep_in=11.4, rate=radians(60.0), impulse=300.0),
     # The boulder is lost at 4 m and begins within 1.6 m.
     "capture": replace(FLYER, keep_in=3.0),
     # Begins up to 3 m above its feet's standing height; it counts as gone 4.5 m above the highest start. Speed and rate
@@ -88,7 +88,7 @@ LIMITS: dict[str, Limits] = {
 
 
 def limits_for(name: str, task: object) -> Limits:
-    """Limits of a task; a flight in a smaller sphere than usual gets a smaller volume.
+    """Limits of a task; in another sphere than usual, or on another map, the volume is in proportion.
 
     Raises:
         UnknownName: no such task.
@@ -97,5 +97,7 @@ def limits_for(name: str, task: object) -> Limits:
         raise UnknownName.of("task", name, LIMITS, listing="stope world tasks")
     limits = LIMITS[name]
     if isinstance(task, DockConfig):
-        return replace(limits, keep_in=min(limits.keep_in, KEEP_IN_SHARE * task.keep_in))
+        return replace(limits, keep_in=KEEP_IN_SHARE * task.keep_in)
+    if isinstance(task, HopTask):
+        return replace(limits, keep_in=limits.keep_in * task.grid_half_width / HopTask().grid_half_width)
     return limits

@@ -9,7 +9,7 @@ own, worlds may be any number. What goes in and comes out is float32; allocation
 A row with a number that is not finite, in any input, comes back as NaN, action and memory: clipping, which ONNX leaves
 open for NaN, could make full thrust of it. `MlpPolicy.act` does the same; `GruPolicy.act` clips infinity.
 
-The graph is written node by node with `onnx.helper`: 35 nodes with a memory, 99 with allocation, which say in ONNX's
+The graph is written node by node with `onnx.helper`: 39 nodes with a memory, 99 with allocation, which say in ONNX's
 words what the policies say in torch's and numba's. `torch.onnx.export` would need a second copy of allocation in torch,
 takes 4.6 s where this takes 0.01 s, and its warnings (torch's own deprecations, torchvision) end up with the user.
 """

@@ -12,13 +12,13 @@ from stope.base.workers import Workers
 from stope.learn.gap import flight_gap
 from stope.learn.gap_contact import RECIPES, skill_gap
 from stope.learn.gap_model import model_gap
-from stope.learn.gap_quick import quick_gap
-from stope.learn.skills import FLIGHTS, SKILLS, flight_config
+from stope.learn.gap_quick import PLACES, quick_gap
+from stope.learn.skills import FLIGHTS, flight_config
 
 __all__ = ["EPISODES", "GAPS", "Kind", "gaps"]
 
 Kind = Literal["trained", "quick", "model"]
-GAPS: dict[str, tuple[str, ...]] = {"trained": (*FLIGHTS, *RECIPES), "quick": SKILLS, "model": FLIGHTS}
+GAPS: dict[str, tuple[str, ...]] = {"trained": (*FLIGHTS, *RECIPES), "quick": tuple(PLACES), "model": FLIGHTS}
 """Skills by kind of gap."""
 EPISODES = {"flight": 1000, "contact": 32, "model": 1000}
 """In each cell and seed, unless told otherwise; a task with contact costs a thousand times as much."""

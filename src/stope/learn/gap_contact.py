@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from stope.base.config import as_dict, content_hash
+from stope.base.config import content_hash
 from stope.base.errors import ConfigError
 from stope.base.progress import Progress, silent
 from stope.base.seeding import stream_key
@@ -25,7 +25,7 @@ from stope.learn.gap import Found, kept_units, matrix
 from stope.learn.pilots import GruPilot, NothingPilot, Pilot, fly_skill
 from stope.learn.policies import GruPolicy
 from stope.learn.skill_training import SkillConfig
-from stope.learn.store import TUTORS, trained_all
+from stope.learn.store import task_hash, trained_all
 from stope.world.gravities import ALL, GRAVITIES
 
 __all__ = ["RECIPES", "TESTED", "TRAINED", "skill_gap"]
@@ -113,9 +113,8 @@ class _Test:
     @property
     def key(self) -> str:
         """Of what decides the answer."""
-        return content_hash({"task": as_dict(self.config.make_task()), "seed": self.config.seed, "num": self.num,
-                             "policy": "nothing" if self.policy is None else self.policy.digest,
-                             "tutors": TUTORS})  # fmt: skip
+        return content_hash({"task": task_hash(self.config.make_task()), "seed": self.config.seed, "num": self.num,
+                             "policy": "nothing" if self.policy is None else self.policy.digest})  # fmt: skip
 
 
 def _tested(test: _Test, num_threads: int, *, show: Callable[[float], None] | None = None) -> dict[str, list[bool]]:

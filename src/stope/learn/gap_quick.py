@@ -25,7 +25,7 @@ from stope.learn.evaluate import Policy, conditions, fly
 from stope.learn.gap import TESTED, Found, matrix
 from stope.learn.pilots import GruPilot, NothingPilot, Pilot, ScriptPilot, fly_skill
 from stope.learn.policies import GruPolicy, MlpPolicy
-from stope.learn.skills import FLIGHTS, SKILLS, flight_config, shipped, shipped_names
+from stope.learn.skills import FLIGHTS, flight_config, shipped, shipped_names
 from stope.world.allocation import Allocation
 from stope.world.contact_env import ContactBatch
 from stope.world.env import DockBatch
@@ -73,8 +73,8 @@ def quick_gap(
         UnknownName: no such skill.
         ConfigError: fewer than one episode.
     """
-    if skill not in SKILLS:
-        raise UnknownName.of("skill", skill, SKILLS, listing="stope world tasks")
+    if skill not in PLACES:
+        raise UnknownName.of("skill", skill, PLACES, listing="stope gap --help")
     num = NUM[skill] if num is None else num
     if num < 1:
         raise ConfigError(f"gap: num = {num}: expected 1 or more.")

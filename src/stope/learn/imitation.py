@@ -19,11 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from stope.base.errors import FileError
-from stope.base.files import write_atomic
+from stope.learn.sealed import read_sealed, write_sealed
 
 __all__ = ["Chunk", "Replay", "imitate", "imitation_loss", "imitation_rate", "retold"]
 
@@ -66,7 +64,7 @@ class Replay:
     def add(self, chunk: Chunk) -> None:
         """Keep a rollout, and drop the oldest when there are too many."""
         if self.path is not None:
-            write_atomic(self._file(self.num), save({k: getattr(chunk, k).contiguous() for k in Chunk.__slots__}))
+            write_sealed(self._file(self.num), {k: getattr(chunk, k) for k in Chunk.__slots__})
         self.chunks.append(chunk)
         self.num += 1
         if len(self.chunks) > self.size:
@@ -85,13 +83,10 @@ class Replay:
         """
         self.chunks, self.num = [], num
         for k in range(max(0, num - self.size), num):
-            file = self._file(k)
-            try:
-                self.chunks.append(Chunk(**load(file.read_bytes())))
-            except (SafetensorError, OSError, TypeError) as error:
-                raise FileError(
-                    f"{file}: not a whole rollout ({error}). Delete the folder to train from the start."
-                ) from None
+            arrays, _ = read_sealed(self._file(k), what="a whole rollout")
+            if set(arrays) != set(Chunk.__slots__):
+                raise FileError(f"{self._file(k)}: {', '.join(arrays)}: expected {', '.join(Chunk.__slots__)}.")
+            self.chunks.append(Chunk(**arrays))
 
     def clear(self) -> None:
         """Forget all rollouts and delete their files."""

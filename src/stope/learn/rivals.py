@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stope.base.comparisons import Difference, holm, paired_mean, paired_success
-from stope.base.config import content_hash
+from stope.base.config import as_dict, content_hash
 from stope.base.errors import ConfigError
 from stope.base.files import read_json, write_json
 from stope.base.intervals import clopper_pearson
 from stope.base.progress import Progress, silent
 from stope.base.seeding import generator, stream_key
 from stope.base.workers import Workers
-from stope.learn.adaptive import AdaptivePd
+from stope.learn.adaptive import AdaptiveConfig, AdaptivePd
 from stope.learn.baselines import VelocityPd
 from stope.learn.evaluate import Policy, conditions, fly
 from stope.learn.pilots import GruPilot, Pilot, ScriptPilot, TutorPilot, fly_skill
@@ -183,7 +183,10 @@ def flown_in_prior(
     skill = config.skill if isinstance(config, TrainConfig) else config.task
     physics = (physics_hash(config.make_robot(), config.site.site()) if isinstance(config, TrainConfig)
                else task_hash(config.make_task()))  # fmt: skip
-    key = content_hash({"who": name, "config": place, "told": told, "num": num, "seed": seed, "physics": physics})
+    gains = {"adaptive": [as_dict(AdaptiveConfig())]}.get(name, [])
+    key = content_hash(
+        {"who": [name, *gains], "config": place, "told": told, "num": num, "seed": seed, "physics": physics}
+    )
     path = root / f"against-{skill}-{key}.json"
     if path.exists():
         data = read_json(path, what="flights of a comparison")

@@ -102,6 +102,8 @@ def _found(config: TrainConfig, path: Path) -> MlpPolicy:
 def run_folder(config: TrainConfig, root: Path, *, robot: Robot, site: Site, ranks: int = 1) -> Path:
     """Where the policy of a configuration lives, as trained by a number of ranks."""
     decides = [content_hash(config), physics_hash(robot, site), MlpPolicy.family, *([ranks] if ranks > 1 else [])]
+    if config.make_task() != config.task:
+        decides.append(as_dict(config.make_task()))  # what its platform makes of the task
     return Path(root) / f"train-{config.skill}-{content_hash(decides)}"
 
 

@@ -141,8 +141,18 @@ class TrainConfig:
         platform(self.platform)
 
     def make_robot(self) -> Robot:
-        """The robot on its platform."""
-        return platform(self.platform).robot(load_robot(self.robot))
+        """The robot on its platform.
+
+        Raises:
+            ConfigError: one that cannot push or turn about every axis.
+        """
+        robot = load_robot(self.robot)
+        if not (robot.limit_b > 0.0).all():
+            raise ConfigError(
+                f"robot {robot.name}: force and torque limits {robot.limit_b.tolist()} N, N m: expected all above 0, for "
+                f"{self.skill} is flown with thrusters alone."
+            )
+        return platform(self.platform).robot(robot)
 
     def make_task(self) -> DockConfig:
         """The task on its platform."""

@@ -140,12 +140,15 @@ class GruPolicy:
         if header.get("format") != "stope-policy-1" or header.get("family") != cls.family:
             raise FileError(f"{path}: a {header.get('family')!r}: expected a 'stope-policy-1' of {cls.family!r}.")
         _check_shapes(weights, path)
-        if not all(torch.isfinite(w).all() for w in weights.values()):
-            raise FileError(f"{path}: weights are not finite. Copy or train it again.")
+        for name, tensor in weights.items():
+            if tensor.dtype != torch.float32 or not torch.isfinite(tensor).all():
+                raise FileError(f"{path}: {name} of {tensor.dtype}: expected finite numbers of {torch.float32}.")
         try:
             card = json.loads(header.get("card", ""))
         except ValueError as error:
             raise FileError(f"{path}: its card is not JSON ({error}). Copy or train it again.") from None
+        if not isinstance(card, dict):
+            raise FileError(f"{path}: its card is a {type(card).__name__}: expected an object. Train it again.")
         policy = cls(weights, card)
         if policy._seal(header["card"]) != header.get("seal"):
             raise FileError(f"{path}: weights or card are not those that were written. Copy or train it again.")

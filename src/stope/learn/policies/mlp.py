@@ -131,6 +131,7 @@ class MlpPolicy:
         missing = [k for k in _ALLOCATION if f"allocation.{k}" not in weights]
         if missing:
             raise FileError(f"{path}: no allocation.{missing[0]}: expected {', '.join(_ALLOCATION)}.")
+        _check_numbers(weights, path)
         allocation = Allocation(*(weights.pop(f"allocation.{k}").numpy() for k in _ALLOCATION))
         shapes = [getattr(allocation, k).shape for k in _ALLOCATION]
         if shapes != list(_ALLOCATION_SHAPES):
@@ -140,10 +141,20 @@ class MlpPolicy:
             card = json.loads(header.get("card", ""))
         except ValueError as error:
             raise FileError(f"{path}: its card is not JSON ({error}). Copy or train it again.") from None
+        if not isinstance(card, dict):
+            raise FileError(f"{path}: its card is a {type(card).__name__}: expected an object. Train it again.")
         policy = cls(weights, allocation, card)
         if policy._seal(header["card"]) != header.get("seal"):
             raise FileError(f"{path}: weights or card are not those that were written. Copy or train it again.")
         return policy
+
+
+def _check_numbers(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Refuse tensors of another type than they were written in, and numbers that are not finite."""
+    for name, tensor in weights.items():
+        wanted = torch.float64 if name.startswith("allocation.") else torch.float32
+        if tensor.dtype != wanted or not torch.isfinite(tensor).all():
+            raise FileError(f"{path}: {name} of {tensor.dtype}: expected finite numbers of {wanted}.")
 
 
 def _check_layers(weights: dict[str, torch.Tensor], path: Path) -> None:
@@ -157,5 +168,3 @@ def _check_layers(weights: dict[str, torch.Tensor], path: Path) -> None:
     biases = [tuple(weights[f"{k}.bias"].shape) for k in range(layers)]
     if sizes != [(b, a) for a, b in pairwise(units)] or biases != [(b,) for b in units[1:]] or units[-1] != 6:
         raise FileError(f"{path}: layers {sizes} do not fit together: expected {NUM_INPUTS} inputs and 6 outputs.")
-    if not all(torch.isfinite(w).all() for w in weights.values()):
-        raise FileError(f"{path}: weights are not finite.")
