@@ -149,8 +149,8 @@ class TrainConfig:
         robot = load_robot(self.robot)
         if not (robot.limit_b > 0.0).all():
             raise ConfigError(
-                f"robot {robot.name}: force and torque limits {robot.limit_b.tolist()} N, N m: expected all above 0, for "
-                f"{self.skill} is flown with thrusters alone."
+                f"robot {robot.name}: force and torque limits {robot.limit_b.tolist()} N, N m: expected all above 0: "
+                f"{self.skill} is flown by thrusters alone."
             )
         return platform(self.platform).robot(robot)
 
