@@ -194,11 +194,12 @@ def _skill(
         assert isinstance(flown, GruPolicy), "a task with contact has a policy with memory"
         if flown.card.get("task") != name:
             raise ConfigError(f"{path}: a policy of task {flown.card.get('task')!r}: expected one of {name!r}.")
-        if own := [text for text in options["settings"] or [] if not text.startswith("task.")]:
+        given: list[str] = options["settings"] or []
+        if own := [text for text in given if not text.startswith("task.")]:
             raise ConfigError(f"--set {own[0]}: a number of a training: expected task.NUMBER=..., for none is trained.")
         base = shipped_config(flown, path, seed=1)
         assert isinstance(base, SkillConfig), "a policy with memory"
-        task = skill_config_of(name, seed=None, base=base, **options).make_task()
+        task = skill_config_of(base, seed=None, **options).make_task()
         _check_envelope(name, task, has_envelope=has_envelope)
     check_policy(flown, task, name, str(path))
     result = assess_skill(flown, name, task, num=n, seed=seed, num_threads=threads, progress=progress,

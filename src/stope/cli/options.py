@@ -96,15 +96,14 @@ def skills_of(name: str) -> list[str]:
 
 
 def skill_config_of(
-    skill: str, *, seed: int | None, settings: list[str] | None, base: SkillConfig | None = None, **flight: object
+    skill: str | SkillConfig, *, seed: int | None, settings: list[str] | None, **flight: object
 ) -> SkillConfig:
     """Configuration of a task with contact with `--set` applied; `task.FIELD` are numbers of the task.
 
     Args:
-        skill: Its name.
+        skill: Its name, or a configuration to go on from.
         seed: Root seed, if another than the configuration's.
         settings: What `--set` gave.
-        base: What is overridden; the skill's own if left out.
         flight: Options that only dock and haul take.
 
     Raises:
@@ -114,10 +113,12 @@ def skill_config_of(
     from stope.base.errors import ConfigError  # noqa: PLC0415 -- as above
     from stope.learn.skills import skill_config  # noqa: PLC0415 -- as above
 
+    config = skill_config(skill) if isinstance(skill, str) else skill
     for name, value in flight.items():
         if value is not None:
-            raise ConfigError(f"--{name} is for dock and haul: {skill} brings its own; see `--set task.{name}=...`.")
-    config = skill_config(skill) if base is None else base
+            raise ConfigError(
+                f"--{name} is for dock and haul: {config.task} brings its own; see `--set task.{name}=...`."
+            )
     config = replace(config, seed=config.seed if seed is None else seed)
     given = settings or []
     own = [text for text in given if not text.startswith("task.")]

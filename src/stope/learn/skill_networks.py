@@ -92,7 +92,8 @@ class MemoryActor(RNNModel):
             amount: Length taken from each number's weights [1].
         """
         told = slice(self.obs_dim - NUM_SUMMARY, self.obs_dim)
-        read = [self.rnn.rnn.weight_ih_l0[:, told], self.mlp[0].weight[:, told]]
+        inner: Any = self.rnn.rnn, self.mlp[0]
+        read = [inner[0].weight_ih_l0[:, told], inner[1].weight[:, told]]
         size = torch.cat(read).norm(dim=0)
         for weights in read:
             weights.mul_(torch.clamp(1.0 - amount / size.clamp_min(1e-12), min=0.0))
