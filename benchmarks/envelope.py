@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the safety envelope costs a healthy policy, and what it saves when something is broken.
 
-Healthy: each skill's policy flies the same worlds, starts and noise with and without the envelope; where there is no
-policy, the task's script does. Broken, on `dock`: a policy that pushes outward for ever, and a PD whose sensors are
-all stuck after 4 s for half a minute or for good, or whose velocity is stuck for good; the share of worlds whose robot
-leaves the sphere of the task.
+Healthy: each skill's policy, the package's if none is given, flies the same worlds, starts and noise with and without
+the envelope. Broken, on `dock`: a policy that pushes outward for ever, and a PD whose sensors are all stuck after 4 s
+for half a minute or for good, or whose velocity is stuck, or a number of whose attitude is not finite, for good; the
+share of worlds whose robot leaves the sphere of the task. Bare, what is not finite ends the batch.
 
-    python benchmarks/envelope.py --skills dock haul --n 1000 --json
+    python benchmarks/envelope.py --skills dock haul --faults --n 1000 --json
     python benchmarks/envelope.py --skills anchor --policy anchor.safetensors --n 128
 """
 
@@ -23,13 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stope.base.errors import RangeError
 from stope.base.intervals import clopper_pearson
 from stope.base.seeding import stream_key
 from stope.learn.baselines import VelocityPd
 from stope.learn.envelope import Envelope, envelope_for
 from stope.learn.evaluate import conditions, fly
-from stope.learn.pilots import GruPilot, ScriptPilot, fly_skill
+from stope.learn.pilots import GruPilot, fly_skill
 from stope.learn.policies import GruPolicy, MlpPolicy
+from stope.learn.skills import shipped
 from stope.world.body import load_body
 from stope.world.env import DockBatch
 from stope.world.robots import load_robot
@@ -65,18 +67,17 @@ def healthy_flight(skill: str, policy: MlpPolicy, num: int, seed: int) -> dict[s
     bare, kept = found[2:]
     out = paired(bare.is_success, kept.is_success)
     changed = float((kept.duration - bare.duration)[bare.is_success & kept.is_success].mean())
-    return out | {"by": "policy", "difference_time_s": changed, "bare": bare.summary(), "guarded": kept.summary(),
+    return out | {"by": "policy", "policy": policy.digest, "difference_time_s": changed, "bare": bare.summary(), "guarded": kept.summary(),
                   "seconds": {"bare": seconds[2], "guarded": seconds[3]}}  # fmt: skip
 
 
-def healthy_contact(skill: str, policy: GruPolicy | None, num: int, seed: int) -> dict[str, Any]:
+def healthy_contact(skill: str, policy: GruPolicy, num: int, seed: int) -> dict[str, Any]:
     """With and without, paired."""
     task, key = CONTACT_TASKS.get(skill)(), stream_key(seed, "envelope", skill)
-    pilot = ScriptPilot(task) if policy is None else GruPilot(policy)
-    bare, kept = (fly_skill(pilot, task.batch(num_worlds=num, seed=key), envelope=e)
+    bare, kept = (fly_skill(GruPilot(policy), task.batch(num_worlds=num, seed=key), envelope=e)
                   for e in (None, envelope_for(skill, task)))  # fmt: skip
     out = paired(bare.is_success, kept.is_success)
-    return out | {"by": "script" if policy is None else "policy", "bare": bare.summary(), "guarded": kept.summary()}
+    return out | {"by": "policy", "policy": policy.digest, "bare": bare.summary(), "guarded": kept.summary()}
 
 
 def paired(bare: NDArray[np.bool_], kept: NDArray[np.bool_]) -> dict[str, int]:
@@ -107,8 +108,21 @@ def stuck(columns: slice, steps: float) -> Spoil:
     return spoil
 
 
-def leaves(act: Callable[[Single], Any], spoil: Spoil, num: int, seed: int, *, guarded: bool) -> dict[str, Any]:
-    """Share of worlds whose robot leaves the sphere of `dock`."""
+def lost(column: int) -> Spoil:
+    """A number that is not finite from `FREEZE` on."""
+
+    def spoil(step: int, seen: Single) -> Single:
+        if step < FREEZE:
+            return seen
+        out = seen.copy()
+        out[:, column] = np.nan
+        return out
+
+    return spoil
+
+
+def leaves(act: Callable[[Single], Any], spoil: Spoil, num: int, seed: int, *, guarded: bool) -> dict[str, Any] | None:
+    """Share of worlds whose robot leaves the sphere of `dock`; None where the batch refuses what is asked for."""
     batch, z, told = worlds("dock", num, seed)
     batch.assign(z, told)
     envelope: Envelope | None = envelope_for("dock", batch.task, batch.robot) if guarded else None
@@ -118,7 +132,10 @@ def leaves(act: Callable[[Single], Any], spoil: Spoil, num: int, seed: int, *, g
     for step in range(batch.max_episode_steps):
         seen = spoil(step, observation)
         action = act(seen) if envelope is None else envelope.check(act(envelope.watch(seen)))
-        observation, _, terminated, _ = batch.step(action, autoreset=False)
+        try:
+            observation, _, terminated, _ = batch.step(action, autoreset=False)
+        except RangeError:
+            return None
         gone |= terminated
     rate = clopper_pearson(int(gone.sum()), num)
     return {"left": rate.success, "n": rate.n, "low": rate.low, "high": rate.high}
@@ -133,6 +150,7 @@ def broken(num: int, seed: int) -> dict[str, Any]:
         "all sensors stuck for 30 s": (pd.act, stuck(whole, 150)),
         "all sensors stuck for good": (pd.act, stuck(whole, np.inf)),
         "velocity stuck for good": (pd.act, stuck(velocity, np.inf)),
+        "one number of the attitude not finite for good": (pd.act, lost(9)),
     }
     return {name: {"bare": leaves(act, spoil, num, seed, guarded=False),
                    "guarded": leaves(act, spoil, num, seed, guarded=True)}
@@ -149,16 +167,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    files: list[Path | None] = [*options.policy, *(None for _ in options.skills[len(options.policy) :])]
+    files: list[Path] = [*options.policy, *(shipped(s)[1] for s in options.skills[len(options.policy) :])]
     found: dict[str, Any] = {}
     for skill, file in zip(options.skills, files, strict=True):
         if skill in FLOWN:
-            if file is None:
-                parser.error(f"{skill}: expected its policy. Train one: `stope train {skill} --out FILE`.")
             found[skill] = healthy_flight(skill, MlpPolicy.load(file), options.n, options.seed)
         else:
-            policy = None if file is None else GruPolicy.load(file)
-            found[skill] = healthy_contact(skill, policy, options.n, options.seed)
+            found[skill] = healthy_contact(skill, GruPolicy.load(file), options.n, options.seed)
     if options.faults:
         found["faults"] = broken(options.n, options.seed)
     sys.stdout.write(json.dumps(found, indent=None if not options.json else 1, allow_nan=False) + "\n")
