@@ -74,6 +74,16 @@ def test_closed_pipe_ends_without_a_traceback() -> None:
     assert len(done.stdout) == 10
 
 
+def test_a_pipe_that_nobody_reads_is_no_answer() -> None:
+    """Closed before anything was written: code 1 would mean "no"."""
+    command = [sys.executable, "-m", "stope.cli.main", "world", "physics", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 141
+
+
 def test_interrupted_training_goes_on_and_ends_with_the_same_weights(stope: Stope, tmp_path: Path) -> None:
     """Ctrl-C in another process, then the same command here; against a training that was left alone."""
     settings = [*TINY, "--set=num_iterations=80", "--set=evaluate_every=10", "--set=goal=2.0", "--threads=1",

@@ -23,7 +23,8 @@ from stope.cli.options import example
 
 __all__ = ["app", "main", "run"]
 
-INTERRUPTED, FAULT = 130, 70
+INTERRUPTED, FAULT, CLOSED = 130, 70, 141
+"""Exit codes: by the keyboard; a fault of ours (sysexits.h); nobody reads on, 128 and SIGPIPE, as a shell has it."""
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 """What Python takes for a number, and no option of ours does."""
 WORK, LOOK = "Work", "Look and check"
@@ -90,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_text(error), error.exit_code if isinstance(error, StopeError) else 2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except SystemExit as error:  # typer ends with 1 when nobody reads on, and 1 is an answer
+        code = CLOSED if isinstance(error.__context__, BrokenPipeError) else error.code
     except Exception:  # noqa: BLE001 -- a fault of ours shows where, and never ends with code 1, which is an answer
         traceback.print_exc()
         return _fail("this is a fault of stope, not of what was asked.", FAULT)
