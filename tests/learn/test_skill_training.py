@@ -85,6 +85,18 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> Non
         SkillTraining(SkillConfig(**TINY), checkpoint=path)
 
 
+def test_rollouts_that_a_kill_left_behind_are_deleted(tmp_path: Path) -> None:
+    """Killed after the last checkpoint of the imitation, before its rollouts were cleared."""
+    path = tmp_path / "checkpoint.safetensors"
+    run = SkillTraining(SkillConfig(**TINY), checkpoint=path)
+    for _ in range(run.config.num_imitation):
+        run.advance()
+    left = tmp_path / "checkpoint.rollout-0.safetensors"
+    left.write_bytes(b"left behind")
+    SkillTraining(SkillConfig(**TINY), checkpoint=path)
+    assert [f.name for f in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
 def test_imitation_comes_near_the_script() -> None:
     """The network's actions approach the script's, in the worlds the network itself brings about."""
     config = SkillConfig(**{**TINY, "num_worlds": 32, "steps_per_iteration": 20, "num_imitation": 12, "memory": 32,

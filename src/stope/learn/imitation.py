@@ -90,8 +90,9 @@ class Replay:
 
     def clear(self) -> None:
         """Forget all rollouts and delete their files."""
-        for k in range(self.num if self.path is not None else 0):
-            self._file(k).unlink(missing_ok=True)
+        if self.path is not None:
+            for file in self.path.parent.glob(f"{self.path.stem}.rollout-*.safetensors"):
+                file.unlink(missing_ok=True)
         self.chunks = []
 
     def draw(self, rng: np.random.Generator, parts: int) -> tuple[torch.Tensor, ...]:

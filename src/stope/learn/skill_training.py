@@ -330,6 +330,8 @@ class SkillTraining:
         self.env.observation = arrays["observation"].numpy()
         if header["iteration"] < self.config.num_imitation:
             self.replay.restore(header["iteration"])
+        else:
+            self.replay.clear()  # a kill may have come between the last checkpoint of the imitation and this
         if "memory" in arrays:
             self.ppo.actor.reset(hidden_state=arrays["memory"])
         self.history, self.losses = header["history"], header["losses"]
