@@ -17,7 +17,10 @@ from stope.base.config import as_dict, content_hash
 from stope.base.errors import ConfigError
 from stope.base.files import read_json, write_json
 
-__all__ = ["Run"]
+__all__ = ["HEADER", "Run"]
+
+HEADER = "run"
+"""Under which word the metadata of a checkpoint hold how far it is, for who looks at that alone."""
 
 
 class Run:

@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 from stope.base.errors import FileError
 from stope.base.files import write_atomic
+from stope.base.runs import HEADER
 
 __all__ = ["Tensors", "read_sealed", "write_sealed"]
 
@@ -21,7 +22,7 @@ Tensors = dict[str, torch.Tensor]
 def write_sealed(path: Path, arrays: Tensors, text: str = "") -> None:
     """Write both."""
     arrays = {k: v.contiguous() for k, v in arrays.items()}
-    write_atomic(path, save(arrays, metadata={"text": text, "seal": _seal(arrays, text)}))
+    write_atomic(path, save(arrays, metadata={HEADER: text, "seal": _seal(arrays, text)}))
 
 
 def read_sealed(path: Path, *, what: str) -> tuple[Tensors, str]:
@@ -40,7 +41,7 @@ def read_sealed(path: Path, *, what: str) -> tuple[Tensors, str]:
             arrays: Tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 -- not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise FileError(f"{path}: not {what} ({error}). Delete it to train from the start.") from None
-    text = header.get("text", "")
+    text = header.get(HEADER, "")
     if header.get("seal") != _seal(arrays, text):
         raise FileError(f"{path}: not {what} (its seal is broken). Delete it to train from the start.")
     return arrays, text

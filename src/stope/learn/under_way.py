@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from stope.base.config import build
 from stope.base.errors import FileError
 from stope.base.files import read_json
+from stope.base.runs import HEADER
 from stope.learn.checkpoint import actor_weights, part_of
 from stope.learn.policies import GruPolicy, MlpPolicy
 from stope.learn.skill_training import SkillConfig
@@ -73,7 +74,7 @@ def _read(path: Path) -> tuple[int, dict[str, torch.Tensor], dict[str, torch.Ten
     """Iteration, best weights and the newest of a checkpoint; the worlds' part, which may be large, is left alone."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {})["run"])
+            header = json.loads((file.metadata() or {})[HEADER])
             wanted = [k for k in file.keys() if k.startswith(("best.", "actor."))]  # noqa: SIM118 -- not a mapping
             arrays = {k: file.get_tensor(k) for k in wanted}
         return int(header["iteration"]), part_of(arrays, "best"), part_of(arrays, "actor")

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from stope.base.errors import FileError
 from stope.base.files import read_json
+from stope.base.runs import HEADER
 
 __all__ = ["STALE", "newest_run", "run_state"]
 
@@ -114,7 +115,7 @@ def _history(run: Path, *, is_done: bool) -> tuple[list[dict[str, Any]], int]:
             return rows, rows[-1]["iteration"] if rows else 0
         if (run / "checkpoint.safetensors").is_file():
             with safe_open(str(run / "checkpoint.safetensors"), framework="numpy") as file:
-                header = json.loads((file.metadata() or {})["run"])
+                header = json.loads((file.metadata() or {})[HEADER])
             return header["history"], header["iteration"]
     except FileNotFoundError:  # the training has just ended and removed it; the next look finds its history
         return [], 0
