@@ -192,8 +192,6 @@ def _skill(
     else:
         flown, path = shipped(name) if policy is None else (GruPolicy.load(policy), policy)
         assert isinstance(flown, GruPolicy), "a task with contact has a policy with memory"
-        if flown.card.get("task") != name:
-            raise ConfigError(f"{path}: a policy of task {flown.card.get('task')!r}: expected one of {name!r}.")
         given: list[str] = options["settings"] or []
         if own := [text for text in given if not text.startswith("task.")]:
             raise ConfigError(f"--set {own[0]}: a number of a training: expected task.NUMBER=..., for none is trained.")

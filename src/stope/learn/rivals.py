@@ -33,7 +33,6 @@ from stope.learn.skill_training import SkillConfig
 from stope.learn.store import physics_hash, task_hash, trained_all
 from stope.learn.train import TrainConfig
 from stope.world.env import DockBatch
-from stope.world.tasks import ContactTask
 from stope.world.told import Told, flight_summaries
 
 __all__ = ["RIVALS", "TELLS", "Flown", "against", "flown_in_prior"]
@@ -124,7 +123,7 @@ def _classical(config: Config) -> tuple[str, ...]:
     """Controllers that nobody trained; a tutor that is the script does not fly twice."""
     if isinstance(config, TrainConfig):
         return ("pd", "adaptive")
-    return ("script",) if type(config.make_task()).tutor is ContactTask.tutor else ("script", "tutor")
+    return ("script", "tutor") if config.make_task().has_tutor else ("script",)
 
 
 def _questions(flown: Mapping[str, Flown]) -> dict[str, Any]:

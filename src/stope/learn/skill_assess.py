@@ -120,8 +120,7 @@ def assess_skill(
     if not set(only) <= set(known):
         raise ConfigError(f"assess.only = {', '.join(only)}: expected some of {', '.join(known)}.")
     check_policy(policy, task, name, "policy")
-    is_own = type(task).tutor is not ContactTask.tutor
-    cells = [c for c in known if c in (only or known) and (c != "tutor" or is_own or only)]
+    cells = [c for c in known if c in (only or known) and (c != "tutor" or task.has_tutor or only)]
     units = [
         Unit(_fly_cell, (policy, name, task, cell, num, seed, num_threads, is_enveloped, believed), f"{name}: {cell}",
              shows=True)

@@ -93,6 +93,11 @@ class ContactTask(ABC):
     def script(self, observation: Floats) -> Floats:
         """Scripted baseline: actions from observations alone, (worlds, num_actions)."""
 
+    @property
+    def has_tutor(self) -> bool:
+        """Whether its tutor is another program than its script."""
+        return type(self).tutor is not ContactTask.tutor
+
     def tutor(self, observation: Floats, belief: Floats) -> Floats:
         """What a policy is taught: the script, or better where what is believed of the world tells how.
 
